@@ -1,0 +1,1 @@
+"""Geometry, hull, matching and figures: pure functions for a notebook."""

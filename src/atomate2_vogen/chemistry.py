@@ -1,0 +1,175 @@
+"""What makes the package about one binary oxide and not about another.
+
+Everything that is specific to vanadium lives in `VANADIUM`; any other binary oxide is one
+more `OxideSystem` instance and no code.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from monty.json import MSONable
+from pymatgen.core import Composition, Element
+
+from atomate2_vogen.errors import InputError, UnknownFormulaError
+
+
+@dataclass(frozen=True)
+class OxideSystem(MSONable):
+    """A binary oxide: its elements, targets and the physics that is fixed per element.
+
+    Parameters
+    ----------
+    metal
+        Symbol of the cation.
+    target_formulas
+        Reduced formulas that the samplers are asked for by default.
+    oxidation_states
+        Allowed oxidation states per element symbol.
+    atomic_volumes
+        Volume per atom in Å³, by element symbol, to which substituted prototypes are scaled.
+    minimum_distances
+        Shortest physical distance in Å for each element pair, keyed ``"A-B"``; either order
+        of the two symbols may be asked for with `minimum_distance`.
+    hubbard_u
+        Hubbard U in eV on the d states, by element symbol (Dudarev form).
+    initial_moments
+        Initial magnetic moments in μB, by element symbol.
+    anion
+        Symbol of the anion.
+    max_atoms
+        Largest number of atoms in a generated cell.
+
+    Raises
+    ------
+    InputError
+        If a symbol is no element, metal and anion are the same, a table lacks one of the two
+        elements or one of the three pairs, or a number is not finite and positive.
+    UnknownFormulaError
+        If a target is not a compound of the two elements.
+    """
+
+    metal: str
+    target_formulas: tuple[str, ...]
+    oxidation_states: dict[str, tuple[int, ...]]
+    atomic_volumes: dict[str, float]
+    minimum_distances: dict[str, float]
+    hubbard_u: dict[str, float] = field(default_factory=dict)
+    initial_moments: dict[str, float] = field(default_factory=dict)
+    anion: str = "O"
+    max_atoms: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse a system that later code could only fail on."""
+        for symbol in self.elements:
+            if not Element.is_valid_symbol(symbol):
+                raise InputError(f"{symbol!r} is not an element symbol")
+        if self.metal == self.anion:
+            raise InputError(f"metal and anion are both {self.metal}")
+        for name in ("oxidation_states", "atomic_volumes"):
+            if missing := set(self.elements) - set(getattr(self, name)):
+                raise InputError(f"{name} of {self.chemsys} lacks {', '.join(sorted(missing))}")
+        for first, second in self.pairs:
+            self.minimum_distance(first, second)
+        for name in ("atomic_volumes", "minimum_distances"):
+            for key, value in getattr(self, name).items():
+                if not (math.isfinite(value) and value > 0):
+                    raise InputError(f"{name}[{key!r}] of {self.chemsys} is {value}, not positive")
+        # JSON turns tuples into lists; a frozen instance must stay hashable by its repr
+        object.__setattr__(
+            self,
+            "oxidation_states",
+            {symbol: tuple(states) for symbol, states in self.oxidation_states.items()},
+        )
+        formulas = tuple(self.reduced_formula(formula) for formula in self.target_formulas)
+        object.__setattr__(self, "target_formulas", formulas)
+
+    def __hash__(self) -> int:
+        """Hash by value, so that per-system caches work."""
+        return hash(repr(self))
+
+    @property
+    def elements(self) -> tuple[str, str]:
+        """The two element symbols, metal first: the channel order of every sites grid."""
+        return (self.metal, self.anion)
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The three distinct element pairs."""
+        return (
+            (self.metal, self.metal),
+            (self.metal, self.anion),
+            (self.anion, self.anion),
+        )
+
+    @property
+    def chemsys(self) -> str:
+        """Chemical system in pymatgen's form: symbols sorted and joined with a hyphen."""
+        return "-".join(sorted(self.elements))
+
+    @property
+    def atomic_numbers(self) -> tuple[int, int]:
+        """Atomic numbers in the order of `elements`."""
+        return (Element(self.metal).Z, Element(self.anion).Z)
+
+    def minimum_distance(self, first: str, second: str) -> float:
+        """Shortest physical distance between two elements in Å.
+
+        Raises
+        ------
+        InputError
+            If the table has no such pair.
+        """
+        for key in (f"{first}-{second}", f"{second}-{first}"):
+            if key in self.minimum_distances:
+                return self.minimum_distances[key]
+        raise InputError(f"minimum_distances of {self.chemsys} lacks the pair {first}-{second}")
+
+    def reduced_formula(self, formula: str) -> str:
+        """Reduced formula of a compound of this system, metal first.
+
+        Raises
+        ------
+        UnknownFormulaError
+            If the text is not a formula, or not of exactly these two elements.
+        """
+        try:
+            composition = Composition(formula)
+        except (ValueError, TypeError, KeyError) as error:
+            raise UnknownFormulaError(f"{formula!r} is not a chemical formula") from error
+        symbols = {element.symbol for element in composition.elements}
+        integral = all(float(amount).is_integer() for amount in composition.values())
+        if symbols != set(self.elements) or not integral:
+            raise UnknownFormulaError(
+                f"{formula!r} is not a compound of {self.metal} and {self.anion} with whole "
+                f"numbers of atoms; ask for example for {', '.join(self.target_formulas)}"
+            )
+        return composition.reduced_formula
+
+    def formula_unit(self, formula: str) -> tuple[int, int]:
+        """Atoms of metal and anion in one reduced formula unit, e.g. (1, 2).
+
+        Raises
+        ------
+        UnknownFormulaError
+            As `reduced_formula`.
+        """
+        composition = Composition(self.reduced_formula(formula))
+        return int(composition[self.metal]), int(composition[self.anion])
+
+    def max_formula_units(self, formula: str) -> int:
+        """Largest number of formula units that fits in `max_atoms`; 0 if not even one does."""
+        return self.max_atoms // sum(self.formula_unit(formula))
+
+
+VANADIUM = OxideSystem(
+    metal="V",
+    target_formulas=("VO2", "V2O3", "V2O5"),
+    oxidation_states={"V": (2, 3, 4, 5), "O": (-2,)},
+    atomic_volumes={"V": 13.8, "O": 10.0},
+    minimum_distances={"V-V": 2.0, "V-O": 1.5, "O-O": 2.0},
+    hubbard_u={"V": 3.25},
+    initial_moments={"V": 5.0, "O": 0.6},
+)
+"""Vanadium oxides as in the paper: U(V 3d) = 3.25 eV (section 3.6), targets of section 3.3."""

@@ -1,0 +1,1 @@
+"""Prototypes, substitution and the labelled data set."""

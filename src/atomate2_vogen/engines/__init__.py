@@ -1,0 +1,1 @@
+"""Levels of theory: atomate2 Makers, their energy scheme and reference phases."""

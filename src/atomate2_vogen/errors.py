@@ -1,0 +1,75 @@
+"""Typed errors. Every message names the culprit and says what to do next.
+
+`InputError` and its children are the user's to mend (the CLI ends with exit code 2);
+the others tell of a damaged artefact, a missing extra or energies that cannot be compared.
+"""
+
+from __future__ import annotations
+
+
+class VogenError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+
+class InputError(VogenError, ValueError):
+    """An argument or an input file that cannot be used."""
+
+
+class UnknownFormulaError(InputError):
+    """A formula that is not a compound of the oxide system."""
+
+
+class CountsError(InputError):
+    """A request for zero, a negative or a non-integral number of crystals."""
+
+
+class StructureFileError(InputError):
+    """A structure file that is missing, empty or does not parse."""
+
+
+class ElementError(InputError):
+    """A structure that holds an element outside the oxide system."""
+
+
+class DisorderError(InputError):
+    """A structure with partial occupancies."""
+
+
+class OverlapError(InputError):
+    """A structure whose atoms lie unphysically close together."""
+
+
+class NonFiniteError(InputError):
+    """NaN or infinity in a lattice, in coordinates, in a grid or in an energy."""
+
+
+class GridError(InputError):
+    """A voxel grid of the wrong shape, or one from which no crystal can be read."""
+
+
+class OutputFolderError(InputError):
+    """An output folder that holds another run or cannot be written."""
+
+
+class ArtefactError(VogenError):
+    """A data set, model or prototype file that is corrupt, hostile or of another version."""
+
+
+class SchemeMismatchError(VogenError):
+    """Energies of two schemes that were about to meet on one hull."""
+
+
+class MissingReferenceError(VogenError):
+    """A hull that lacks the reference phases it needs."""
+
+
+class MissingDependencyError(VogenError, ImportError):
+    """An optional dependency that is not installed."""
+
+
+class TrainingError(VogenError):
+    """A training that diverged or whose data cannot be learned from."""
+
+
+class StoreConnectionError(VogenError):
+    """A store that cannot be opened."""

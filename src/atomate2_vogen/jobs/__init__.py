@@ -1,0 +1,1 @@
+"""Thin jobflow jobs around the science below."""

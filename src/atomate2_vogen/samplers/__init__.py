@@ -1,0 +1,1 @@
+"""Sources of candidates: WGAN, substitution and random search behind one call."""

@@ -1,0 +1,65 @@
+"""The one call that every sampler answers, and the checks that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from atomate2_vogen.errors import CountsError
+
+if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.schemas import SampleDoc
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Anything that makes crystals of a requested composition."""
+
+    name: str
+    model_id: str
+
+    def sample(self, counts: Mapping[str, int], seed: int = 0) -> SampleDoc:
+        """Make crystals.
+
+        Parameters
+        ----------
+        counts
+            Number of crystals wanted per formula, e.g. ``{"TiO2": 8}``.
+        seed
+            The same seed gives the same crystals.
+
+        Returns
+        -------
+        SampleDoc
+            Candidates of exactly the requested compositions; whatever else was made is
+            counted as rejected with its reason.
+        """
+        ...
+
+
+def check_counts(counts: Mapping[str, int], system: OxideSystem) -> dict[str, int]:
+    """Counts with reduced formulas as keys.
+
+    Raises
+    ------
+    UnknownFormulaError
+        If a formula is not a compound of the system.
+    CountsError
+        If nothing is asked for, a count is not a positive whole number, a formula is given
+        twice, or one formula unit exceeds the largest cell.
+    """
+    if not counts:
+        raise CountsError(f"no formula given; ask for example for {system.target_formulas[0]}")
+    checked: dict[str, int] = {}
+    for formula, count in counts.items():
+        reduced = system.reduced_formula(formula)
+        if isinstance(count, bool) or not isinstance(count, Integral) or count <= 0:
+            raise CountsError(f"count for {formula} is {count!r}; give a positive whole number")
+        if reduced in checked:
+            raise CountsError(f"{formula} is given twice (as {reduced})")
+        if system.max_formula_units(reduced) == 0:
+            raise CountsError(f"{reduced} has more than {system.max_atoms} atoms per formula unit")
+        checked[reduced] = int(count)
+    return checked

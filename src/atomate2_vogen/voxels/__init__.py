@@ -1,0 +1,1 @@
+"""Crystal structures as voxel grids, and back."""
