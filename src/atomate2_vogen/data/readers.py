@@ -1,0 +1,218 @@
+"""Structure files of a user: found, read and checked before anything is computed with them.
+
+pymatgen's parsers are lenient: a CIF site with an unreadable symbol is dropped, a repeated
+block replaces the first one, a POSCAR without symbols becomes hydrogen and helium. Each of
+these gives a crystal that is not the one in the file, so here each is an error that names
+the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atomate2_vogen.analysis.geometry import check_structure
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.errors import (
+    InputError,
+    StructureFileError,
+)
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+MAX_ATOMS = 200
+"""Largest cell that is read: beyond it one relaxation takes hours on one core."""
+
+MAX_BYTES = 10_000_000
+"""Largest file that is opened."""
+
+PATTERNS = ("*.cif", "*.vasp", "*.poscar", "*.json", "POSCAR*", "CONTCAR*")
+"""What is looked for in a folder; upper and lower case are the same."""
+
+_BLOCK = re.compile(r"^[ \t]*data_", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ReadStructure:
+    """A crystal from a file: ordered, inside the system, atoms apart from each other.
+
+    Parameters
+    ----------
+    path
+        The file.
+    structure
+        The crystal as written there, without oxidation states and site properties.
+    block
+        Which data block of a CIF with several structures, from 1; None where there is one.
+    """
+
+    path: Path
+    structure: Structure
+    block: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The path, and the block where the file has several."""
+        return _label(self.path, self.block)
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file, or one block of it, that cannot be used; `error` names it and says why."""
+
+    path: Path
+    error: InputError
+
+
+def read_structures(
+    paths: Iterable[str | Path], system: OxideSystem = VANADIUM, max_atoms: int = MAX_ATOMS
+) -> tuple[list[ReadStructure], list[BadFile]]:
+    """Read every structure file that is named or lies in a named folder.
+
+    Parameters
+    ----------
+    paths
+        Files and folders. Folders are searched for `PATTERNS`, without sub-folders; a JSON
+        file in a folder that holds something other than a structure is passed over.
+    system
+        Elements and minimum distances to check against.
+    max_atoms
+        Largest number of atoms per cell.
+
+    Returns
+    -------
+    tuple of lists
+        What can be used, and what cannot with the reason; each in the order of `paths`, then
+        by name. One bad file never hides the others.
+    """
+    good: list[ReadStructure] = []
+    bad: list[BadFile] = []
+    seen: set[str] = set()
+    for path in map(Path, paths):
+        try:
+            files = _expand(path)
+        except StructureFileError as error:
+            bad.append(BadFile(path, error))
+            continue
+        for file in files:
+            real = os.path.realpath(file)  # Path.resolve raises on a loop of links
+            if real in seen:
+                continue
+            seen.add(real)
+            for block, result in _read_file(file, system, max_atoms):
+                if isinstance(result, InputError):
+                    bad.append(BadFile(file, result))
+                else:
+                    good.append(ReadStructure(file, result, block))
+    return good, bad
+
+
+def _label(path: Path, block: int | None) -> str:
+    return str(path) if block is None else f"{path} (block {block})"
+
+
+def _expand(path: Path) -> list[Path]:
+    """Files under one argument; an argument that leads to none is an error."""
+    try:
+        if not path.is_dir():
+            return [path]
+        names = sorted(path.iterdir())
+    except OSError as error:
+        raise StructureFileError(f"{path}: cannot be opened ({_why(error)})") from error
+    found = [
+        file
+        for file in names
+        if any(_matches(file, pattern) for pattern in PATTERNS)
+        and not file.is_dir()
+        and not _is_other_json(file)
+    ]
+    if not found:
+        hint = "; its sub-folders are not searched" if any(f.is_dir() for f in names) else ""
+        raise StructureFileError(
+            f"{path}: no structure files in this folder (looked for {', '.join(PATTERNS)}){hint}"
+        )
+    return found
+
+
+def _matches(path: Path, pattern: str) -> bool:
+    return fnmatchcase(path.name.lower(), pattern.lower())
+
+
+def _is_other_json(path: Path) -> bool:
+    """Whether this is well-formed JSON about something else, e.g. a table of results."""
+    if path.suffix.lower() != ".json":
+        return False
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        content = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_BYTES else None
+        return content is not None and not _is_structure_dict(content)
+    return False
+
+
+def _is_structure_dict(content: object) -> bool:
+    return isinstance(content, dict) and "lattice" in content and "sites" in content
+
+
+def _read_file(
+    path: Path, system: OxideSystem, max_atoms: int
+) -> Iterator[tuple[int | None, Structure | InputError]]:
+    """Every structure of one file, or why it cannot be used."""
+    try:
+        text = _text(path)
+        blocks = list(_parse(path, text, max_atoms))
+    except StructureFileError as error:
+        yield None, error
+        return
+    for number, structure in enumerate(blocks, 1):
+        block = number if len(blocks) > 1 else None
+        if isinstance(structure, InputError):
+            yield block, structure
+            continue
+        try:
+            yield block, _checked(structure, system, max_atoms)
+        except InputError as error:
+            yield block, type(error)(f"{_label(path, block)}: {error}")
+
+
+def _text(path: Path) -> str:
+    """The file as text."""
+    try:
+        if not path.exists():
+            raise StructureFileError(f"{path}: no such file or folder")
+        if not path.is_file():
+            raise StructureFileError(f"{path}: not a regular file")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise StructureFileError(
+                f"{path}: {size / 1e6:.0f} MB is more than {MAX_BYTES / 1e6:.0f} MB; "
+                "give a file that holds nothing but the structure"
+            )
+        raw = path.read_bytes()
+    except OSError as error:
+        raise StructureFileError(f"{path}: cannot be read ({_why(error)})") from error
+    if not raw.strip():
+        raise StructureFileError(f"{path}: the file is empty")
+    if b"\0" in raw:
+        raise StructureFileError(f"{path}: not a text file")
+    return raw.decode("utf-8", errors="replace")
+
+
+def _checked(structure: Structure, system: OxideSystem, max_atoms: int) -> Structure:
+    """The bare crystal, or the typed error of the first check that it fails."""
+    from pymatgen.core import Structure
+
+    if len(structure) > max_atoms:
+        raise StructureFileError(_too_many("", len(structure), max_atoms).removeprefix(": "))
+    check_structure(structure, system)
+    symbols = [site.specie.symbol for site in structure]
+    return Structure(structure.lattice, symbols, structure.frac_coords)
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or type(error).__name__
