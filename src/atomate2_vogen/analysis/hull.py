@@ -1,0 +1,467 @@
+"""Where candidates stand on the convex hull of the reference phases.
+
+`assess` is a pure function from documents to documents; builders and command lines wrap it.
+
+Conventions
+-----------
+- Formation energies are per atom and relative to the lowest-energy element references of the
+  same scheme.
+- ``energy_above_hull`` is measured from the hull of the reference phases alone, so a candidate
+  never lowers the hull it is judged against and is negative when below it.
+  ``energy_above_joint_hull`` is measured from references and ranked candidates together.
+- Every threshold below is met within `ENERGY_TOLERANCE`, so that the last bit of a sum does
+  not decide a class.
+- Symmetry of a relaxed cell is found at `SYMMETRY_PRECISION` = 0.1 Å, as the Materials Project
+  does: forces of 0.05 eV/Å leave atoms some hundredths of an Å from their special positions,
+  and at 0.01 Å most relaxed cells would be called P1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.core import Composition, Element, Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
+
+from atomate2_vogen.analysis.geometry import shortest_distance, too_close
+from atomate2_vogen.analysis.matching import KnownStructures, duplicate_groups, rmsd
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.errors import (
+    ElementError,
+    InputError,
+    MissingReferenceError,
+    NonFiniteError,
+    SchemeMismatchError,
+    VogenError,
+)
+from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CalculationState,
+    DecompositionPhase,
+    FieldClass,
+    PaperClass,
+    ReferenceDoc,
+    StabilityDoc,
+    StabilityState,
+)
+
+ENERGY_TOLERANCE = 1e-6
+"""eV/atom within which a threshold counts as met."""
+
+STABLE_LIMIT = 0.3
+"""Energy above hull of the paper's stable crystals, eV/atom (section 3.3)."""
+
+METASTABLE_LIMIT = 0.5
+"""Energy above hull of the paper's metastable crystals, eV/atom (section 3.3)."""
+
+IMATGEN_LIMIT = 0.5
+"""Formation energy of iMatGen's stable crystals, eV/atom (DOI 10.1016/j.matt.2019.08.017)."""
+
+NEAR_HULL_LIMIT = 0.1
+"""Energy above hull up to which the field calls a crystal metastable, eV/atom."""
+
+SYMMETRY_PRECISION = 0.1
+"""Å; see the module's conventions."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Energies of one composition relative to a hull, in eV/atom."""
+
+    formation_energy: float
+    energy_above_hull: float
+
+
+class ReferenceHull:
+    """Convex hull of one scheme's reference phases.
+
+    Parameters
+    ----------
+    references
+        Known phases and both elements, all of one scheme.
+    system
+        The oxide.
+
+    Raises
+    ------
+    MissingReferenceError
+        If there is no reference, or none for one of the elements.
+    SchemeMismatchError
+        If the references are of several schemes.
+    ElementError
+        If a phase holds an element outside the system.
+    NonFiniteError
+        If an energy is NaN or infinite.
+    InputError
+        If one id carries two different energies.
+    """
+
+    def __init__(self, references: Sequence[ReferenceDoc], system: OxideSystem) -> None:
+        self.scheme = _one_scheme(references, system)
+        self.system = system
+        self.references = _distinct(references)
+        for reference in self.references:
+            _check_reference(reference, system)
+        present = {r.structure.composition.chemical_system for r in self.references}
+        missing = [symbol for symbol in system.elements if symbol not in present]
+        if missing:
+            raise MissingReferenceError(
+                f"no reference for the element {' and '.join(missing)} in scheme {self.scheme}; "
+                "relax it with the same engine first"
+            )
+        self._entries = [
+            _entry(reference.structure.composition, reference.energy_per_atom, reference.name)
+            for reference in self.references
+        ]
+        self._diagram = PhaseDiagram(self._entries)
+
+    @property
+    def hull_id(self) -> str:
+        """Hash of phases and energies; see `hull_id`."""
+        return hull_id(self.references)
+
+    @property
+    def vertices(self) -> list[ReferenceDoc]:
+        """References on the hull, by rising anion fraction."""
+        stable = self._diagram.stable_entries
+        on_hull = [
+            reference
+            for reference, entry in zip(self.references, self._entries, strict=True)
+            if entry in stable
+        ]
+        return sorted(on_hull, key=lambda r: anion_fraction(r.structure.composition, self.system))
+
+    def position(self, composition: Composition, energy_per_atom: float) -> Position:
+        """Formation energy and energy above hull of any phase of the system.
+
+        Parameters
+        ----------
+        composition
+            Of the phase; only ratios matter.
+        energy_per_atom
+            eV/atom in the hull's scheme.
+
+        Returns
+        -------
+        Position
+            Both in eV/atom; the energy above hull is negative below the hull.
+        """
+        entry = _entry(composition, energy_per_atom)
+        above = energy_per_atom - self._diagram.get_hull_energy_per_atom(entry.composition)
+        return Position(float(self._diagram.get_form_energy_per_atom(entry)), float(above))
+
+    def decomposition(self, composition: Composition) -> list[DecompositionPhase]:
+        """Reference phases on the hull at a composition, by rising anion fraction.
+
+        Fractions are shares of the atoms and sum to one.
+        """
+        phases = self._diagram.get_decomposition(composition).items()
+        ordered = sorted(phases, key=lambda item: anion_fraction(item[0].composition, self.system))
+        return [
+            DecompositionPhase(
+                name=cast("PDEntry", entry).name,
+                formula=entry.composition.reduced_formula,
+                fraction=float(fraction),
+            )
+            for entry, fraction in ordered
+        ]
+
+    def joint(self, entries: Iterable[tuple[Composition, float]]) -> list[float]:
+        """Energies above the hull of references and the given phases together, eV/atom."""
+        added = [_entry(composition, energy) for composition, energy in entries]
+        diagram = PhaseDiagram([*self._entries, *added])
+        return [
+            max(0.0, float(e.energy_per_atom - diagram.get_hull_energy_per_atom(e.composition)))
+            for e in added
+        ]
+
+
+def hull_id(references: Sequence[ReferenceDoc]) -> str:
+    """Deterministic name of a hull: its phases and energies, in any order.
+
+    Energies enter with 8 decimals.
+    """
+    lines = sorted(
+        {
+            f"{r.reference_id}|{r.scheme}|{r.structure.composition.reduced_formula}"
+            f"|{r.energy_per_atom:.8f}"
+            for r in references
+        }
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def anion_fraction(composition: Composition, system: OxideSystem) -> float:
+    """Atomic fraction of the anion, from 0 (metal) to 1."""
+    return float(composition.get_atomic_fraction(Element(system.anion)))
+
+
+def paper_class(formation_energy: float, energy_above_hull: float) -> PaperClass:
+    """Class by the paper, section 3.3: negative formation energy, and 0.3 or 0.5 eV/atom."""
+    if formation_energy >= -ENERGY_TOLERANCE:
+        return PaperClass.UNSTABLE
+    if energy_above_hull <= STABLE_LIMIT + ENERGY_TOLERANCE:
+        return PaperClass.STABLE
+    if energy_above_hull <= METASTABLE_LIMIT + ENERGY_TOLERANCE:
+        return PaperClass.METASTABLE
+    return PaperClass.UNSTABLE
+
+
+def field_class(energy_above_hull: float) -> FieldClass:
+    """Class by the field's thresholds of 0 and 0.1 eV/atom above hull."""
+    if energy_above_hull <= ENERGY_TOLERANCE:
+        return FieldClass.ON_HULL
+    if energy_above_hull <= NEAR_HULL_LIMIT + ENERGY_TOLERANCE:
+        return FieldClass.NEAR_HULL
+    return FieldClass.ABOVE_HULL
+
+
+def assess(
+    calculations: Sequence[CalculationDoc],
+    references: Sequence[ReferenceDoc],
+    system: OxideSystem = VANADIUM,
+    known: KnownStructures | None = None,
+    joint: bool = False,
+) -> list[StabilityDoc]:
+    """Judge candidates against the hull of the reference phases.
+
+    Pure: the same documents give the same answer, and another order of either input only
+    permutes the result.
+
+    Parameters
+    ----------
+    calculations
+        One per candidate, all of the references' scheme. Failed and unconverged ones, and
+        those that collapsed during relaxation, get a document with the reason and no class.
+    references
+        Known phases and both elements.
+    system
+        The oxide; its minimum distances decide what has collapsed.
+    known
+        Pool that novelty is judged against; without it novelty stays unknown (None).
+    joint
+        Also measure ranked candidates from the hull of references and ranked candidates.
+
+    Returns
+    -------
+    list of StabilityDoc
+        In the order of `calculations`.
+
+    Raises
+    ------
+    SchemeMismatchError
+        If more than one scheme is among the inputs.
+    MissingReferenceError, NonFiniteError
+        As `ReferenceHull`.
+    ElementError
+        If a candidate or reference holds an element outside the system.
+    InputError
+        If a calculation is given twice.
+    """
+    hull = ReferenceHull(references, system)
+    _check_calculations(calculations, hull)
+    documents = [_judge(calculation, hull) for calculation in calculations]
+    ranked = sorted(
+        (document for document in documents if document.state is StabilityState.RANKED),
+        key=lambda document: document.stability_id,
+    )
+    _mark_duplicates(ranked)
+    if known is not None:
+        for document in ranked:
+            document.known_as = known.find(_relaxed(document))
+            document.is_novel = document.known_as is None
+    if joint and ranked:
+        energies = {c.calculation_id: c.energy_per_atom for c in calculations}
+        phases = [
+            (_relaxed(document).composition, _number(energies[document.stability_id]))
+            for document in ranked
+        ]
+        for document, above in zip(ranked, hull.joint(phases), strict=True):
+            document.energy_above_joint_hull = above
+    return documents
+
+
+def _judge(calculation: CalculationDoc, hull: ReferenceHull) -> StabilityDoc:
+    """Everything about one candidate that does not depend on the others."""
+    candidate = calculation.candidate
+    composition = candidate.structure.composition
+    state, reason = _state(calculation, hull.system)
+    document = StabilityDoc(
+        stability_id=calculation.calculation_id,
+        candidate_id=calculation.candidate_id,
+        scheme=calculation.scheme,
+        hull_id=hull.hull_id,
+        chemsys=hull.system.chemsys,
+        formula=composition.reduced_formula,
+        natoms=len(candidate.structure),
+        sampler=candidate.sampler,
+        model_id=candidate.model_id,
+        state=state,
+        reason=reason,
+        is_converged=calculation.state is CalculationState.COMPLETED,
+    )
+    if _is_finite(calculation.initial_energy_per_atom):
+        before = hull.position(composition, _number(calculation.initial_energy_per_atom))
+        document.initial_formation_energy_per_atom = before.formation_energy
+        document.initial_energy_above_hull = before.energy_above_hull
+    if _is_finite(calculation.energy_per_atom):
+        after = hull.position(composition, _number(calculation.energy_per_atom))
+        document.formation_energy_per_atom = after.formation_energy
+        document.energy_above_hull = after.energy_above_hull
+        document.decomposition = hull.decomposition(composition)
+    if calculation.structure is not None:
+        _describe(document, candidate.structure, calculation.structure)
+    if document.state is StabilityState.RANKED:
+        formation = _number(document.formation_energy_per_atom)
+        above = _number(document.energy_above_hull)
+        document.paper_class = paper_class(formation, above)
+        document.field_class = field_class(above)
+        document.imatgen_stable = formation <= IMATGEN_LIMIT + ENERGY_TOLERANCE
+    return document
+
+
+def _state(calculation: CalculationDoc, system: OxideSystem) -> tuple[StabilityState, str | None]:
+    """Whether a calculation can be ranked, and if not, why."""
+    if calculation.state is CalculationState.FAILED:
+        return StabilityState.FAILED, calculation.error or "the calculation failed without a reason"
+    for name in ("energy_per_atom", "initial_energy_per_atom", "max_force"):
+        value = getattr(calculation, name)
+        if value is not None and not math.isfinite(value):
+            return StabilityState.FAILED, f"{name} is {value}"
+    if calculation.structure is None:
+        return StabilityState.FAILED, "the calculation has no relaxed structure"
+    if calculation.energy_per_atom is None:
+        return StabilityState.FAILED, "the calculation has no energy"
+    try:
+        message = too_close(calculation.structure, system)
+    except VogenError as error:
+        return StabilityState.FAILED, f"relaxed structure: {error}"
+    if message:
+        return StabilityState.COLLAPSED, f"collapsed: {message}"
+    if calculation.state is CalculationState.UNCONVERGED:
+        return StabilityState.UNCONVERGED, calculation.error or _unconverged(calculation)
+    return StabilityState.RANKED, None
+
+
+def _unconverged(calculation: CalculationDoc) -> str:
+    force = calculation.max_force
+    steps = calculation.n_steps
+    after = "" if steps is None else f" after {steps} steps"
+    left = "" if force is None else f"; largest force {force:.3f} eV/Å"
+    return f"the relaxation did not converge{after}{left}"
+
+
+def _describe(document: StabilityDoc, generated: Structure, relaxed: Structure) -> None:
+    """Geometry of the relaxed cell; a cell that cannot be analysed is not ranked."""
+    try:
+        document.minimum_distance = shortest_distance(relaxed)
+        document.structure = relaxed
+        analyzer = SpacegroupAnalyzer(relaxed, symprec=SYMMETRY_PRECISION)
+        document.space_group_symbol = analyzer.get_space_group_symbol()
+        document.space_group_number = analyzer.get_space_group_number()
+        document.rmsd_to_relaxed = rmsd(generated, relaxed)
+    except (VogenError, SymmetryUndeterminedError, ValueError, RuntimeError) as error:
+        if document.state is StabilityState.RANKED:
+            document.state = StabilityState.FAILED
+            document.reason = f"relaxed structure cannot be analysed: {error}"
+
+
+def _mark_duplicates(ranked: Sequence[StabilityDoc]) -> None:
+    """Label each document with the lowest-energy member of its group."""
+    structures = [_relaxed(document) for document in ranked]
+    # within a formula formation energies order as energies do
+    energies = [_number(document.formation_energy_per_atom) for document in ranked]
+    for document, leader in zip(ranked, duplicate_groups(structures, energies), strict=True):
+        document.duplicate_group = ranked[leader].candidate_id
+        document.is_unique = ranked[leader] is document
+
+
+def _one_scheme(references: Sequence[ReferenceDoc], system: OxideSystem) -> str:
+    schemes = sorted({reference.scheme for reference in references})
+    if not schemes:
+        raise MissingReferenceError(f"no reference phase of {system.chemsys} was given")
+    if len(schemes) > 1:
+        raise SchemeMismatchError(f"references of several schemes: {', '.join(schemes)}")
+    return schemes[0]
+
+
+def _distinct(references: Sequence[ReferenceDoc]) -> list[ReferenceDoc]:
+    """References sorted by id, each once."""
+    by_id: dict[str, ReferenceDoc] = {}
+    for reference in references:
+        other = by_id.setdefault(reference.reference_id, reference)
+        if other.energy_per_atom != reference.energy_per_atom and not (
+            math.isnan(other.energy_per_atom) and math.isnan(reference.energy_per_atom)
+        ):
+            raise InputError(
+                f"reference {reference.reference_id} has two energies: "
+                f"{other.energy_per_atom} and {reference.energy_per_atom} eV/atom"
+            )
+    return [by_id[key] for key in sorted(by_id)]
+
+
+def _check_reference(reference: ReferenceDoc, system: OxideSystem) -> None:
+    if not math.isfinite(reference.energy_per_atom):
+        raise NonFiniteError(
+            f"energy of reference {reference.reference_id} is {reference.energy_per_atom}"
+        )
+    _check_elements(reference.structure.composition, system, f"reference {reference.reference_id}")
+
+
+def _check_calculations(calculations: Sequence[CalculationDoc], hull: ReferenceHull) -> None:
+    seen: set[str] = set()
+    for calculation in calculations:
+        if calculation.calculation_id in seen:
+            raise InputError(f"calculation {calculation.calculation_id} is given twice")
+        seen.add(calculation.calculation_id)
+        if calculation.scheme != hull.scheme:
+            raise SchemeMismatchError(
+                f"calculation {calculation.calculation_id} is of scheme {calculation.scheme}, "
+                f"the references are of {hull.scheme}"
+            )
+        name = f"candidate {calculation.candidate_id}"
+        composition = calculation.candidate.structure.composition
+        _check_elements(composition, hull.system, name)
+        relaxed = calculation.structure
+        if relaxed is not None and relaxed.composition != composition:
+            raise InputError(
+                f"{name} is {composition.formula} but its relaxed structure is "
+                f"{relaxed.composition.formula}"
+            )
+
+
+def _check_elements(composition: Composition, system: OxideSystem, name: str) -> None:
+    foreign = sorted({element.symbol for element in composition.elements} - set(system.elements))
+    if foreign:
+        raise ElementError(
+            f"{name} holds {', '.join(foreign)}, which is not of the system {system.chemsys}"
+        )
+
+
+def _entry(composition: Composition, energy_per_atom: float, name: str | None = None) -> PDEntry:
+    plain = Composition(
+        {element.symbol: amount for element, amount in composition.element_composition.items()}
+    )
+    return PDEntry(plain, energy_per_atom * plain.num_atoms, name=name)
+
+
+def _relaxed(document: StabilityDoc) -> Structure:
+    if document.structure is None:
+        raise InputError(f"{document.stability_id} has no relaxed structure")
+    return document.structure
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _number(value: float | None) -> float:
+    """A number that earlier checks have made sure of."""
+    if value is None:
+        raise InputError("a number is missing")
+    return value

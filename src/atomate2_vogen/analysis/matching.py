@@ -1,0 +1,190 @@
+"""Which crystals are the same: duplicates, known phases, and how far a relaxation moved.
+
+Two crystals are the same if pymatgen's `StructureMatcher` at its default tolerances says so
+in either direction (its result depends on the order of the two). Taking either direction
+calls fewer crystals unique or novel, never more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.geometry import minkowski_reduce
+from pymatgen.core import Structure
+from pymatgen.core.structure_matcher import StructureMatcher
+
+from atomate2_vogen.errors import InputError
+
+LENGTH_TOLERANCE = 0.2
+SITE_TOLERANCE = 0.3
+ANGLE_TOLERANCE = 5.0
+
+# slack on the necessary conditions, well above the noise of cell reduction
+_SLACK = 1e-3
+
+
+def default_matcher() -> StructureMatcher:
+    """StructureMatcher with the tolerances of every claim on sameness: 0.2, 0.3, 5°."""
+    return StructureMatcher(ltol=LENGTH_TOLERANCE, stol=SITE_TOLERANCE, angle_tol=ANGLE_TOLERANCE)
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """A primitive Niggli cell, ready for `StructureMatcher.fit`, and its invariants."""
+
+    structure: Structure
+    minima: np.ndarray
+    """Successive minima of the lattice at 1 Å³ per atom, shape (3,), ascending, in Å."""
+
+    @classmethod
+    def of(cls, structure: Structure) -> _Reduced:
+        """Reduce as `StructureMatcher.fit` itself does, once instead of at every comparison."""
+        reduced = structure.get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
+        lengths = np.linalg.norm(minkowski_reduce(np.array(reduced.lattice.matrix))[0], axis=1)
+        return cls(reduced, np.sort(lengths) / (reduced.volume / len(reduced)) ** (1 / 3))
+
+
+def _may_fit(first: _Reduced, second: _Reduced) -> bool:
+    """Whether `fit(first, second)` can succeed, from necessary conditions alone.
+
+    Without supercells the matcher needs equally many sites and a basis of the first lattice
+    whose lengths are within 20 % of the second's Niggli basis at equal volume. A Niggli basis
+    attains the successive minima, so each minimum of the first lattice is then at most 1.2
+    times the second's.
+    """
+    return len(first.structure) == len(second.structure) and bool(
+        np.all(first.minima <= (1 + LENGTH_TOLERANCE + _SLACK) * second.minima)
+    )
+
+
+def _same(first: _Reduced, second: _Reduced, matcher: StructureMatcher) -> bool:
+    return any(
+        _may_fit(a, b) and matcher.fit(a.structure, b.structure, skip_structure_reduction=True)
+        for a, b in ((first, second), (second, first))
+    )
+
+
+def duplicate_groups(structures: Sequence[Structure], energies: Sequence[float]) -> list[int]:
+    """Group crystals that match, directly or through others.
+
+    Groups are the connected components of the relation "match", so they do not depend on the
+    order of the input.
+
+    Parameters
+    ----------
+    structures
+        Crystals, any formulas.
+    energies
+        Energy per atom of each, in one scheme (eV/atom).
+
+    Returns
+    -------
+    list of int
+        For each crystal the index of the lowest-energy member of its group (the first of them
+        if energies are equal).
+
+    Raises
+    ------
+    InputError
+        If the two sequences differ in length.
+    """
+    if len(structures) != len(energies):
+        raise InputError(f"{len(structures)} structures but {len(energies)} energies")
+    matcher = default_matcher()
+    buckets: dict[str, list[int]] = {}
+    for index, structure in enumerate(structures):
+        buckets.setdefault(structure.composition.reduced_formula, []).append(index)
+    label = list(range(len(structures)))
+    for members in buckets.values():
+        reduced = {index: _Reduced.of(structures[index]) for index in members}
+        ranked = sorted(members, key=lambda index: (energies[index], index))
+        for position, index in enumerate(ranked):
+            for other in ranked[:position]:
+                if label[index] == label[other] or not _same(
+                    reduced[other], reduced[index], matcher
+                ):
+                    continue
+                # the leader is the earlier of the two in `ranked`
+                leaders = sorted((label[index], label[other]), key=ranked.index)
+                label = [leaders[0] if leader == leaders[1] else leader for leader in label]
+    return label
+
+
+class KnownStructures:
+    """A pool of known crystals that novelty is judged against.
+
+    Parameters
+    ----------
+    structures
+        Known crystals by name. The order matters where several match: the first is named, so
+        put phases that have a common name before anonymous prototypes.
+    """
+
+    def __init__(self, structures: Mapping[str, Structure]) -> None:
+        self._matcher = default_matcher()
+        self._waiting: dict[str, list[tuple[str, Structure]]] = {}
+        self._reduced: dict[str, list[tuple[str, _Reduced]]] = {}
+        for name, structure in structures.items():
+            formula = structure.composition.reduced_formula
+            self._waiting.setdefault(formula, []).append((name, structure))
+        self._size = len(structures)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def find(self, structure: Structure) -> str | None:
+        """Name of the first known crystal that this one matches, or None.
+
+        The pool of a formula is reduced to primitive Niggli cells at its first query.
+
+        Parameters
+        ----------
+        structure
+            Crystal to look up.
+
+        Returns
+        -------
+        str or None
+            Name under which it is known.
+        """
+        formula = structure.composition.reduced_formula
+        if formula not in self._waiting:
+            return None
+        if formula not in self._reduced:
+            self._reduced[formula] = [
+                (name, _Reduced.of(known)) for name, known in self._waiting[formula]
+            ]
+        query = _Reduced.of(structure)
+        for name, known in self._reduced[formula]:
+            if _same(known, query, self._matcher):
+                return name
+        return None
+
+
+def rmsd(generated: Structure, relaxed: Structure) -> float | None:
+    """Root-mean-square move of the atoms during a relaxation.
+
+    Loose tolerances (0.5, 0.5, 10°), no volume scaling and no reduction to primitive cells:
+    the two have the same atoms, but a relaxation may gain or lose translations. A rigid shift
+    is taken out, a change of cell is felt only through its shape. The matcher's value is in
+    units of (V/n)^(1/3) of the averaged cell; the mean of the two cube roots converts it to Å
+    (exact for equal cells and for uniform strain).
+
+    Parameters
+    ----------
+    generated, relaxed
+        Crystal before and after.
+
+    Returns
+    -------
+    float or None
+        Å; None if the two no longer match.
+    """
+    matcher = StructureMatcher(ltol=0.5, stol=0.5, angle_tol=10, scale=False, primitive_cell=False)
+    distances = matcher.get_rms_dist(generated, relaxed)
+    if distances is None:
+        return None
+    lengths = [(cell.volume / len(cell)) ** (1 / 3) for cell in (generated, relaxed)]
+    return float(distances[0]) * sum(lengths) / 2
