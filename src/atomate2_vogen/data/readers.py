@@ -1,29 +1,25 @@
-"""Structure files of a user: found, read and checked before anything is computed with them.
-
-pymatgen's parsers are lenient: a CIF site with an unreadable symbol is dropped, a repeated
-block replaces the first one, a POSCAR without symbols becomes hydrogen and helium. Each of
-these gives a crystal that is not the one in the file, so here each is an error that names
-the file.
-"""
+"""Structure files of a user: found, read and checked before anything is computed with them."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.errors import (
-    InputError,
-    StructureFileError,
+from atomate2_vogen.data.parsers import (
+    PATTERNS,
+    check_size,
+    is_structure_dict,
+    is_structure_name,
+    parse,
 )
+from atomate2_vogen.errors import InputError, StructureFileError
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -33,11 +29,6 @@ MAX_ATOMS = 200
 
 MAX_BYTES = 10_000_000
 """Largest file that is opened."""
-
-PATTERNS = ("*.cif", "*.vasp", "*.poscar", "*.json", "POSCAR*", "CONTCAR*")
-"""What is looked for in a folder; upper and lower case are the same."""
-
-_BLOCK = re.compile(r"^[ \t]*data_", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -80,7 +71,7 @@ def read_structures(
     Parameters
     ----------
     paths
-        Files and folders. Folders are searched for `PATTERNS`, without sub-folders; a JSON
+        Files and folders. Folders are searched for `parsers.PATTERNS`, without sub-folders; a JSON
         file in a folder that holds something other than a structure is passed over.
     system
         Elements and minimum distances to check against.
@@ -130,9 +121,7 @@ def _expand(path: Path) -> list[Path]:
     found = [
         file
         for file in names
-        if any(_matches(file, pattern) for pattern in PATTERNS)
-        and not file.is_dir()
-        and not _is_other_json(file)
+        if is_structure_name(file.name) and not file.is_dir() and not _is_other_json(file)
     ]
     if not found:
         hint = "; its sub-folders are not searched" if any(f.is_dir() for f in names) else ""
@@ -142,22 +131,14 @@ def _expand(path: Path) -> list[Path]:
     return found
 
 
-def _matches(path: Path, pattern: str) -> bool:
-    return fnmatchcase(path.name.lower(), pattern.lower())
-
-
 def _is_other_json(path: Path) -> bool:
     """Whether this is well-formed JSON about something else, e.g. a table of results."""
     if path.suffix.lower() != ".json":
         return False
     with contextlib.suppress(OSError, ValueError, RecursionError):
         content = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_BYTES else None
-        return content is not None and not _is_structure_dict(content)
+        return content is not None and not is_structure_dict(content)
     return False
-
-
-def _is_structure_dict(content: object) -> bool:
-    return isinstance(content, dict) and "lattice" in content and "sites" in content
 
 
 def _read_file(
@@ -165,41 +146,45 @@ def _read_file(
 ) -> Iterator[tuple[int | None, Structure | InputError]]:
     """Every structure of one file, or why it cannot be used."""
     try:
-        text = _text(path)
-        blocks = list(_parse(path, text, max_atoms))
-    except StructureFileError as error:
-        yield None, error
+        blocks = parse(path.name, _text(path), max_atoms)
+    except InputError as error:
+        yield None, _named(error, path, None)
         return
-    for number, structure in enumerate(blocks, 1):
+    for number, found in enumerate(blocks, 1):
         block = number if len(blocks) > 1 else None
-        if isinstance(structure, InputError):
-            yield block, structure
+        if isinstance(found, InputError):
+            yield block, _named(found, path, block)
             continue
         try:
-            yield block, _checked(structure, system, max_atoms)
+            yield block, _checked(found, system, max_atoms)
         except InputError as error:
-            yield block, type(error)(f"{_label(path, block)}: {error}")
+            yield block, _named(error, path, block)
+
+
+def _named(error: InputError, path: Path, block: int | None) -> InputError:
+    """The same error on one line that begins with the file's name."""
+    return type(error)(f"{_label(path, block)}: {' '.join(str(error).split())}")
 
 
 def _text(path: Path) -> str:
     """The file as text."""
     try:
         if not path.exists():
-            raise StructureFileError(f"{path}: no such file or folder")
+            raise StructureFileError("no such file or folder")
         if not path.is_file():
-            raise StructureFileError(f"{path}: not a regular file")
+            raise StructureFileError("not a regular file")
         if (size := path.stat().st_size) > MAX_BYTES:
             raise StructureFileError(
-                f"{path}: {size / 1e6:.0f} MB is more than {MAX_BYTES / 1e6:.0f} MB; "
+                f"{size / 1e6:.0f} MB is more than {MAX_BYTES / 1e6:.0f} MB; "
                 "give a file that holds nothing but the structure"
             )
         raw = path.read_bytes()
     except OSError as error:
-        raise StructureFileError(f"{path}: cannot be read ({_why(error)})") from error
+        raise StructureFileError(f"cannot be read ({_why(error)})") from error
     if not raw.strip():
-        raise StructureFileError(f"{path}: the file is empty")
+        raise StructureFileError("the file is empty")
     if b"\0" in raw:
-        raise StructureFileError(f"{path}: not a text file")
+        raise StructureFileError("not a text file")
     return raw.decode("utf-8", errors="replace")
 
 
@@ -207,8 +192,7 @@ def _checked(structure: Structure, system: OxideSystem, max_atoms: int) -> Struc
     """The bare crystal, or the typed error of the first check that it fails."""
     from pymatgen.core import Structure
 
-    if len(structure) > max_atoms:
-        raise StructureFileError(_too_many("", len(structure), max_atoms).removeprefix(": "))
+    check_size(len(structure), max_atoms)
     check_structure(structure, system)
     symbols = [site.specie.symbol for site in structure]
     return Structure(structure.lattice, symbols, structure.frac_coords)

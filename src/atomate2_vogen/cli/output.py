@@ -1,0 +1,246 @@
+"""The output folder: whose run it holds, what is finished there, and how files get in.
+
+`run.json` bears the run's identity: the arguments that decide what comes out. The same
+command finds its own folder again and goes on; any other is refused, so that no folder ever
+mixes two runs. Every file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+from atomate2_vogen import __version__
+from atomate2_vogen.errors import OutputFolderError
+
+RUN_FILE = "run.json"
+LOCK_FILE = ".lock"
+FORMAT = 1
+LIBRARIES = ("atomate2", "chgnet", "jobflow", "keras", "maggma", "numpy", "pymatgen", "tensorflow")
+
+
+class OutputFolder:
+    """A folder that belongs to one run.
+
+    Use it as a context manager: while it is open no second process can work in it.
+
+    Parameters
+    ----------
+    path
+        Created if missing.
+    command
+        The verb, e.g. ``discover``.
+    identity
+        What makes two runs the same, by argument name; plain JSON values.
+
+    Raises
+    ------
+    OutputFolderError
+        If the folder holds another run or files that are no run's, another process works in
+        it, or it cannot be written.
+    """
+
+    def __init__(self, path: str | Path, command: str, identity: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.command = command
+        self.identity = json.loads(json.dumps(dict(identity)))
+        self.resumed = False
+        self.record: dict[str, Any] = {}
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        """Take the folder, or refuse."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputFolderError(
+                f"--out {self.path}: cannot be made ({error.strerror}); give another folder"
+            ) from error
+        self._check_owner()
+        self._take_lock()
+        try:
+            self._open_record()
+        except BaseException:
+            self._release_lock()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the folder back."""
+        self._release_lock()
+
+    def __truediv__(self, name: str) -> Path:
+        """Path of a file or folder inside."""
+        return self.path / name
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Write a file whole or not at all.
+
+        Raises
+        ------
+        OutputFolderError
+            If it cannot be written.
+        """
+        path = self.path / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+        except OSError as error:
+            raise OutputFolderError(f"{path}: cannot be written ({error.strerror})") from error
+        return path
+
+    def note(self, **entries: Any) -> None:
+        """Add entries to `run.json`."""
+        self.record.update(entries)
+        self.save()
+
+    def save(self) -> None:
+        """Write `run.json`."""
+        self.record["updated"] = _now()
+        self.write(RUN_FILE, json.dumps(self.record, indent=2) + "\n")
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
+        """Time a stage; what it puts into the yielded dict is noted with the seconds."""
+        notes: dict[str, Any] = {}
+        begin = time.perf_counter()
+        yield notes
+        notes["seconds"] = round(time.perf_counter() - begin, 2)
+        self.record.setdefault("stages", {})[name] = notes
+        self.save()
+
+    def _check_owner(self) -> None:
+        """Refuse a folder of another run, and one that is no run's."""
+        run_file = self.path / RUN_FILE
+        try:
+            if run_file.exists():
+                self._compare(json.loads(run_file.read_text(encoding="utf-8")))
+                return
+            others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
+        except ValueError as error:
+            raise OutputFolderError(
+                f"{run_file}: not readable as a run of vogen ({error}); give another --out"
+            ) from error
+        except OSError as error:
+            raise OutputFolderError(f"--out {self.path}: {error.strerror}") from error
+        if others:
+            names = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+            raise OutputFolderError(
+                f"--out {self.path}: holds files that are not a run's ({names}); "
+                "give an empty or a new folder"
+            )
+
+    def _compare(self, record: Any) -> None:
+        if not isinstance(record, dict) or not isinstance(record.get("identity"), dict):
+            raise ValueError("it lacks the run's identity")  # noqa: TRY004 - of the file
+        if record.get("format") != FORMAT:
+            raise ValueError(f"its format is {record.get('format')!r}, not {FORMAT}")
+        theirs = {"command": record.get("command"), **record["identity"]}
+        ours = {"command": self.command, **self.identity}
+        differing = [
+            f"{_argument(key)} is {_show(theirs.get(key))} there and {_show(ours.get(key))} here"
+            for key in sorted({*theirs, *ours})
+            if theirs.get(key) != ours.get(key)
+        ]
+        if differing:
+            raise OutputFolderError(
+                f"--out {self.path}: holds another run ({'; '.join(differing)}); "
+                "give another --out, or the same arguments to go on"
+            )
+        self.resumed = True
+        self.record = record
+
+    def _open_record(self) -> None:
+        if self.resumed:
+            self.record["runs"] = int(self.record.get("runs", 1)) + 1
+        else:
+            self.record = {
+                "format": FORMAT,
+                "command": self.command,
+                "identity": self.identity,
+                "started": _now(),
+                "runs": 1,
+            }
+        self.record["versions"] = versions()
+        self.save()
+
+    def _take_lock(self) -> None:
+        import fcntl
+
+        try:
+            self._lock = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._release_lock()
+            raise OutputFolderError(
+                f"--out {self.path}: another vogen is at work there; wait for it, or give "
+                "another --out"
+            ) from error
+        except OSError as error:
+            self._release_lock()
+            raise OutputFolderError(
+                f"--out {self.path}: cannot be written ({error.strerror})"
+            ) from error
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write beside the target and rename: a reader sees the old file or the new one.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    raw = content.encode() if isinstance(content, str) else content
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version(), "atomate2-vogen": __version__}
+    for library in LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _argument(key: str) -> str:
+    return key if key in {"command", "version"} else f"--{key}"
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{key}={entry}" for key, entry in value.items())
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "not given" if value is None else str(value)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
