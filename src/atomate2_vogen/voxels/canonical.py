@@ -26,7 +26,6 @@ Mirror images stay different: only proper rotations are applied.
 from __future__ import annotations
 
 import itertools
-from functools import lru_cache
 
 import numpy as np
 import spglib
@@ -49,14 +48,8 @@ NIGGLI_EPS = 1e-5
 """Tolerance of the Niggli reduction, as spglib defines it."""
 
 
-@lru_cache(maxsize=1)
-def _rotations() -> tuple[np.ndarray, np.ndarray]:
-    """All 3 x 3 matrices of -1, 0, 1 with determinant 1, identity first, and their inverses."""
-    every = np.array(list(itertools.product((-1, 0, 1), repeat=9))).reshape(-1, 3, 3)
-    proper = every[np.rint(np.linalg.det(every)) == 1]
-    identity = (proper == np.eye(3)).all(axis=(1, 2))
-    proper = np.concatenate([proper[identity], proper[~identity]]).astype(float)
-    return proper, np.rint(np.linalg.inv(proper))
+# an isometry of a reduced basis maps its vectors to sums of them with these coefficients
+_COMBINATIONS = np.array([c for c in itertools.product((-1, 0, 1), repeat=3) if any(c)], float)
 
 
 def niggli(lattice: np.ndarray) -> np.ndarray:
@@ -97,17 +90,27 @@ def equivalent_bases(lattice: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     changes : np.ndarray
-        (g, 3, 3): ``change @ lattice`` is the new basis; the first is the identity.
+        (g, 3, 3): ``change @ lattice`` is the new basis; the identity is among them.
     inverses : np.ndarray
         (g, 3, 3): ``coords @ inverse`` are the new fractional coordinates.
     """
-    changes, inverses = _rotations()
     metric = lattice @ lattice.T
     scale = np.sqrt(np.diag(metric))
-    moved = (changes.reshape(-1, 3) @ metric).reshape(-1, 3, 3) @ changes.transpose(0, 2, 1)
+    squares = np.einsum("va,ab,vb->v", _COMBINATIONS, metric, _COMBINATIONS)
+    slack = METRIC_TOLERANCE * scale**2
+    images = [
+        _COMBINATIONS[np.abs(squares - metric[axis, axis]) <= slack[axis]] for axis in range(3)
+    ]
+    a, b, c = (
+        grid.reshape(-1) for grid in np.meshgrid(*(range(len(i)) for i in images), indexing="ij")
+    )
+    changes = np.stack([images[0][a], images[1][b], images[2][c]], axis=1)
+    moved = changes @ metric @ changes.transpose(0, 2, 1)
     same = np.abs(moved - metric) <= METRIC_TOLERANCE * np.outer(scale, scale)
-    kept = same.all(axis=(1, 2))
-    return changes[kept], inverses[kept]
+    changes = changes[same.all(axis=(1, 2))]
+    # equal volumes: the determinant is 1 or -1
+    changes = changes[np.linalg.det(changes) > 0]
+    return changes, np.rint(np.linalg.inv(changes))
 
 
 def canonical_arrays(

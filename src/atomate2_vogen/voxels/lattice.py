@@ -35,7 +35,7 @@ import numpy as np
 
 from atomate2_vogen.errors import GridError, NonFiniteError
 from atomate2_vogen.voxels.peaks import fit_overlapping, local_maxima, parabola
-from atomate2_vogen.voxels.sites import check_out
+from atomate2_vogen.voxels.sites import check_out, gaussians
 
 BOX = 20.0
 """Edge of the box in Å."""
@@ -135,7 +135,7 @@ def write_lattice(
             f"a cell with edges {edges} Å does not fit the lattice grid; give a Niggli-reduced "
             "cell with edges up to 10 Å"
         )
-    table = np.exp(-0.5 * ((np.arange(m) - voxels[:, :, None]) / sigma) ** 2).astype(np.float32)
+    table = gaussians((np.arange(m) - voxels[:, :, None]) / sigma)
     rows = (table[:, 0, :, None] * table[:, 1, None, :]).reshape(3, m * m)
     np.matmul(rows.T, table[:, 2], out=out.reshape(m * m, m))
     return out

@@ -39,25 +39,46 @@ MAX_SHIFT = 1.0
 
 _TINY = 1e-12
 _FACES = np.array([s * e for e in np.eye(3, dtype=int) for s in (-1, 1)])
+_SELF = np.zeros((1, 3), dtype=int)
 _STENCIL = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
-_CORNERS = _STENCIL[np.abs(_STENCIL).sum(axis=1) >= 2]
+_ROUNDS = (_FACES[:2], _FACES[2:4], _FACES[4:], _STENCIL[np.abs(_STENCIL).sum(axis=1) >= 2])
 
 
-def neighbours(voxels: np.ndarray, offset: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Flat indices of the voxels at an offset, around the periodic box.
+class Neighbours:
+    """Flat indices of voxels at an offset, around the periodic box.
 
     Parameters
     ----------
-    voxels
-        (m, 4) integers: x, y, z and channel.
-    offset
-        (3,) or (k, 1, 3) integers.
     shape
         (n, n, n, channels) of the grid.
     """
-    n, channels = shape[0], shape[3]
-    x, y, z = np.moveaxis((voxels[:, :3] + offset) % n, -1, 0)
-    return ((x * n + y) * n + z) * channels + voxels[:, 3]
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        n, channels = shape[0], shape[3]
+        # entry 0 stands for -1, entry n + 1 for n
+        wrapped = np.arange(-1, n + 1) % n
+        self._x = wrapped * (n * n * channels)
+        self._y = wrapped * (n * channels)
+        self._z = wrapped * channels
+
+    def __call__(self, voxels: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """Flat indices.
+
+        Parameters
+        ----------
+        voxels
+            (m, 4) integers: x, y, z and channel.
+        offsets
+            (k, 3) integers from -1 to 1.
+
+        Returns
+        -------
+        np.ndarray
+            (k, m) flat indices.
+        """
+        x, y, z, channel = voxels.T
+        dx, dy, dz = (offsets + 1).T[:, :, None]
+        return self._x[x + dx] + self._y[y + dy] + self._z[z + dz] + channel
 
 
 def local_maxima(grid: np.ndarray, floor: float) -> np.ndarray:
@@ -78,12 +99,12 @@ def local_maxima(grid: np.ndarray, floor: float) -> np.ndarray:
     flat = grid.reshape(-1)
     index = np.flatnonzero(flat > floor)
     voxels = np.stack(np.unravel_index(index, grid.shape), axis=1)
-    for offset in itertools.chain(_FACES, _CORNERS):
-        if not len(index):
-            break
-        other = neighbours(voxels, offset, grid.shape)
+    neighbours = Neighbours(grid.shape)
+    # most voxels fall at the first comparison: only what is left meets the next ones
+    for offsets in _ROUNDS:
+        other = neighbours(voxels, offsets)
         here, there = flat[index], flat[other]
-        keep = (here > there) | ((here == there) & (index < other))
+        keep = ((here > there) | ((here == there) & (index < other))).all(axis=0)
         index, voxels = index[keep], voxels[keep]
     return voxels
 
@@ -108,9 +129,10 @@ def parabola(grid: np.ndarray, voxels: np.ndarray, sigma: float) -> tuple[np.nda
         (m,)
     """
     flat = grid.reshape(-1)
-    around = flat[neighbours(voxels, _FACES[:, None, :], grid.shape)]
+    neighbours = Neighbours(grid.shape)
+    around = flat[neighbours(voxels, _FACES)]
     sides = np.log(np.maximum(around, _TINY).astype(float)).reshape(3, 2, -1)
-    centre = flat[neighbours(voxels, np.zeros(3, dtype=int), grid.shape)]
+    centre = flat[neighbours(voxels, _SELF)[0]]
     top = np.log(np.maximum(centre, _TINY).astype(float))
     slope = sides[:, 0] - sides[:, 1]
     curvature = sides[:, 0] - 2 * top + sides[:, 1]
@@ -168,7 +190,7 @@ def fit_overlapping(
 
     start = positions[close]
     points = (voxels[close][:, None, :3] + _STENCIL).reshape(-1, 3)
-    index = neighbours(voxels[close], _STENCIL[:, None, :], grid.shape).T.reshape(-1)
+    index = Neighbours(grid.shape)(voxels[close], _STENCIL).T.reshape(-1)
     values = grid.reshape(-1)[index].astype(float)
 
     def model(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

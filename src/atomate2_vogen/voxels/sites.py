@@ -46,6 +46,8 @@ MIN_SEPARATION = 3.0
 MIN_VOXELS = 16
 """Fewest voxels along an edge, in σ (or in voxels, if σ is less than one)."""
 
+_NEGLIGIBLE = 1e-12
+
 
 def check_size(n: int, sigma: float, name: str) -> None:
     """Refuse a grid too coarse for its Gaussians.
@@ -81,9 +83,9 @@ def check_grid(grid: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarra
         raise GridError(f"the {name} grid has shape {grid.shape}, not {shape}")
     grid = np.ascontiguousarray(grid)
     flat = grid.reshape(-1)
-    # the square is quick to sum and catches every NaN; overflow is looked at closely
+    # a sum is quick and catches every NaN; where it overflows, every voxel is looked at
     with np.errstate(over="ignore", invalid="ignore"):
-        suspect = not np.isfinite(np.dot(flat, flat))
+        suspect = not np.isfinite(flat.sum())
     if suspect and not np.isfinite(flat).all():
         bad = int((~np.isfinite(flat)).sum())
         raise NonFiniteError(f"the {name} grid holds NaN or infinity in {bad} voxels")
@@ -126,6 +128,17 @@ def check_separation(coords: np.ndarray, channels: np.ndarray, n: int, sigma: fl
         )
 
 
+def gaussians(offset: np.ndarray) -> np.ndarray:
+    """Gaussians of height 1 in single precision, for offsets in σ.
+
+    Values below 1e-12 (7.4 σ) are zero: products of three of them would be subnormal numbers,
+    which slow a matrix product down several times.
+    """
+    table = np.exp(-0.5 * offset**2).astype(np.float32)
+    table[table < _NEGLIGIBLE] = 0.0
+    return table
+
+
 def write_sites(
     coords: np.ndarray, channels: np.ndarray, n: int, sigma: float, out: np.ndarray | None = None
 ) -> np.ndarray:
@@ -159,7 +172,7 @@ def write_sites(
     check_out(out, (n, n, n, 2))
     offset = np.arange(n) / n - coords[:, :, None]
     offset -= np.round(offset)
-    table = np.exp(-0.5 * (offset * (n / sigma)) ** 2).astype(np.float32)
+    table = gaussians(offset * (n / sigma))
     columns = np.zeros((len(coords), n, 2), dtype=np.float32)
     columns[np.arange(len(coords)), :, channels] = table[:, 2]
     rows = table[:, 0, :, None] * table[:, 1, None, :]
