@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 OUT    ?= vogen_output
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+TORCH  := $(shell grep '^torch==' constraints.txt)
+UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 # one thread per worker process; two workers beat one process with two threads
 export OMP_NUM_THREADS ?= 1
@@ -28,15 +29,19 @@ lint: $(VENV)/.installed-dev
 coverage: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --cov --cov-report=term-missing
 
-$(BIN)/python:
+# torch comes first, by pip, so that pip's own settings choose its build; the rest by uv,
+# which installs it in a third of the time (measured 90 s against 187 s)
+$(VENV)/.torch: constraints.txt
 	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile uv $(TORCH)
 	touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[dev,random]'
+$(VENV)/.installed: pyproject.toml constraints.txt $(VENV)/.torch
+	$(UV) --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt $(VENV)/.torch
+	$(UV) --editable '.[dev,random]'
 	touch $@ $(VENV)/.installed
 
 clean:
