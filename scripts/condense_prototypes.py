@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import spglib
+from group_prototypes import group_prototypes
 from pymatgen.core import Element
 from rich.console import Console
 
@@ -119,11 +120,7 @@ def main() -> None:
         rows = read_rows(Path(archive.extract(DATABASE, folder)))
     agreement = np.mean([row["space_group"] == row["listed_space_group"] for row in rows])
     console.print(f"{len(rows)} prototypes; {agreement:.1%} in the space group that is listed")
-    first: dict[Any, int] = {}
-    for row in rows:
-        key = (*sorted(row["species"][1::2]), row["space_group"])
-        row["group"] = first.setdefault(key, row["prototype_id"])
-        row["classes"] = [2 * row["group"], 2 * row["group"] + 1]
+    group_prototypes(rows, console.print)
     source = {
         "file": arguments.wheel.name,
         "sha256": hashlib.sha256(wheel).hexdigest(),

@@ -294,6 +294,9 @@ class DatasetDoc(VogenDoc):
     n_labelled: int
     n_label_failures: int
     n_labels_reused: int
+    label_failures: dict[str, str] = Field(
+        default_factory=dict, description="reason by the crystal's index in the file"
+    )
     label_statistics: dict[str, float] = Field(description="of the energy labels, eV/atom")
     wall_time: float
     artefact: Artefact

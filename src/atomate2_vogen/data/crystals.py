@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from pymatgen.core import Composition, Lattice, Structure
@@ -103,9 +103,10 @@ class CrystalSet:
     def structure(self, index: int) -> Structure:
         """Crystal number `index` as a pymatgen structure."""
         sites = slice(self.offsets[index], self.offsets[index + 1])
+        symbols = dict(zip(self.system.atomic_numbers, self.system.elements, strict=True))
         return Structure(
             Lattice(self.lattices[index]),
-            [int(z) for z in self.numbers[sites]],
+            [symbols[z] for z in self.numbers[sites].tolist()],
             self.frac_coords[sites],
         )
 
@@ -206,11 +207,11 @@ class CrystalSet:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 arrays = {key: archive[key] for key in archive.files}
             if int(arrays.pop("format")) != FORMAT:
-                raise ArtefactError(f"{name} is not a data set of format {FORMAT}; make it anew")
-            system = json.loads(str(arrays.pop("system")))
-            crystals = cls(system=OxideSystem.from_dict(system), **arrays)
-        except ArtefactError:
-            raise
+                raise ValueError(f"not of format {FORMAT}")  # noqa: TRY301
+            system = cast(
+                "OxideSystem", OxideSystem.from_dict(json.loads(str(arrays.pop("system"))))
+            )
+            crystals = cls(system=system, **arrays)
         except (
             zipfile.BadZipFile,
             zlib.error,
