@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from atomate2_vogen.errors import CountsError
+import numpy as np
+
+from atomate2_vogen.errors import CountsError, InputError
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -63,3 +66,39 @@ def check_counts(counts: Mapping[str, int], system: OxideSystem) -> dict[str, in
             raise CountsError(f"{reduced} has more than {system.max_atoms} atoms per formula unit")
         checked[reduced] = int(count)
     return checked
+
+
+def check_seed(seed: int) -> int:
+    """Seed as a plain integer.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number or negative.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise InputError(f"seed is {seed!r}; give a whole number that is not negative")
+    return int(seed)
+
+
+def formula_rng(seed: int, formula: str, *path: int) -> np.random.Generator:
+    """Random stream of one formula, independent of what else is asked for in the same call.
+
+    Parameters
+    ----------
+    seed
+        Not negative.
+    formula
+        Reduced formula.
+    path
+        Further numbers, e.g. the attempt, each combination with a stream of its own.
+
+    Raises
+    ------
+    InputError
+        As `check_seed`.
+    """
+    words = np.frombuffer(hashlib.sha256(formula.encode()).digest()[:16], dtype="<u4")
+    return np.random.default_rng(
+        np.random.SeedSequence(check_seed(seed), spawn_key=(*words.tolist(), *path))
+    )

@@ -1,0 +1,241 @@
+"""Candidates at random: crystals of a random space group on random Wyckoff sites (PyXtal).
+
+The rival that any generator has to beat on *novel* crystals, since its pool has no end.
+PyXtal: Fredericks et al., Comput. Phys. Commun. 261, 107810 (2021),
+DOI 10.1016/j.cpc.2020.107810.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import metadata
+from typing import Any, ClassVar
+
+import numpy as np
+from monty.json import MSONable
+from pymatgen.core import Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+from atomate2_vogen.analysis.geometry import too_close
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.errors import InputError, MissingDependencyError
+from atomate2_vogen.samplers.base import check_counts, check_seed, formula_rng
+from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
+
+# special positions sit exactly on their symmetry elements, so the primitive cell is found tightly
+_SYMPREC = 1e-3
+_N_SPACE_GROUPS = 230
+
+
+@dataclass
+class RandomSampler(MSONable):
+    """Makes random symmetric crystals.
+
+    Each attempt draws a number of formula units that fits in `max_atoms`, one of the space
+    groups that can hold them in a primitive cell, a cell of the system's atomic volumes and
+    Wyckoff positions. Attempts whose atoms find no place at the minimum distances count as
+    failed. Attempt i of a formula has a random stream of its own, so it comes out the same
+    whatever else is asked for.
+
+    Parameters
+    ----------
+    system
+        The oxide; gives the volumes per atom and the minimum distances.
+    volume_factor
+        Multiplies the volume.
+    max_attempts
+        Attempts per crystal asked for, after which a formula stays short.
+
+    Raises
+    ------
+    InputError
+        If the factor or the number of attempts is not positive.
+    """
+
+    system: OxideSystem = VANADIUM
+    volume_factor: float = 1.0
+    max_attempts: int = 100
+
+    name: ClassVar[str] = "random"
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that no crystal can be made with."""
+        if not (math.isfinite(self.volume_factor) and self.volume_factor > 0):
+            raise InputError(f"volume_factor is {self.volume_factor}; give a positive number")
+        if self.max_attempts < 1:
+            raise InputError(f"max_attempts is {self.max_attempts}; give at least 1")
+
+    @cached_property
+    def model_id(self) -> str:
+        """PyXtal's version and the volume factor, which fix what a seed gives.
+
+        Raises
+        ------
+        MissingDependencyError
+            If PyXtal is not installed.
+        """
+        return f"pyxtal-{_pyxtal_version()}-{self.volume_factor:g}"
+
+    def sample(self, counts: Mapping[str, int], seed: int = 0) -> SampleDoc:
+        """Make crystals; see `Sampler`.
+
+        Raises
+        ------
+        CountsError, UnknownFormulaError
+            As `check_counts`.
+        InputError
+            If the seed is negative or not whole.
+        MissingDependencyError
+            If PyXtal is not installed.
+        """
+        start = time.perf_counter()
+        requested = check_counts(counts, self.system)
+        seed = check_seed(seed)
+        model_id = self.model_id
+        attempts = dict.fromkeys(requested, 0)
+        candidates: list[CandidateDoc] = []
+        rejections: list[Rejection] = []
+        for formula, wanted in requested.items():
+            found = 0
+            while found < wanted and attempts[formula] < self.max_attempts * wanted:
+                index = attempts[formula]
+                outcome = self._try(formula, seed, index)
+                attempts[formula] += 1
+                if isinstance(outcome, Rejection):
+                    rejections.append(outcome)
+                    continue
+                structure, details = outcome
+                candidates.append(
+                    CandidateDoc.make(
+                        structure,
+                        sampler=self.name,
+                        model_id=model_id,
+                        formula=formula,
+                        seed=seed,
+                        index=index,
+                        details=details,
+                    )
+                )
+                found += 1
+        return SampleDoc.make(
+            sampler=self.name,
+            model_id=model_id,
+            seed=seed,
+            requested=requested,
+            attempts=attempts,
+            candidates=candidates,
+            rejections=rejections,
+            wall_time=time.perf_counter() - start,
+        )
+
+    def _try(
+        self, formula: str, seed: int, index: int
+    ) -> tuple[Structure, dict[str, Any]] | Rejection:
+        """One attempt: a crystal with its details, or why there is none."""
+        rng = formula_rng(seed, formula, index)
+        n_units = int(rng.integers(1, self.system.max_formula_units(formula), endpoint=True))
+        n_metal, n_anion = (n_units * n for n in self.system.formula_unit(formula))
+        space_group = int(rng.choice(_compatible_groups(n_metal, n_anion)))
+
+        def rejection(reason: RejectionReason, message: str) -> Rejection:
+            where = f"space group {space_group}, {n_metal + n_anion} atoms: "
+            return Rejection(formula=formula, index=index, reason=reason, message=where + message)
+
+        volume = self.volume_factor * sum(
+            n * self.system.atomic_volumes[symbol]
+            for n, symbol in zip((n_metal, n_anion), self.system.elements, strict=True)
+        )
+        structure = _random_crystal(space_group, (n_metal, n_anion), volume, self.system, rng)
+        if structure is None:
+            return rejection(RejectionReason.GENERATION_FAILED, "no place for all atoms")
+        if structure.composition.reduced_formula != formula:
+            made = structure.composition.reduced_formula
+            return rejection(RejectionReason.WRONG_COMPOSITION, f"made {made}")
+        if message := too_close(structure, self.system):
+            return rejection(RejectionReason.ATOMS_TOO_CLOSE, message)
+        return structure, {"space_group": space_group, "formula_units": n_units}
+
+
+def _pyxtal_version() -> str:
+    try:
+        return metadata.version("pyxtal")
+    except metadata.PackageNotFoundError as error:
+        raise MissingDependencyError(
+            "random crystals need PyXtal; install it with: pip install 'atomate2-vogen[random]'"
+        ) from error
+
+
+@lru_cache(maxsize=_N_SPACE_GROUPS)
+def _group(number: int) -> Any:
+    """PyXtal's space group; making one takes about 20 ms."""
+    from pyxtal.symmetry import Group
+
+    return Group(number)
+
+
+@lru_cache(maxsize=256)
+def _compatible_groups(n_metal: int, n_anion: int) -> tuple[int, ...]:
+    """Space groups whose Wyckoff positions can hold these atoms in one primitive cell."""
+    counts = np.array([n_metal, n_anion])
+    groups = (_group(number) for number in range(1, _N_SPACE_GROUPS + 1))
+    return tuple(
+        group.number for group in groups if group.check_compatible(counts * group.cellsize())[0]
+    )
+
+
+@lru_cache(maxsize=8)
+def _tolerances(system: OxideSystem) -> Any:
+    from pyxtal.tolerance import Tol_matrix
+
+    limits = [(a, b, system.minimum_distance(a, b)) for a, b in system.pairs]
+    return Tol_matrix(*limits)
+
+
+def _random_crystal(
+    space_group: int,
+    counts: tuple[int, int],
+    volume: float,
+    system: OxideSystem,
+    rng: np.random.Generator,
+) -> Structure | None:
+    """Primitive Niggli cell of a random crystal, or None if the atoms found no place.
+
+    Parameters
+    ----------
+    space_group
+        International number, one of `_compatible_groups`.
+    counts
+        Atoms of metal and anion in the primitive cell.
+    volume
+        Of the primitive cell in Å³.
+    """
+    from pyxtal import pyxtal
+    from pyxtal.lattice import Lattice
+    from pyxtal.msg import Comp_CompatibilityError, VolumeError
+
+    group = _group(space_group)
+    crystal = pyxtal()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            crystal.from_random(
+                dim=3,
+                group=group,
+                species=list(system.elements),
+                numIons=list(counts),
+                lattice=Lattice(group.lattice_type, volume * group.cellsize(), random_state=rng),
+                conventional=False,
+                tm=_tolerances(system),
+                max_count=1,
+                random_state=rng,
+            )
+        except (RuntimeError, Comp_CompatibilityError, VolumeError):
+            return None
+        conventional = crystal.to_pymatgen()
+        primitive = SpacegroupAnalyzer(conventional, symprec=_SYMPREC).find_primitive()
+    return primitive.get_reduced_structure(reduction_algo="niggli").get_sorted_structure()
