@@ -40,7 +40,8 @@ class OutputFolder:
     command
         The verb, e.g. ``discover``.
     identity
-        What makes two runs the same, by argument name; plain JSON values.
+        What makes two runs the same, by argument name; plain JSON values. None takes an
+        existing run as it is.
 
     Raises
     ------
@@ -49,16 +50,21 @@ class OutputFolder:
         it, or it cannot be written.
     """
 
-    def __init__(self, path: str | Path, command: str, identity: Mapping[str, Any]) -> None:
+    def __init__(self, path: str | Path, command: str, identity: Mapping[str, Any] | None) -> None:
         self.path = Path(path)
         self.command = command
-        self.identity = json.loads(json.dumps(dict(identity)))
+        self.identity = None if identity is None else json.loads(json.dumps(dict(identity)))
         self.resumed = False
         self.record: dict[str, Any] = {}
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
         """Take the folder, or refuse."""
+        if self.identity is None and not (self.path / RUN_FILE).is_file():
+            raise OutputFolderError(
+                f"{self.path}: not the output folder of a run (no {RUN_FILE}); give one that "
+                "vogen discover or vogen evaluate has written"
+            )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -97,6 +103,19 @@ class OutputFolder:
         except OSError as error:
             raise OutputFolderError(f"{path}: cannot be written ({error.strerror})") from error
         return path
+
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        """A path beside the target for a writer that wants one; renamed when it is done."""
+        target = self.path / name
+        draft = target.with_name(f".draft-{target.name}")
+        try:
+            yield draft
+            draft.replace(target)
+        except OSError as error:
+            raise OutputFolderError(f"{target}: cannot be written ({error.strerror})") from error
+        finally:
+            draft.unlink(missing_ok=True)
 
     def note(self, **entries: Any) -> None:
         """Add entries to `run.json`."""
@@ -145,7 +164,7 @@ class OutputFolder:
         if record.get("format") != FORMAT:
             raise ValueError(f"its format is {record.get('format')!r}, not {FORMAT}")
         theirs = {"command": record.get("command"), **record["identity"]}
-        ours = {"command": self.command, **self.identity}
+        ours = theirs if self.identity is None else {"command": self.command, **self.identity}
         differing = [
             f"{_argument(key)} is {_show(theirs.get(key))} there and {_show(ours.get(key))} here"
             for key in sorted({*theirs, *ours})

@@ -1,0 +1,90 @@
+"""How the command line speaks: results on stdout, progress and remarks on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+Advance = Callable[[float, float, str], None]
+"""Called with what is done, the total, and a short remark."""
+
+
+class Voice:
+    """The two consoles of one command.
+
+    Parameters
+    ----------
+    quiet
+        Keep progress and remarks back, e.g. where the caller wants JSON only.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.out = Console(highlight=False)
+        self.err = Console(stderr=True, highlight=False, quiet=quiet)
+
+    def say(self, text: str) -> None:
+        """Print a remark."""
+        self.err.print(text)
+
+    def warn(self, text: str) -> None:
+        """Print a remark that should not be missed."""
+        self.err.print(f"[yellow]{text}[/yellow]")
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[Stage]:
+        """Announce a stage; its end tells what came of it and how long it took."""
+        stage = Stage(self, title)
+        with stage:
+            yield stage
+
+
+class Stage:
+    """One line per stage of a run, with a progress bar while it lasts."""
+
+    def __init__(self, voice: Voice, title: str) -> None:
+        self.voice = voice
+        self.title = title
+        self.result = ""
+        self._begin = time.perf_counter()
+        self._progress = Progress(
+            TextColumn("  {task.description:<11}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[remark]}"),
+            console=voice.err,
+            transient=True,
+            disable=not voice.err.is_terminal,
+        )
+        self._task = self._progress.add_task(title, total=None, remark="")
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        if not self.voice.err.is_terminal:
+            self.voice.say(f"  {self.title:<11} …")
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Replace the bar by the result."""
+        self._progress.stop()
+        if kind is None:
+            seconds = time.perf_counter() - self._begin
+            self.voice.say(f"[green]✓[/green] {self.title:<11} {self.result} [dim]{seconds:.1f} s")
+
+    def advance(self, done: float, total: float, remark: str = "") -> None:
+        """Move the bar."""
+        self._progress.update(self._task, completed=done, total=total, remark=remark)

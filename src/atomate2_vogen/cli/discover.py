@@ -1,0 +1,66 @@
+"""``vogen discover``: from known prototypes to a stability table in one command."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from atomate2_vogen.cli import options
+
+
+@click.command(short_help="The whole chain: generate, relax, place on the hull.")
+@options.counts_option
+@options.sampler_options
+@options.engine_option
+@options.workers_option
+@options.out_option("vogen_output")
+def discover(
+    *,
+    counts: tuple[str, ...],
+    sampler: str,
+    preset: str,
+    seed: int,
+    engine: str,
+    workers: int,
+    out: Path,
+) -> None:
+    """Generate crystals, relax them, and place them on the convex hull.
+
+    Makes the training data from known prototypes, trains the networks, samples crystals of the
+    formulas you ask for, relaxes each with the judge, and compares them with the known phases.
+
+    The folder --out then holds the table (stability.csv, stability.json), the relaxed crystals
+    (cifs/), two pictures, a record of the run (run.json) and every document (store/). Stop it
+    with Ctrl-C at any time: the same command goes on from there.
+
+    \b
+    Examples:
+      vogen discover
+      vogen discover --counts VO2=8,V2O3=4 --seed 1 --out trial
+      vogen discover --sampler substitution --workers 4
+    """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.cli.console import Voice
+    from atomate2_vogen.cli.session import generation_identity, make_engine, open_run
+
+    begin = time.perf_counter()
+    voice = Voice()
+    wanted = options.parse_counts(counts, VANADIUM)
+    identity = generation_identity(sampler, preset, wanted, seed) | {"engine": engine}
+    with open_run(out, "discover", identity, voice, VANADIUM) as run:
+        from atomate2_vogen.cli.report import print_discovery
+
+        judge = make_engine(engine)
+        run.folder.note(judge=judge.scheme, workers=workers)
+        sample = run.sample(sampler, preset, wanted, seed)
+        run.relax(judge, sample.candidates, workers)
+        stability, references = run.judge(judge, sample.candidates)
+        written = run.export(stability, sample.candidates, references)
+        run.folder.note(
+            hull_id=stability[0].hull_id if stability else None,
+            missing=sample.missing,
+            seconds=round(time.perf_counter() - begin, 1),
+        )
+        print_discovery(voice, stability, sample, run.folder.path, written)

@@ -1,0 +1,118 @@
+"""``vogen evaluate``: relax and judge crystals of one's own."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atomate2_vogen.cli import options
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from atomate2_vogen.data.readers import ReadStructure
+    from atomate2_vogen.schemas import CandidateDoc
+
+
+@click.command(short_help="Relax and judge crystals of your own.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.engine_option
+@options.workers_option
+@options.json_option
+@options.out_option(None)
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    *,
+    paths: tuple[Path, ...],
+    engine: str,
+    workers: int,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    """Relax crystals from files and tell where they stand.
+
+    PATHS are CIF or POSCAR files, pymatgen JSON, or folders of them. Each crystal is relaxed
+    with the judge, placed on the convex hull of the known phases, classed, and compared with
+    the others and with every known prototype. Files that cannot be used are listed at the end
+    with what is wrong; the others are computed all the same, and the exit code is 2.
+
+    With --out results are kept, and a second run computes only what is new.
+
+    \b
+    Examples:
+      vogen evaluate crystal.cif
+      vogen evaluate my_crystals/ POSCAR --out judged
+      vogen evaluate my_crystals/ --json > judged.json
+    """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.cli.console import Voice
+    from atomate2_vogen.cli.session import engine_identity, make_engine, open_run
+    from atomate2_vogen.data.readers import read_structures
+
+    voice = Voice(quiet=as_json)
+    good, bad = read_structures(paths, VANADIUM)
+    with ExitStack() as stack:
+        if out is None:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="vogen-"))
+            out = Path(scratch) / "run"
+        results: dict[str, Any] = {}
+        if good:
+            run = stack.enter_context(
+                open_run(out, "evaluate", engine_identity(engine), voice, VANADIUM)
+            )
+            judge = make_engine(engine)
+            candidates, names = candidates_of(good)
+            run.relax(judge, candidates, workers)
+            stability, references = run.judge(judge, candidates)
+            run.export(stability, candidates, references, names)
+            results = {"stability": stability, "names": names}
+        from atomate2_vogen.cli.report import print_evaluation
+
+        print_evaluation(voice, bad, as_json=as_json, **results)
+    if bad:
+        ctx.exit(2)
+
+
+def candidates_of(
+    files: Sequence[ReadStructure],
+) -> tuple[list[CandidateDoc], dict[str, str]]:
+    """Candidates from files, and their names by candidate id.
+
+    The id comes from the crystal and not from the path: a file that was moved is recognised,
+    one that was changed is computed anew.
+    """
+    from atomate2_vogen.schemas import CandidateDoc
+
+    candidates = []
+    names = {}
+    copies: Counter[str] = Counter()
+    for file in files:
+        digest = structure_digest(file.structure)
+        candidate = CandidateDoc.make(
+            file.structure,
+            sampler="files",
+            model_id=f"crystal-{digest}",
+            formula=file.structure.composition.reduced_formula,
+            seed=0,
+            index=copies[digest],
+            details={"file": file.label},
+        )
+        copies[digest] += 1
+        candidates.append(candidate)
+        names[candidate.candidate_id] = file.label
+    return candidates, names
+
+
+def structure_digest(structure: Structure) -> str:
+    """Hash of cell, species and coordinates as they stand, to 1e-8."""
+    parts = [structure.lattice.matrix.round(8) + 0.0, structure.frac_coords.round(8) + 0.0]
+    text = repr([part.tolist() for part in parts]) + repr(structure.atomic_numbers)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,61 @@
+"""Entry point of ``vogen``: verbs, exit codes, and errors on one line.
+
+Exit codes: 0 done; 2 bad input; 1 anything else that went wrong; 130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from atomate2_vogen.cli.build import build
+from atomate2_vogen.cli.discover import discover
+from atomate2_vogen.cli.evaluate import evaluate
+from atomate2_vogen.cli.sample import sample
+from atomate2_vogen.errors import InputError, VogenError
+
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+class VogenGroup(click.Group):
+    """Commands whose expected errors end in one line on stderr and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except VogenError as error:
+            text = " ".join(str(error).split())
+            click.echo(f"vogen: {type(error).__name__}: {text}", err=True)
+            ctx.exit(EXIT_BAD_INPUT if isinstance(error, InputError) else EXIT_FAILED)
+        except KeyboardInterrupt:
+            click.echo(
+                "vogen: stopped; what was finished is kept. The same command goes on from there.",
+                err=True,
+            )
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+@click.group(
+    cls=VogenGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="atomate2-vogen", prog_name="vogen")
+def cli() -> None:
+    """Find new oxide crystals: generate, relax, place on a convex hull.
+
+    Every energy comes from one judge (the engine), which the results name. Each verb has its
+    own --help with examples; start with: vogen discover
+    """
+
+
+for verb in (discover, sample, evaluate, build):
+    cli.add_command(verb)
+
+
+def main() -> None:
+    """Run ``vogen``."""
+    cli(prog_name="vogen")

@@ -1,0 +1,142 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atomate2_vogen.errors import CountsError
+
+if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
+
+DEFAULT_COUNT = 8
+"""Crystals per target formula where none are asked for."""
+
+SAMPLERS = ("wgan", "substitution", "random")
+ENGINES = ("chgnet",)
+PRESETS = ("quick",)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, not those of the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def parse_counts(entries: tuple[str, ...], system: OxideSystem) -> dict[str, int]:
+    """Counts by reduced formula from texts like ``A=8,B=4``; equal counts if there are none.
+
+    Raises
+    ------
+    CountsError
+        If an entry is not of this form, a count is not a positive whole number, or a formula
+        comes twice.
+    UnknownFormulaError
+        If a formula is not a compound of the system.
+    """
+    from atomate2_vogen.samplers.base import check_counts
+
+    if not entries:
+        return dict.fromkeys(system.target_formulas, DEFAULT_COUNT)
+    counts: dict[str, int] = {}
+    for part in ",".join(entries).split(","):
+        formula, separator, number = (piece.strip() for piece in part.partition("="))
+        if not (formula and separator and number):
+            example = f"{system.target_formulas[0]}={DEFAULT_COUNT}"
+            raise CountsError(f"--counts {part!r}: write FORMULA=NUMBER, for example {example}")
+        try:
+            count = int(number)
+        except ValueError as error:
+            raise CountsError(
+                f"--counts {part}: {number!r} is not a whole number of crystals"
+            ) from error
+        if formula in counts:
+            raise CountsError(f"--counts: {formula} is given twice")
+        counts[formula] = count
+    return check_counts(counts, system)
+
+
+def counts_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--counts``."""
+    return click.option(
+        "--counts",
+        "-n",
+        multiple=True,
+        metavar="FORMULA=NUMBER[,…]",
+        help="How many crystals of each formula; may be repeated.  "
+        f"[default: {DEFAULT_COUNT} of each target formula]",
+    )(function)
+
+
+def sampler_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--sampler``, ``--preset`` and ``--seed``."""
+    function = click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=0,
+        show_default=True,
+        help="The same seed gives the same crystals.",
+    )(function)
+    function = click.option(
+        "--preset",
+        type=click.Choice(PRESETS),
+        default=PRESETS[0],
+        show_default=True,
+        help="Size of the networks; used by the sampler wgan.",
+    )(function)
+    return click.option(
+        "--sampler",
+        type=click.Choice(SAMPLERS),
+        default=SAMPLERS[0],
+        show_default=True,
+        help="wgan trains networks; substitution and random are baselines without training.",
+    )(function)
+
+
+def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--engine``."""
+    return click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        default=ENGINES[0],
+        show_default=True,
+        help="The judge: what relaxes crystals and gives their energies.",
+    )(function)
+
+
+def workers_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--workers``."""
+    return click.option(
+        "--workers",
+        "-j",
+        type=click.IntRange(1),
+        default=usable_cores,
+        show_default="usable cores",
+        help="Processes that relax side by side, one thread each.",
+    )(function)
+
+
+def out_option(default: str | None) -> Callable[..., Any]:
+    """Make an ``--out`` option."""
+    return click.option(
+        "--out",
+        "-o",
+        type=click.Path(path_type=Path),
+        default=default,
+        show_default=True,
+        help="Folder for what comes out. The same command on the same folder goes on where it "
+        "stopped.",
+    )
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there."
+    )(function)

@@ -1,0 +1,293 @@
+"""The stages that verbs are made of, each resumable from what its folder's store holds.
+
+The stages run the same Makers as `DiscoveryFlowMaker`; only the order is driven from here, so
+that each can be shown, timed and found again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from atomate2_vogen.cli.console import Stage, Voice
+from atomate2_vogen.cli.output import OutputFolder
+from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CalculationState,
+    CandidateDoc,
+    DatasetDoc,
+    ReferenceDoc,
+    SampleDoc,
+    StabilityDoc,
+    TrainingDoc,
+    VogenDoc,
+)
+
+if TYPE_CHECKING:
+    from jobflow import Job, OutputReference
+
+    from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.engines import Engine
+    from atomate2_vogen.stores import VogenStores
+
+Doc = TypeVar("Doc", bound=VogenDoc)
+
+
+@dataclass
+class Pipeline:
+    """What every stage needs.
+
+    Parameters
+    ----------
+    folder
+        Output folder, open.
+    stores
+        Its stores, connected.
+    voice
+        Consoles.
+    system
+        Oxide system.
+    """
+
+    folder: OutputFolder
+    stores: VogenStores
+    voice: Voice
+    system: OxideSystem
+
+    def sample(self, sampler: str, preset: str, counts: dict[str, int], seed: int) -> SampleDoc:
+        """Crystals of the requested compositions; trains first if the sampler needs it."""
+        from atomate2_vogen.jobs.sampling import SampleMaker
+
+        maker = SampleMaker(sampler=sampler, system=self.system)
+        training = None
+        # a sample that is there makes the training needless
+        if sampler == "wgan" and self._finished(SampleDoc) is None:
+            training = self._train(preset, seed)
+
+        def describe(doc: SampleDoc) -> str:
+            made, wanted = len(doc.candidates), sum(doc.requested.values())
+            return f"{made} of {wanted} crystals from {sum(doc.attempts.values())} attempts"
+
+        def make() -> Job:
+            if training is None:
+                return maker.make(counts, seed)
+            return maker.make(counts, seed, training=training)
+
+        document, _ = self._stage("sampling", SampleDoc, make, describe)
+        for formula, count in document.missing.items():
+            self.voice.warn(
+                f"  {formula}: {count} fewer than asked for; the sampler {sampler} found no more"
+            )
+        return document
+
+    def relax(
+        self, engine: Engine, candidates: Sequence[CandidateDoc], workers: int
+    ) -> list[CalculationDoc]:
+        """Energies of candidates before and after relaxation, in their order.
+
+        Finished calculations are taken from the store; failed ones are tried once more.
+        """
+        from atomate2_vogen.jobs.screening import calculation_id
+
+        scheme = engine.scheme
+        wanted = {calculation_id(c.candidate_id, scheme): c for c in candidates}
+        self.stores.ingest_jobs()
+        done = {
+            doc.calculation_id: doc
+            for doc in self.stores.load(CalculationDoc, {"scheme": scheme})
+            if doc.calculation_id in wanted
+        }
+        failed = [key for key, doc in done.items() if doc.state is CalculationState.FAILED]
+        reused = len(done) - len(failed)
+        todo = {key: candidate for key, candidate in wanted.items() if key not in done}
+        todo |= {key: wanted[key] for key in failed}
+        with self.folder.stage("relaxation") as notes, self.voice.stage("relaxation") as stage:
+            stage.advance(reused, len(wanted), f"{reused} reused" if reused else "")
+            for number, doc in enumerate(self._calculate(engine, todo, workers), reused + 1):
+                done[doc.calculation_id] = doc
+                stage.advance(number, len(wanted), f"{doc.candidate_id} {doc.state.value}")
+            states = [done[key].state.value for key in wanted]
+            notes |= {"candidates": len(wanted), "reused": reused, "retried": len(failed)}
+            notes |= {state: states.count(state) for state in sorted(set(states))}
+            parts = [f"{states.count(state)} {state}" for state in sorted(set(states))]
+            stage.result = f"{len(wanted)} crystals: {', '.join(parts)}" + _reuse(
+                reused, len(wanted)
+            )
+        return [done[key] for key in wanted]
+
+    def _calculate(
+        self, engine: Engine, todo: dict[str, CandidateDoc], workers: int
+    ) -> Iterator[CalculationDoc]:
+        """Run what is left to do; every result is stored before it is handed on."""
+        from atomate2_vogen.cli.runner import run_flows
+        from atomate2_vogen.jobs.screening import candidate_flow
+        from atomate2_vogen.stores import parse
+
+        flows = ((key, candidate_flow(engine, candidate)) for key, candidate in todo.items())
+        logs = self.folder / "logs"
+        logs.mkdir(exist_ok=True)
+        with contextlib.closing(
+            run_flows(flows, self.stores.job_store, workers=min(workers, len(todo)), log_dir=logs)
+        ) as outcomes:
+            for outcome in outcomes:
+                if outcome.error is None:
+                    doc = parse(CalculationDoc, outcome.output)
+                else:
+                    candidate = todo[outcome.key]
+                    doc = CalculationDoc(
+                        calculation_id=outcome.key,
+                        candidate_id=candidate.candidate_id,
+                        scheme=engine.scheme,
+                        state=CalculationState.FAILED,
+                        error=outcome.error,
+                        candidate=candidate,
+                        engine_versions=engine.engine_versions,
+                    )
+                self.stores.save(doc)
+                yield doc
+
+    def judge(
+        self, engine: Engine, candidates: Sequence[CandidateDoc]
+    ) -> tuple[list[StabilityDoc], list[ReferenceDoc]]:
+        """Bring the store's stability documents up to date; those of the candidates."""
+        from atomate2_vogen.builders.stability import StabilityBuilder
+        from atomate2_vogen.engines import load_references
+
+        with self.folder.stage("stability") as notes, self.voice.stage("stability") as stage:
+            references = load_references(engine, self.system)
+            self.stores.save(references)
+            builder = StabilityBuilder(
+                self.stores.calculations,
+                self.stores.references,
+                self.stores.stability,
+                self.system,
+            )
+            written = builder.build()
+            ids = {candidate.candidate_id for candidate in candidates}
+            stability = [
+                doc
+                for doc in self.stores.load(StabilityDoc, {"scheme": engine.scheme})
+                if doc.candidate_id in ids
+            ]
+            notes |= {"written": written, "documents": len(stability)}
+            hull = stability[0].hull_id if stability else "none"
+            stage.result = f"{len(references)} reference phases, hull {hull}" + _reuse(
+                0 if written else len(stability), len(stability)
+            )
+        return stability, references
+
+    def export(
+        self,
+        stability: Sequence[StabilityDoc],
+        candidates: Sequence[CandidateDoc],
+        references: Sequence[ReferenceDoc],
+        names: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """Write tables, CIFs and pictures; names of what was written."""
+        from atomate2_vogen.cli.exports import write_results
+
+        with self.folder.stage("files") as notes, self.voice.stage("files") as stage:
+            notes["written"] = write_results(self.folder, stability, candidates, references, names)
+            stage.result = f"in {self.folder.path}"
+        return list(notes["written"])
+
+    def stored_candidates(self) -> list[CandidateDoc]:
+        """Candidates of every calculation in the store."""
+        self.stores.ingest_jobs()
+        return [doc.candidate for doc in self.stores.load(CalculationDoc)]
+
+    def _train(self, preset: str, seed: int) -> OutputReference:
+        """Data set and training; a reference to the trained model in the job store."""
+        from atomate2_vogen.jobs.dataset import BuildDatasetMaker
+        from atomate2_vogen.jobs.training import TrainWGANMaker
+
+        def describe_dataset(doc: DatasetDoc) -> str:
+            return (
+                f"{doc.n_crystals:,} crystals, {doc.n_distinct:,} distinct; labels: "
+                f"{doc.n_labels_reused:,} shipped, {doc.n_labelled - doc.n_labels_reused:,} computed"
+            )
+
+        def describe_training(doc: TrainingDoc) -> str:
+            return f"preset {doc.preset}, model {doc.model_id}"
+
+        finished = self._finished(TrainingDoc)
+        if finished is None:
+            _, dataset = self._stage(
+                "data set",
+                DatasetDoc,
+                lambda: BuildDatasetMaker(system=self.system).make(),
+                describe_dataset,
+            )
+        _, training = self._stage(
+            "training",
+            TrainingDoc,
+            lambda: TrainWGANMaker(preset=preset).make(dataset, seed),
+            describe_training,
+        )
+        return training
+
+    def _stage(
+        self,
+        title: str,
+        document_class: type[Doc],
+        make: Callable[[], Job],
+        describe: Callable[[Doc], str],
+    ) -> tuple[Doc, OutputReference]:
+        """One job in this process, unless its document is in the store already."""
+        from jobflow import OutputReference, run_locally
+
+        with self.voice.stage(title) as stage:
+            finished = self._finished(document_class)
+            if finished is None:
+                with (
+                    self.folder.stage(title) as notes,
+                    tempfile.TemporaryDirectory(prefix="vogen-") as scratch,
+                    show_progress(stage),
+                ):
+                    run_locally(
+                        make(),
+                        log=False,
+                        store=self.stores.job_store,
+                        root_dir=scratch,
+                        allow_external_references=True,
+                        raise_immediately=True,
+                    )
+                    finished = self._finished(document_class)
+                    if finished is None:
+                        raise RuntimeError(f"the {title} job left no {document_class.__name__}")
+                    notes["result"] = describe(finished[1])
+                stage.result = describe(finished[1])
+            else:
+                stage.result = describe(finished[1]) + _reuse(1, 1)
+        uuid, document = finished
+        return document, OutputReference(uuid)
+
+    def _finished(self, document_class: type[Doc]) -> tuple[str, Doc] | None:
+        """The newest document of a class among the job outputs, and its job."""
+        from atomate2_vogen.stores import parse
+
+        query = {"output.@class": document_class.__name__}
+        jobs = list(
+            self.stores.job_store.query(query, properties=["uuid", "index", "completed_at"])
+        )
+        if not jobs:
+            return None
+        newest = max(jobs, key=lambda job: str(job.get("completed_at")))
+        output = self.stores.job_store.get_output(newest["uuid"], load=True)
+        return newest["uuid"], parse(document_class, output)
+
+
+@contextlib.contextmanager
+def show_progress(stage: Stage) -> Any:
+    """Let jobs of this process move the bar of a stage."""
+    del stage
+    yield
+
+
+def _reuse(reused: int, total: int) -> str:
+    if not reused:
+        return ""
+    return " [cyan](reused)[/cyan]" if reused == total else f" [cyan]({reused} reused)[/cyan]"

@@ -1,0 +1,130 @@
+"""What a verb says at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.markup import escape
+
+from atomate2_vogen.cli.console import Voice
+from atomate2_vogen.cli.tables import (
+    candidate_table,
+    counts_of,
+    reasons,
+    rejection_lines,
+    summary_table,
+)
+
+if TYPE_CHECKING:
+    from atomate2_vogen.data.readers import BadFile
+    from atomate2_vogen.schemas import SampleDoc, StabilityDoc
+
+LEGEND = (
+    "Energies in eV/atom: of formation, above the hull before and after relaxation. paper: stable "
+    "≤ 0.3, metastable ≤ 0.5 above the hull, formation energy < 0. field: on hull ≤ 0, near hull "
+    "≤ 0.1. known: matches a prototype or a reference phase."
+)
+
+
+def print_discovery(
+    voice: Voice,
+    stability: Sequence[StabilityDoc],
+    sample: SampleDoc,
+    path: Path,
+    written: Sequence[str],
+) -> None:
+    """Tables of a discovery."""
+    _print_candidates(voice, stability, None)
+    voice.out.print(summary_table(stability, sample))
+    for line in rejection_lines(sample):
+        voice.out.print(f"[dim]{escape(line)}[/dim]")
+    _print_judge(voice, stability)
+    _print_written(voice, path, [*written, "run.json", "store/"])
+
+
+def print_sample(voice: Voice, sample: SampleDoc, path: Path) -> None:
+    """What was generated, and why the rest was not."""
+    for line in rejection_lines(sample):
+        voice.out.print(escape(line))
+    _print_written(voice, path, ["cifs/", "candidates.json", "run.json", "store/"])
+    voice.out.print(f"Next: vogen evaluate {escape(str(path / 'cifs'))}")
+
+
+def print_evaluation(
+    voice: Voice,
+    bad: Sequence[BadFile],
+    stability: Sequence[StabilityDoc] = (),
+    names: Mapping[str, str] | None = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Table of a user's crystals, then every file that could not be used."""
+    names = names or {}
+    if as_json:
+        files = [{"file": names.get(doc.candidate_id), **_row(doc)} for doc in stability]
+        wrong = [
+            {"file": str(b.path), "error": type(b.error).__name__, "message": str(b.error)}
+            for b in bad
+        ]
+        click.echo(json.dumps({**_judge(stability), "files": files, "bad": wrong}, indent=1))
+    elif stability:
+        _print_candidates(voice, stability, names)
+        _print_judge(voice, stability)
+    for entry in bad:
+        click.echo(f"vogen: {type(entry.error).__name__}: {entry.error}", err=True)
+
+
+def print_build(
+    voice: Voice,
+    stability: Sequence[StabilityDoc],
+    path: Path,
+    written: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """Tables of a rebuilt folder."""
+    if as_json:
+        rows = [_row(doc) for doc in stability]
+        click.echo(json.dumps({**_judge(stability), "candidates": rows}, indent=1))
+        return
+    if not stability:
+        voice.out.print("No calculations in this store yet.")
+        return
+    _print_candidates(voice, stability, None)
+    voice.out.print(summary_table(stability))
+    _print_judge(voice, stability)
+    _print_written(voice, path, written)
+
+
+def _print_candidates(
+    voice: Voice, stability: Sequence[StabilityDoc], names: Mapping[str, str] | None
+) -> None:
+    voice.out.print(candidate_table(stability, names))
+    for line in reasons(stability, names):
+        voice.out.print(f"[dim]not ranked: {escape(line)}[/dim]")
+
+
+def _print_judge(voice: Voice, stability: Sequence[StabilityDoc]) -> None:
+    judge = _judge(stability)
+    voice.out.print(f"[dim]{LEGEND}[/dim]")
+    voice.out.print(f"Judge {judge['judge']}, hull {judge['hull_id']}")
+
+
+def _print_written(voice: Voice, path: Path, written: Sequence[str]) -> None:
+    voice.out.print(f"Written to {escape(str(path))}: {escape(', '.join(written))}")
+
+
+def _judge(stability: Sequence[StabilityDoc]) -> dict[str, Any]:
+    return {
+        "judge": ", ".join(sorted({doc.scheme for doc in stability})) or None,
+        "hull_id": ", ".join(sorted({doc.hull_id for doc in stability})) or None,
+        "counts": counts_of(stability),
+    }
+
+
+def _row(doc: StabilityDoc) -> dict[str, Any]:
+    return doc.model_dump(mode="json", exclude={"structure"})

@@ -1,0 +1,270 @@
+"""Run many small flows side by side on one machine.
+
+A parent hands one flow at a time to each of N worker processes, which run it with jobflow's
+`run_locally` into a shared store. A worker that dies (killed, out of memory) takes only the
+flow it was at with it, and another one takes its place.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jobflow import Flow, Job, JobStore
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""Set to 1 in a worker: two threads on a busy two-core machine are 6 times slower than one."""
+
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one flow ended.
+
+    Parameters
+    ----------
+    key
+        As given with the flow.
+    output
+        The flow's output, JSON-like; None if there is none.
+    error
+        Why there is no output; None if there is one.
+    """
+
+    key: str
+    output: Any = None
+    error: str | None = None
+
+
+def run_flows(
+    flows: Iterable[tuple[str, Flow | Job]],
+    store: JobStore,
+    *,
+    workers: int = 1,
+    log_dir: str | Path | None = None,
+) -> Generator[Outcome]:
+    """Run flows on worker processes and yield each outcome as it comes.
+
+    Closing the generator, or an exception such as Ctrl-C inside it, ends the workers; what
+    they had stored stays.
+
+    Parameters
+    ----------
+    flows
+        Pairs of a unique key and a flow; drawn one by one as workers become free.
+    store
+        Where outputs go. Every worker opens it for itself, so it must lie on disk or on a
+        server and bear concurrent writers.
+    workers
+        Number of processes, one thread each.
+    log_dir
+        Folder for what workers print, ``worker-0.log`` and so on; None drops it.
+
+    Yields
+    ------
+    Outcome
+        One per flow, in the order in which they end.
+    """
+    from monty.json import MontyEncoder
+
+    waiting = iter(flows)
+    store_text = json.dumps(store.as_dict(), cls=MontyEncoder)
+    idle = deque(_Worker(number, store_text, log_dir) for number in range(max(1, workers)))
+    busy: list[_Worker] = []
+    try:
+        while True:
+            while idle and (task := next(waiting, None)) is not None:
+                key, flow = task
+                worker = idle.popleft()
+                worker.give(key, json.dumps(flow.as_dict(), cls=MontyEncoder))
+                busy.append(worker)
+            if not busy:
+                return
+            ready = set(wait([worker.connection for worker in busy]))
+            for worker in [worker for worker in busy if worker.connection in ready]:
+                busy.remove(worker)
+                idle.append(worker)
+                yield worker.take()
+    finally:
+        for worker in (*busy, *idle):
+            worker.stop()
+
+
+class _Worker:
+    """A process that starts with its first flow, and again after it died."""
+
+    def __init__(self, number: int, store_text: str, log_dir: str | Path | None) -> None:
+        self.store_text = store_text
+        self.log = None if log_dir is None else str(Path(log_dir) / f"worker-{number}.log")
+        self.process: Any = None
+        self.connection: Any = None
+        self.key = ""
+
+    def give(self, key: str, flow_text: str) -> None:
+        """Send a flow."""
+        self.key = key
+        if self.process is None or not self.process.is_alive():
+            self._start()
+        self.connection.send(flow_text)
+
+    def take(self) -> Outcome:
+        """Receive its outcome, or learn that the process is gone."""
+        try:
+            output, error = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join(STOP_SECONDS)
+            code = self.process.exitcode
+            self._forget()
+            return Outcome(self.key, error=_death(code))
+        return Outcome(self.key, output=output, error=error)
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        self.process.join(STOP_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self._forget()
+
+    def _start(self) -> None:
+        # spawn: a forked child of a process with TensorFlow threads may hang
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=_work, args=(theirs, self.store_text, self.log), daemon=True
+        )
+        with _quiet_interrupts(), _one_thread():
+            self.process.start()
+        theirs.close()  # so that the end of the process is the end of the pipe
+
+    def _forget(self) -> None:
+        self.connection.close()
+        self.process = self.connection = None
+
+
+def _work(connection: Connection, store_text: str, log: str | None) -> None:
+    """Body of a worker process: flows in, outcomes out, until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    _redirect_output(log)
+    from monty.json import MontyDecoder
+
+    store = json.loads(store_text, cls=MontyDecoder)
+    while True:
+        try:
+            flow_text = connection.recv()
+        except EOFError:
+            return
+        answer: tuple[Any, str | None]
+        try:
+            answer = (_run(json.loads(flow_text, cls=MontyDecoder), store), None)
+        except Exception as error:  # noqa: BLE001 - one failure must not stop the rest
+            import traceback
+
+            traceback.print_exc()
+            answer = (None, str(error) or type(error).__name__)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        try:
+            connection.send(answer)
+        except OSError:
+            return  # the parent is gone
+
+
+def _run(flow: Flow | Job, store: JobStore) -> Any:
+    """Run one flow in a folder of its own and look up what it gave."""
+    from jobflow import run_locally
+    from jobflow.core.reference import find_and_resolve_references
+
+    failures = _Failures()
+    logger = logging.getLogger("jobflow.managers.local")
+    logger.addHandler(failures)
+    try:
+        with tempfile.TemporaryDirectory(prefix="vogen-") as folder:
+            run_locally(flow, store=store, root_dir=folder)
+    finally:
+        logger.removeHandler(failures)
+    try:
+        return find_and_resolve_references(flow.output, store, deserialize=False)
+    except ValueError as error:
+        # jobflow only logs why a job failed
+        raise RuntimeError("; ".join(failures.reasons) or "no output") from error
+
+
+class _Failures(logging.Handler):
+    """Collects the last line of each traceback that jobflow logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.reasons: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if "failed with exception" in message:
+            job, last = message.split(" failed with", 1)[0], message.rstrip().splitlines()[-1]
+            self.reasons.append(f"{job}: {last}")
+
+
+def _redirect_output(log: str | None) -> None:
+    """Send whatever libraries print to the log, at the level of file descriptors."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for descriptor in (1, 2):
+        os.dup2(target, descriptor)
+    os.close(target)
+
+
+@contextmanager
+def _quiet_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C from a process that cannot yet ignore it; the parent gets it afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Environment that a child inherits; libraries read it when they are imported."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _death(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        hint = ", perhaps out of memory" if name == "SIGKILL" else ""
+        return f"the worker process was ended by {name}{hint}"
+    return f"the worker process ended with exit code {code}"

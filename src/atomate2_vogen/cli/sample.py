@@ -1,0 +1,54 @@
+"""``vogen sample``: only generate crystals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from atomate2_vogen.cli import options
+
+
+@click.command(short_help="Only generate crystals, as CIF files.")
+@options.counts_option
+@options.sampler_options
+@options.json_option
+@options.out_option("vogen_sample")
+def sample(
+    *, counts: tuple[str, ...], sampler: str, preset: str, seed: int, as_json: bool, out: Path
+) -> None:
+    """Generate crystals and write them as CIF files, without relaxing them.
+
+    The folder --out then holds one CIF per crystal (cifs/) and candidates.json, which tells
+    where each comes from and why attempts were rejected. Look at them with
+
+    \b
+      vogen evaluate vogen_sample/cifs
+
+    \b
+    Examples:
+      vogen sample --counts VO2=20 --sampler substitution
+      vogen sample --counts VO2=8,V2O5=8 --seed 3 --out crystals
+    """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.cli.console import Voice
+    from atomate2_vogen.cli.session import generation_identity, open_run
+
+    voice = Voice(quiet=as_json)
+    wanted = options.parse_counts(counts, VANADIUM)
+    identity = generation_identity(sampler, preset, wanted, seed)
+    with open_run(out, "sample", identity, voice, VANADIUM) as run:
+        import json
+
+        from atomate2_vogen.cli.exports import candidate_cif, plain
+        from atomate2_vogen.cli.report import print_sample
+
+        document = run.sample(sampler, preset, wanted, seed)
+        for candidate in document.candidates:
+            run.folder.write(f"cifs/{candidate.candidate_id}.cif", candidate_cif(candidate))
+        text = json.dumps(plain(document), indent=1) + "\n"
+        run.folder.write("candidates.json", text)
+        if as_json:
+            click.echo(text, nl=False)
+        else:
+            print_sample(voice, document, run.folder.path)

@@ -1,0 +1,79 @@
+"""One run of a verb: its identity, its folder, its stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atomate2_vogen import __version__
+from atomate2_vogen.cli.console import Voice
+from atomate2_vogen.cli.output import OutputFolder
+
+if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.cli.pipeline import Pipeline
+    from atomate2_vogen.engines import Engine
+
+
+def generation_identity(
+    sampler: str, preset: str, counts: Mapping[str, int], seed: int
+) -> dict[str, Any]:
+    """What decides which crystals are generated."""
+    identity = {"version": __version__, "sampler": sampler, "counts": dict(counts), "seed": seed}
+    # the baselines train nothing
+    return identity | ({"preset": preset} if sampler == "wgan" else {})
+
+
+def engine_identity(engine: str) -> dict[str, Any]:
+    """What decides the energies of given crystals."""
+    return {"version": __version__, "engine": engine}
+
+
+def make_engine(name: str) -> Engine:
+    """Engine by its name on the command line."""
+    from atomate2_vogen import engines
+
+    engine: Engine = getattr(engines, name)()
+    return engine
+
+
+@contextmanager
+def open_run(
+    out: Path,
+    command: str,
+    identity: Mapping[str, Any] | None,
+    voice: Voice,
+    system: OxideSystem,
+) -> Iterator[Pipeline]:
+    """Open an output folder and the stores in it.
+
+    Parameters
+    ----------
+    out
+        The folder.
+    command
+        The verb.
+    identity
+        What makes two runs the same; None takes whatever run is there.
+    voice
+        Where to speak.
+    system
+        Oxide system.
+
+    Raises
+    ------
+    OutputFolderError
+        If the folder cannot be used for this run.
+    StoreConnectionError
+        If the stores in it cannot be opened.
+    """
+    with OutputFolder(out, command, identity) as folder:
+        from atomate2_vogen.cli.pipeline import Pipeline
+        from atomate2_vogen.stores import VogenStores
+
+        if folder.resumed and identity is not None:
+            voice.say(f"[cyan]{out} holds this run already: what is finished is reused[/cyan]")
+        with VogenStores.open(folder / "store") as stores:
+            yield Pipeline(folder, stores, voice, system)

@@ -1,0 +1,156 @@
+"""Tables that the command line prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from atomate2_vogen.schemas import SampleDoc, StabilityDoc
+
+STYLES = {
+    "stable": "green",
+    "metastable": "yellow",
+    "on hull": "green",
+    "near hull": "green",
+    "failed": "red",
+    "collapsed": "red",
+    "unconverged": "magenta",
+}
+
+
+def by_energy(stability: Sequence[StabilityDoc]) -> list[StabilityDoc]:
+    """Ranked candidates by energy above hull, then the others by state and id."""
+    return sorted(
+        stability,
+        key=lambda doc: (
+            doc.paper_class is None,
+            doc.energy_above_hull if doc.paper_class and doc.energy_above_hull is not None else 0.0,
+            doc.state.value,
+            doc.candidate_id,
+        ),
+    )
+
+
+def candidate_table(
+    stability: Sequence[StabilityDoc], names: Mapping[str, str] | None = None
+) -> Table:
+    """One row per candidate, lowest energy above hull first.
+
+    Parameters
+    ----------
+    stability
+        Documents of one scheme.
+    names
+        What to show instead of the candidate id, by candidate id, e.g. file names. With it
+        the table says what a known crystal is known as.
+    """
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    table.add_column("candidate" if names is None else "file", overflow="fold")
+    table.add_column("formula")
+    table.add_column("E_form", justify="right")
+    table.add_column("before", justify="right")
+    table.add_column("E_hull", justify="right")
+    table.add_column("paper")
+    table.add_column("field")
+    table.add_column("unique")
+    table.add_column("novel" if names is None else "known as", overflow="fold")
+    table.add_column("space group")
+    for doc in by_energy(stability):
+        ranked = doc.paper_class is not None and doc.field_class is not None
+        paper = doc.paper_class.value if doc.paper_class else doc.state.value
+        field = doc.field_class.value if doc.field_class else "–"
+        table.add_row(
+            doc.candidate_id if names is None else names.get(doc.candidate_id, doc.candidate_id),
+            doc.formula,
+            _energy(doc.formation_energy_per_atom),
+            _energy(doc.initial_energy_above_hull),
+            _energy(doc.energy_above_hull),
+            Text(paper, STYLES.get(paper, "")),
+            Text(field, STYLES.get(field, "")),
+            _answer(doc.is_unique),
+            _answer(doc.is_novel) if names is None else _known(doc),
+            f"{doc.space_group_symbol} ({doc.space_group_number})"
+            if doc.space_group_symbol
+            else "–",
+            style="" if ranked else "dim",
+        )
+    return table
+
+
+def summary_table(stability: Sequence[StabilityDoc], sample: SampleDoc | None = None) -> Table:
+    """One row per formula: how many were asked for, made, ranked, stable, new."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    table.add_column("formula")
+    if sample is not None:
+        for name in ("asked", "made", "attempts", "yield"):
+            table.add_column(name, justify="right")
+    names = ("relaxed", "ranked", "stable", "metastable", "≤ 0.1", "unique & novel")
+    for name in names:
+        table.add_column(name, justify="right")
+    formulas = list(sample.requested) if sample else sorted({doc.formula for doc in stability})
+    for formula in formulas:
+        row = [formula]
+        if sample is not None:
+            attempts = sample.attempts.get(formula, 0)
+            made = sum(candidate.formula == formula for candidate in sample.candidates)
+            row += [
+                str(sample.requested[formula]),
+                str(made),
+                str(attempts),
+                f"{sample.yields[formula]:.0%}",
+            ]
+        row += map(str, counts_of([doc for doc in stability if doc.formula == formula]).values())
+        table.add_row(*row)
+    return table
+
+
+def counts_of(stability: Sequence[StabilityDoc]) -> dict[str, int]:
+    """Numbers of the summary, by name."""
+    ranked = [doc for doc in stability if doc.paper_class is not None]
+    return {
+        "relaxed": sum(doc.state.value != "failed" for doc in stability),
+        "ranked": len(ranked),
+        "stable": sum(doc.paper_class == "stable" for doc in ranked),
+        "metastable": sum(doc.paper_class == "metastable" for doc in ranked),
+        "near_hull": sum(doc.field_class in {"on hull", "near hull"} for doc in ranked),
+        "unique_and_novel": sum(bool(doc.is_unique and doc.is_novel) for doc in ranked),
+    }
+
+
+def reasons(stability: Sequence[StabilityDoc], names: Mapping[str, str] | None = None) -> list[str]:
+    """Why candidates are not ranked, one line each."""
+    return [
+        f"{(names or {}).get(doc.candidate_id, doc.candidate_id)}: {doc.reason or doc.state.value}"
+        for doc in by_energy(stability)
+        if doc.paper_class is None
+    ]
+
+
+def rejection_lines(sample: SampleDoc) -> list[str]:
+    """What became of the attempts, one line per formula."""
+    lines = []
+    for formula, wanted in sample.requested.items():
+        made = sum(candidate.formula == formula for candidate in sample.candidates)
+        text = f"{formula}: {made} of {wanted} from {sample.attempts.get(formula, 0)} attempts"
+        if refused := sample.rejected.get(formula):
+            parts = sorted(refused.items(), key=lambda item: -item[1])
+            text += f" (rejected: {', '.join(f'{count} {reason}' for reason, count in parts)})"
+        lines.append(text)
+    return lines
+
+
+def _energy(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _answer(value: bool | None) -> str:
+    return "–" if value is None else "yes" if value else "no"
+
+
+def _known(doc: StabilityDoc) -> str:
+    return "novel" if doc.is_novel else (doc.known_as or "–")
