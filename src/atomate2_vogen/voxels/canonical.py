@@ -72,7 +72,10 @@ def niggli(lattice: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(lattice, axis=1)
     if abs(np.linalg.det(lattice)) <= 1e-6 * max(np.prod(lengths), 1e-30):
         raise GridError(f"the lattice {lattice.tolist()} has no volume")
-    reduced = spglib.niggli_reduce(lattice, eps=NIGGLI_EPS)
+    try:
+        reduced = spglib.niggli_reduce(lattice, eps=NIGGLI_EPS)
+    except Exception as error:  # newer releases raise a class that older ones lack
+        raise GridError(f"the lattice {lattice.tolist()} cannot be Niggli-reduced") from error
     if reduced is None:
         raise GridError(f"the lattice {lattice.tolist()} cannot be Niggli-reduced")
     # the negated basis has the same lengths and angles and the other handedness

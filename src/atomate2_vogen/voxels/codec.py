@@ -100,7 +100,8 @@ class VoxelCodec:
         OverlapError
             If two atoms of one element are too close to be told apart in the grid.
         GridError
-            If the structure holds no atoms or its cell does not fit the lattice grid.
+            If the structure holds no atoms or more than the system's `max_atoms`, or its cell
+            does not fit the lattice grid.
         """
         lattice, coords, numbers = self.canonical_arrays(*self._arrays(structure))
         return self.encode_sites(coords, numbers), self.encode_lattice(lattice)
@@ -130,6 +131,10 @@ class VoxelCodec:
             As `encode`; GridError also if `out` does not fit.
         """
         coords, channels = self._atoms(frac_coords, numbers)
+        if len(coords) > self.system.max_atoms:
+            raise GridError(
+                f"{len(coords)} atoms; at most {self.system.max_atoms} can be read back from a grid"
+            )
         check_separation(coords, channels, self.n_sites, self.sigma_sites)
         return write_sites(coords, channels, self.n_sites, self.sigma_sites, out)
 
@@ -175,8 +180,8 @@ class VoxelCodec:
         Returns
         -------
         Structure
-            In the standard setting, metal first; the site property `peak_height` tells how
-            sure an atom is.
+            In the standard setting, metal first. `decode_sites` also tells how high each
+            peak is.
 
         Raises
         ------
@@ -188,14 +193,8 @@ class VoxelCodec:
         CountsError
             If `counts` are not two whole numbers with a sum from 1 to the system's `max_atoms`.
         """
-        coords, numbers, heights = self.decode_sites(sites, counts)
-        symbols = [self.system.elements[int(z == self.system.atomic_numbers[1])] for z in numbers]
-        return Structure(
-            Lattice(self.decode_lattice(lattice)),
-            symbols,
-            coords,
-            site_properties={"peak_height": heights.tolist()},
-        )
+        coords, numbers, _ = self.decode_sites(sites, counts)
+        return self._structure(self.decode_lattice(lattice), coords, numbers)
 
     def decode_sites(
         self, sites: np.ndarray, counts: Sequence[int] | None = None
@@ -243,9 +242,7 @@ class VoxelCodec:
         ElementError, DisorderError, NonFiniteError, GridError
             As `encode`.
         """
-        lattice, coords, numbers = self.canonical_arrays(*self._arrays(structure))
-        symbols = dict(zip(self.system.atomic_numbers, self.system.elements, strict=True))
-        return Structure(Lattice(lattice), [symbols[int(z)] for z in numbers], coords)
+        return self._structure(*self.canonical_arrays(*self._arrays(structure)))
 
     def canonical_arrays(
         self, lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray
@@ -260,6 +257,12 @@ class VoxelCodec:
         coords, channels = self._atoms(frac_coords, numbers)
         lattice, coords, channels = canonical_arrays(np.asarray(lattice, float), coords, channels)
         return lattice, coords, np.array(self.system.atomic_numbers)[channels]
+
+    def _structure(
+        self, lattice: np.ndarray, frac_coords: np.ndarray, numbers: np.ndarray
+    ) -> Structure:
+        symbols = dict(zip(self.system.atomic_numbers, self.system.elements, strict=True))
+        return Structure(Lattice(lattice), [symbols[int(z)] for z in numbers], frac_coords)
 
     def _arrays(self, structure: Structure) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if not structure.is_ordered:

@@ -126,7 +126,7 @@ def parabola(grid: np.ndarray, voxels: np.ndarray, sigma: float) -> tuple[np.nda
     positions : np.ndarray
         (m, 3) in voxels, not wrapped.
     heights : np.ndarray
-        (m,)
+        (m,); 0 on a plateau, which is no peak.
     """
     flat = grid.reshape(-1)
     neighbours = Neighbours(grid.shape)
@@ -140,7 +140,8 @@ def parabola(grid: np.ndarray, voxels: np.ndarray, sigma: float) -> tuple[np.nda
     shift = np.where(bent, 0.5 * slope / np.where(bent, curvature, 1.0), 0.0)
     shift = np.clip(shift, -0.5, 0.5)
     gain = np.clip(-0.25 * slope * shift, 0.0, 0.125 / sigma**2)
-    return voxels[:, :3] + shift.T, np.exp(top + gain.sum(axis=0))
+    heights = np.where(bent.all(axis=0), np.exp(top + gain.sum(axis=0)), 0.0)
+    return voxels[:, :3] + shift.T, heights
 
 
 def _difference(first: np.ndarray, second: np.ndarray, period: float | None) -> np.ndarray:

@@ -1,0 +1,117 @@
+"""Every crystal of the data set through its grids and back, without a network.
+
+Run with ``-s`` to see the worst case. Nothing of the canonical form is taken on trust: besides
+the assignment in the returned cell, lengths, angles and all minimum-image distances are compared
+with those of the crystal that went in.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from scipy.optimize import linear_sum_assignment
+
+from atomate2_vogen.data.crystals import substitute
+from atomate2_vogen.voxels import VoxelCodec
+
+IMAGES = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    return substitute()
+
+
+def parameters(lattice):
+    lengths = np.linalg.norm(lattice, axis=1)
+    unit = lattice / lengths[:, None]
+    cosines = (unit @ unit.T)[[1, 0, 0], [2, 2, 1]]
+    return lengths, np.degrees(np.arccos(cosines))
+
+
+def lengths_between(lattice, first, second):
+    """(n, m) minimum-image distances in a reduced cell, Å."""
+    apart = first[:, None] - second[None]
+    apart -= np.round(apart)
+    vectors = (apart[:, :, None] + IMAGES) @ lattice
+    return np.sqrt(np.einsum("nmia,nmia->nmi", vectors, vectors).min(axis=2))
+
+
+def worst_round_trip(crystals, codec):
+    """Largest deviation of atoms (Å), lengths (%), angles (°) and distances (Å), with its index."""
+    elements = crystals.system.atomic_numbers
+    sites = np.empty(codec.sites_shape, np.float32)
+    grid = np.empty(codec.lattice_shape, np.float32)
+    found = np.zeros((len(crystals), 4))
+    for index in range(len(crystals)):
+        span = slice(crystals.offsets[index], crystals.offsets[index + 1])
+        original = crystals.lattices[index], crystals.frac_coords[span], crystals.numbers[span]
+        lattice, coords, numbers = codec.canonical_arrays(*original)
+        codec.encode_sites(coords, numbers, out=sites)
+        codec.encode_lattice(lattice, out=grid)
+        coords2, numbers2, _ = codec.decode_sites(sites)
+        lattice2 = codec.decode_lattice(grid)
+
+        assert np.array_equal(np.sort(numbers2), np.sort(original[2])), f"crystal {index}"
+        atoms = distances = 0.0
+        for z in elements:
+            apart = lengths_between(lattice2, coords[numbers == z], coords2[numbers2 == z])
+            atoms = max(atoms, apart[linear_sum_assignment(apart)].max(initial=0.0))
+        for z, y in ((elements[0],) * 2, elements, (elements[1],) * 2):
+            before, after = (
+                np.sort(lengths_between(cell, x[n == z], x[n == y]), axis=None)
+                for cell, x, n in (original, (lattice2, coords2, numbers2))
+            )
+            distances = max(distances, np.abs(before - after).max(initial=0.0))
+        lengths, angles = parameters(original[0])
+        lengths2, angles2 = parameters(lattice2)
+        found[index] = (
+            atoms,
+            100 * np.abs(lengths2 / lengths - 1).max(),
+            np.abs(angles2 - angles).max(),
+            distances,
+        )
+    return found
+
+
+def report(found, crystals, title):
+    print(f"\n{title}: {len(found)} crystals")
+    for column, (what, unit) in enumerate(
+        [("atoms", "Å"), ("lengths", "%"), ("angles", "°"), ("distances", "Å")]
+    ):
+        index = int(found[:, column].argmax())
+        print(
+            f"  worst {what:9} {found[index, column]:.2e} {unit}  crystal {index}, prototype "
+            f"{crystals.prototype_ids[index]}{' swapped' * bool(crystals.swapped[index])}, "
+            f"{crystals.formula(index)}, {crystals.n_atoms[index]} atoms"
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_sites", "n_lattice"), [(64, 32), (32, 16)])
+def test_every_crystal_comes_back(crystals, n_sites, n_lattice):
+    assert len(crystals) >= 11000
+    found = worst_round_trip(crystals, VoxelCodec(n_sites=n_sites, n_lattice=n_lattice))
+    report(found, crystals, f"{n_sites}³ / {n_lattice}³")
+    atoms, lengths, angles, distances = found.max(axis=0)
+    assert atoms < 0.03
+    assert lengths < 0.2
+    assert angles < 0.2
+    assert distances < 0.03
+
+
+@pytest.mark.slow
+def test_structure_matcher_agrees(crystals):
+    """Encode and decode structures as a user does; a seeded sample, as the matcher is slow."""
+    codec, matcher = VoxelCodec(), StructureMatcher()
+    chosen = np.random.default_rng(0).choice(len(crystals), 1500, replace=False)
+    failed = []
+    for index in chosen:
+        structure = crystals.structure(int(index))
+        back = codec.decode(*codec.encode(structure))
+        if back.composition != structure.composition or not matcher.fit(structure, back):
+            failed.append(int(index))
+    assert failed == []
