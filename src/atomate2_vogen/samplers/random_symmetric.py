@@ -30,6 +30,9 @@ from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, Sam
 # special positions sit exactly on their symmetry elements, so the primitive cell is found tightly
 _SYMPREC = 1e-3
 _N_SPACE_GROUPS = 230
+# of the minimum distances, at which PyXtal places atoms; the check afterwards asks for all of
+# them. A higher share has PyXtal retry longer, a lower one rejects more: 0.8 costs least.
+_PLACEMENT_SHARE = 0.8
 
 
 @dataclass
@@ -38,8 +41,8 @@ class RandomSampler(MSONable):
 
     Each attempt draws a number of formula units that fits in `max_atoms`, one of the space
     groups that can hold them in a primitive cell, a cell of the system's atomic volumes and
-    Wyckoff positions. Attempts whose atoms find no place at the minimum distances count as
-    failed. Attempt i of a formula has a random stream of its own, so it comes out the same
+    Wyckoff positions. Attempts whose atoms find no place, or come closer than the minimum
+    distances, are rejected. Attempt i of a formula has a random stream of its own, so it comes out the same
     whatever else is asked for.
 
     Parameters
@@ -192,7 +195,7 @@ def _compatible_groups(n_metal: int, n_anion: int) -> tuple[int, ...]:
 def _tolerances(system: OxideSystem) -> Any:
     from pyxtal.tolerance import Tol_matrix
 
-    limits = [(a, b, system.minimum_distance(a, b)) for a, b in system.pairs]
+    limits = [(a, b, _PLACEMENT_SHARE * system.minimum_distance(a, b)) for a, b in system.pairs]
     return Tol_matrix(*limits)
 
 
