@@ -8,6 +8,7 @@ documents give the same file.
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
@@ -162,7 +163,8 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _save(figure: Figure, caption: str, path: str | PathLike[str]) -> Path:
-    figure.supxlabel(caption, fontsize=7.5, color="#444444", x=0.01, ha="left")
+    lines = textwrap.fill(caption, width=int(17 * figure.get_figwidth()))
+    figure.supxlabel(lines, fontsize=7.5, color="#444444", x=0.01, ha="left")
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=DPI, format="png", metadata={"Software": None})
