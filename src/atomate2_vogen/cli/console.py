@@ -43,9 +43,9 @@ class Voice:
         self.err.print(f"[yellow]{text}[/yellow]")
 
     @contextmanager
-    def stage(self, title: str) -> Iterator[Stage]:
+    def stage(self, title: str, *, bar: bool = True) -> Iterator[Stage]:
         """Announce a stage; its end tells what came of it and how long it took."""
-        stage = Stage(self, title)
+        stage = Stage(self, title, bar=bar)
         with stage:
             yield stage
 
@@ -53,7 +53,7 @@ class Voice:
 class Stage:
     """One line per stage of a run, with a progress bar while it lasts."""
 
-    def __init__(self, voice: Voice, title: str) -> None:
+    def __init__(self, voice: Voice, title: str, *, bar: bool) -> None:
         self.voice = voice
         self.title = title
         self.result = ""
@@ -67,13 +67,13 @@ class Stage:
             TextColumn("{task.fields[remark]}"),
             console=voice.err,
             transient=True,
-            disable=not voice.err.is_terminal,
+            disable=not (bar and voice.err.is_terminal),
         )
         self._task = self._progress.add_task(title, total=None, remark="")
 
     def __enter__(self) -> Self:
         """Show the bar."""
-        if not self.voice.err.is_terminal:
+        if self._progress.disable:
             self.voice.say(f"  {self.title:<11} …")
         self._progress.start()
         return self

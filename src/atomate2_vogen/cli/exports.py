@@ -14,6 +14,7 @@ from atomate2_vogen.cli.tables import by_energy
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.schemas import CandidateDoc, ReferenceDoc, StabilityDoc
 
 COLUMNS = (
@@ -108,6 +109,8 @@ def provenance(candidate: CandidateDoc) -> list[str]:
 
 def write_results(
     folder: OutputFolder,
+    system: OxideSystem,
+    *,
     stability: Sequence[StabilityDoc],
     candidates: Iterable[CandidateDoc],
     references: Sequence[ReferenceDoc],
@@ -133,9 +136,9 @@ def write_results(
     written = [f"cifs/ ({n_cifs} files)", "stability.csv", "stability.json"]
     if any(doc.paper_class is not None for doc in stability):
         with folder.replacing("hull.png") as path:
-            plot_hull(stability, references, path)
+            plot_hull(stability, references, path, system)
         with folder.replacing("formation_energy.png") as path:
-            plot_formation_energies(stability, path)
+            plot_formation_energies(stability, path, system)
         written += ["hull.png", "formation_energy.png"]
     return written
 

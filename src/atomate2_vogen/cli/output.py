@@ -129,12 +129,16 @@ class OutputFolder:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Time a stage; what it puts into the yielded dict is noted with the seconds."""
+        """Time a stage; what it puts into the yielded dict is noted with the seconds.
+
+        Every run of the command adds its own entries, so that the times of the first one stay.
+        """
         notes: dict[str, Any] = {}
         begin = time.perf_counter()
         yield notes
         notes["seconds"] = round(time.perf_counter() - begin, 2)
-        self.record.setdefault("stages", {})[name] = notes
+        run = {"run": self.record.get("runs"), "stage": name}
+        self.record.setdefault("stages", []).append(run | notes)
         self.save()
 
     def _check_owner(self) -> None:

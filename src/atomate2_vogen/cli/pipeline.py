@@ -10,9 +10,9 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from atomate2_vogen.cli.console import Stage, Voice
+from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.output import OutputFolder
 from atomate2_vogen.schemas import (
     CalculationDoc,
@@ -163,7 +163,7 @@ class Pipeline:
                 self.stores.calculations,
                 self.stores.references,
                 self.stores.stability,
-                self.system,
+                system=self.system,
             )
             written = builder.build()
             ids = {candidate.candidate_id for candidate in candidates}
@@ -190,7 +190,14 @@ class Pipeline:
         from atomate2_vogen.cli.exports import write_results
 
         with self.folder.stage("files") as notes, self.voice.stage("files") as stage:
-            notes["written"] = write_results(self.folder, stability, candidates, references, names)
+            notes["written"] = write_results(
+                self.folder,
+                self.system,
+                stability=stability,
+                candidates=candidates,
+                references=references,
+                names=names,
+            )
             stage.result = f"in {self.folder.path}"
         return list(notes["written"])
 
@@ -215,10 +222,13 @@ class Pipeline:
 
         finished = self._finished(TrainingDoc)
         if finished is None:
+            maker = BuildDatasetMaker(
+                system=self.system, checkpoint_dir=str(self.folder / "checkpoints")
+            )
             _, dataset = self._stage(
                 "data set",
                 DatasetDoc,
-                lambda: BuildDatasetMaker(system=self.system).make(),
+                maker.make,
                 describe_dataset,
             )
         _, training = self._stage(
@@ -239,13 +249,13 @@ class Pipeline:
         """One job in this process, unless its document is in the store already."""
         from jobflow import OutputReference, run_locally
 
-        with self.voice.stage(title) as stage:
+        # no bar of our own: the job may draw one
+        with self.voice.stage(title, bar=False) as stage:
             finished = self._finished(document_class)
             if finished is None:
                 with (
                     self.folder.stage(title) as notes,
                     tempfile.TemporaryDirectory(prefix="vogen-") as scratch,
-                    show_progress(stage),
                 ):
                     run_locally(
                         make(),
@@ -278,13 +288,6 @@ class Pipeline:
         newest = max(jobs, key=lambda job: str(job.get("completed_at")))
         output = self.stores.job_store.get_output(newest["uuid"], load=True)
         return newest["uuid"], parse(document_class, output)
-
-
-@contextlib.contextmanager
-def show_progress(stage: Stage) -> Any:
-    """Let jobs of this process move the bar of a stage."""
-    del stage
-    yield
 
 
 def _reuse(reused: int, total: int) -> str:

@@ -16,6 +16,7 @@ from atomate2_vogen.cli.tables import (
     counts_of,
     reasons,
     rejection_lines,
+    remarks,
     summary_table,
 )
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 LEGEND = (
     "Energies in eV/atom: of formation, above the hull before and after relaxation. paper: stable "
     "≤ 0.3, metastable ≤ 0.5 above the hull, formation energy < 0. field: on hull ≤ 0, near hull "
-    "≤ 0.1. known: matches a prototype or a reference phase."
+    "≤ 0.1. novel: matches no known prototype and no reference phase."
 )
 
 
@@ -104,6 +105,9 @@ def _print_candidates(
     voice: Voice, stability: Sequence[StabilityDoc], names: Mapping[str, str] | None
 ) -> None:
     voice.out.print(candidate_table(stability, names))
+    if names is not None:
+        for line in remarks(stability, names):
+            voice.out.print(escape(line))
     for line in reasons(stability, names):
         voice.out.print(f"[dim]not ranked: {escape(line)}[/dim]")
 

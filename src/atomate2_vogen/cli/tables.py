@@ -46,45 +46,49 @@ def candidate_table(
     stability
         Documents of one scheme.
     names
-        What to show instead of the candidate id, by candidate id, e.g. file names. With it
-        the table says what a known crystal is known as.
+        What to show instead of the candidate id, by candidate id, e.g. file names.
     """
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    table.add_column("candidate" if names is None else "file", overflow="fold")
-    table.add_column("formula")
-    table.add_column("E_form", justify="right")
-    table.add_column("before", justify="right")
-    table.add_column("E_hull", justify="right")
-    table.add_column("paper")
-    table.add_column("field")
-    table.add_column("unique")
-    table.add_column("novel" if names is None else "known as", overflow="fold")
-    table.add_column("space group")
+    table = _table()
+    if names is None:
+        table.add_column("candidate", no_wrap=True)
+    else:
+        table.add_column("file", overflow="fold", min_width=16)
+        table.add_column("formula", no_wrap=True)
+    for name in ("E_form", "before", "E_hull"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("paper", "field", "unique"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("novel", no_wrap=True)
+    if names is None:
+        table.add_column("group", no_wrap=True)
     for doc in by_energy(stability):
-        ranked = doc.paper_class is not None and doc.field_class is not None
-        paper = doc.paper_class.value if doc.paper_class else doc.state.value
-        field = doc.field_class.value if doc.field_class else "–"
-        table.add_row(
-            doc.candidate_id if names is None else names.get(doc.candidate_id, doc.candidate_id),
-            doc.formula,
-            _energy(doc.formation_energy_per_atom),
-            _energy(doc.initial_energy_above_hull),
-            _energy(doc.energy_above_hull),
-            Text(paper, STYLES.get(paper, "")),
-            Text(field, STYLES.get(field, "")),
-            _answer(doc.is_unique),
-            _answer(doc.is_novel) if names is None else _known(doc),
-            f"{doc.space_group_symbol} ({doc.space_group_number})"
-            if doc.space_group_symbol
-            else "–",
-            style="" if ranked else "dim",
-        )
+        name = doc.candidate_id if names is None else names.get(doc.candidate_id, doc.candidate_id)
+        row: list[str | Text] = [Text(name)]
+        if names is not None:
+            row.append(doc.formula)
+        if doc.paper_class is None or doc.field_class is None:
+            # no numbers: those of a collapsed cell would be the lowest of all
+            row += ["–", _energy(doc.initial_energy_above_hull), "–", _styled(doc.state.value)]
+            row += ["–"] * 3
+        else:
+            row += [
+                _energy(doc.formation_energy_per_atom),
+                _energy(doc.initial_energy_above_hull),
+                _energy(doc.energy_above_hull),
+                _styled(doc.paper_class.value),
+                _styled(doc.field_class.value),
+                _answer(doc.is_unique),
+                _answer(doc.is_novel),
+            ]
+        if names is None:
+            row.append(doc.space_group_symbol or "–")
+        table.add_row(*row, style="dim" if doc.paper_class is None else "")
     return table
 
 
 def summary_table(stability: Sequence[StabilityDoc], sample: SampleDoc | None = None) -> Table:
     """One row per formula: how many were asked for, made, ranked, stable, new."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    table = _table()
     table.add_column("formula")
     if sample is not None:
         for name in ("asked", "made", "attempts", "yield"):
@@ -131,6 +135,17 @@ def reasons(stability: Sequence[StabilityDoc], names: Mapping[str, str] | None =
     ]
 
 
+def remarks(stability: Sequence[StabilityDoc], names: Mapping[str, str]) -> list[str]:
+    """What each ranked crystal is, one line each: its symmetry and what it is known as."""
+    return [
+        f"{names.get(doc.candidate_id, doc.candidate_id)}: "
+        f"{doc.space_group_symbol or 'symmetry unknown'}, "
+        + (f"known as {doc.known_as}" if doc.known_as else "not known" if doc.is_novel else "")
+        for doc in by_energy(stability)
+        if doc.paper_class is not None
+    ]
+
+
 def rejection_lines(sample: SampleDoc) -> list[str]:
     """What became of the attempts, one line per formula."""
     lines = []
@@ -144,13 +159,17 @@ def rejection_lines(sample: SampleDoc) -> list[str]:
     return lines
 
 
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def _styled(text: str) -> Text:
+    return Text(text, STYLES.get(text, ""))
+
+
 def _energy(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
 def _answer(value: bool | None) -> str:
     return "–" if value is None else "yes" if value else "no"
-
-
-def _known(doc: StabilityDoc) -> str:
-    return "novel" if doc.is_novel else (doc.known_as or "–")
