@@ -12,6 +12,7 @@ hull is at most `MAX_STABILITY`. Cells are made primitive with spglib at 0.01 Å
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -72,10 +73,9 @@ def main() -> None:
     }
     path.write_bytes(encode(content))
     for phase in phases:
-        formula = Composition(dict(zip(*np.unique(phase["numbers"], return_counts=True))))
-        print(
-            f"{formula.reduced_formula:8s} {len(phase['numbers']):3d} {phase['stability']:.3f} {phase['source']}"
-        )
+        formula = Composition(Counter(phase["numbers"])).reduced_formula
+        size, above = len(phase["numbers"]), phase["stability"]
+        print(f"{formula:8s} {size:3d} {above:.3f} {phase['source']}")
     print(f"{len(phases)} phases, {path.stat().st_size} bytes in {path}")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
+from monty.json import jsanitize
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.engines import chgnet
@@ -41,7 +42,7 @@ def main() -> None:
     content = {
         "chemsys": system.chemsys,
         "scheme": engine.scheme,
-        "references": [reference.model_dump(mode="json") for reference in references],
+        "references": jsanitize(references, strict=True, enum_values=True),
     }
     path.write_bytes(encode(content))
     for reference in references:

@@ -1,0 +1,65 @@
+"""An engine: the Makers of one level of theory, and the name of its energy scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from jobflow import Maker
+from monty.json import MSONable
+
+from atomate2_vogen.errors import InputError
+
+
+@dataclass(frozen=True)
+class Engine(MSONable):
+    """Everything that is needed to judge a crystal at one level of theory.
+
+    A plain value: any Maker of yours replaces one of ours with `dataclasses.replace`. Give the
+    engine another `scheme` as soon as the replacement changes energies, for energies of one
+    scheme are taken as comparable.
+
+    Parameters
+    ----------
+    name
+        Short name, e.g. for a command line.
+    scheme
+        Name of the energy scale; energies of two schemes never meet on one hull.
+    relax_maker
+        Maker whose ``make(structure)`` relaxes positions and cell.
+    static_maker
+        Maker whose ``make(structure)`` gives energy and forces of a fixed structure. Every
+        energy that reaches a hull comes from it.
+    phonon_maker
+        Maker whose ``make(structure)`` gives harmonic phonons, or None.
+    band_structure_maker
+        Maker of bands and density of states; None for an engine without electrons.
+    engine_versions
+        Versions of what computes the energies, by package name. A job that finds another
+        version of one of these packages at work refuses its result.
+
+    Raises
+    ------
+    InputError
+        If name or scheme is empty, or a Maker is none.
+    """
+
+    name: str
+    scheme: str
+    relax_maker: Maker
+    static_maker: Maker
+    phonon_maker: Maker | None = None
+    band_structure_maker: Maker | None = None
+    engine_versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what a flow could only fail on."""
+        for label in ("name", "scheme"):
+            if not getattr(self, label):
+                raise InputError(f"an engine needs a {label}")
+        for label in ("relax_maker", "static_maker", "phonon_maker", "band_structure_maker"):
+            maker = getattr(self, label)
+            optional = label in {"phonon_maker", "band_structure_maker"}
+            if not (isinstance(maker, Maker) or (optional and maker is None)):
+                raise InputError(
+                    f"{label} of engine {self.name} is {type(maker).__name__}, not a jobflow Maker"
+                )

@@ -1,0 +1,91 @@
+"""atomate2's force-field Makers with one quiet calculator per process.
+
+jobflow copies a Maker into every job, and atomate2 keeps the calculator on the Maker: each job
+would load the weights anew (about a second), and CHGNet prints a greeting each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from atomate2.forcefields.jobs import ForceFieldRelaxMaker, ForceFieldStaticMaker
+from atomate2.forcefields.utils import ase_calculator
+from monty.json import jsanitize
+from pymatgen.core.trajectory import Trajectory
+
+from atomate2_vogen.errors import InputError
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+    from atomate2.ase.schemas import AseResult
+
+_calculators: dict[str, Calculator] = {}
+
+
+def shared_calculator(meta: Any, kwargs: dict[str, Any]) -> Calculator:
+    """The calculator of these arguments, loaded on the first call in a process."""
+    key = json.dumps([str(meta), jsanitize(kwargs)], sort_keys=True)
+    if key not in _calculators:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            calculator = ase_calculator(meta, **kwargs)
+        if calculator is None:
+            raise InputError(f"no calculator can be made from {meta}")
+        _calculators[key] = calculator
+    return _calculators[key]
+
+
+class _SharedCalculator:
+    """Mixin: take the calculator from the process, not from the Maker."""
+
+    calculator_meta: Any
+    calculator_kwargs: dict[str, Any]
+
+    def _get_calculator(self) -> Calculator:
+        return shared_calculator(self.calculator_meta, self.calculator_kwargs)
+
+    def _run_ase_safe(self, *args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():
+            # scipy on the matrix logarithm of a nearly unstrained cell, once per ionic step
+            warnings.filterwarnings("ignore", "logm result may be inaccurate", RuntimeWarning)
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"(chgnet|torch|ase)\.")
+            return super()._run_ase_safe(*args, **kwargs)  # type: ignore[misc]
+
+
+@dataclass
+class SharedRelaxMaker(_SharedCalculator, ForceFieldRelaxMaker):
+    """`ForceFieldRelaxMaker` that loads its calculator once and meets its force criterion.
+
+    ASE's cell filters test the forces in the frame of the starting cell: of a cell that shrank
+    by a tenth they call converged what is a tenth above the criterion. While the true forces
+    are, and steps are left, the relaxation goes on from a fresh frame.
+    """
+
+    def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> AseResult:
+        """Relax, not as a job."""
+        result = super().run_ase(mol_or_struct, prev_dir=prev_dir)
+        done, structure = result.trajectory, result.final_mol_or_struct
+        if not isinstance(done, Trajectory) or structure is None:
+            return result
+        left = self.steps - len(done) + 1
+        if not result.converged or result.is_force_converged or left <= 1:
+            return result
+        rest = replace(self, steps=left).run_ase(structure)
+        more = cast("Trajectory", rest.trajectory)
+        # the first frame of the rest is the last of what was done
+        done.extend(cast("Trajectory", more[1:]))
+        energies = [frame["energy"] for frame in done.frame_properties or ()]
+        rest.trajectory = done
+        rest.elapsed_time = (rest.elapsed_time or 0) + (result.elapsed_time or 0)
+        rest.energy_downhill = energies[-1] < energies[0]
+        return rest
+
+
+@dataclass
+class SharedStaticMaker(_SharedCalculator, ForceFieldStaticMaker):
+    """`ForceFieldStaticMaker` whose calculator is loaded once per process."""

@@ -1,0 +1,195 @@
+"""Reference phases: the known compounds and elements that span a hull.
+
+Two kinds of package data lie in ``files/``:
+
+``reference_structures_<chemsys>.json.gz``
+    Starting structures, condensed by ``scripts/condense_references.py``: every OQMD entry of
+    an ICSD compound in the chemical system that OQMD places at most 0.1 eV/atom above its hull.
+``references_<chemsys>_<scheme>.json.gz``
+    The same phases relaxed by the Makers of one engine (``scripts/relax_references.py``), with
+    their energies in its scheme.
+
+Which phases there are is thus a matter of data, not of code. The oxygen reference is the
+crystal, not a molecule in a box: force fields are trained on crystals, and MP2020-type scales
+are fitted with solid O2 as the element's zero.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pymatgen.core import Element, Structure
+
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.errors import ArtefactError, MissingReferenceError
+from atomate2_vogen.schemas import ReferenceDoc
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from atomate2_vogen.engines.base import Engine
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ReferencePhase:
+    """Starting structure of one reference phase.
+
+    Parameters
+    ----------
+    source
+        Where it comes from, e.g. ``OQMD 1502-3224``.
+    structure
+        Primitive cell.
+    source_stability
+        Energy above hull in eV/atom that the source gives, by its own functional.
+    """
+
+    source: str
+    structure: Structure
+    source_stability: float
+
+
+def _folder() -> Traversable:
+    return resources.files("atomate2_vogen.engines") / "files"
+
+
+def structures_filename(system: OxideSystem) -> str:
+    """Name of the file of starting structures of a system."""
+    return f"reference_structures_{system.chemsys}.json.gz"
+
+
+def references_filename(scheme: str, system: OxideSystem) -> str:
+    """Name of the file of relaxed references of a system in a scheme."""
+    safe = "".join(c if c.isalnum() or c in "-+.=()" else "_" for c in scheme)
+    return f"references_{system.chemsys}_{safe}.json.gz"
+
+
+def encode(content: dict[str, Any]) -> bytes:
+    """Compressed JSON, the same bytes for the same content."""
+    text = json.dumps({"format_version": FORMAT_VERSION, **content}, sort_keys=True)
+    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+def _decode(file: Traversable) -> dict[str, Any]:
+    try:
+        content = json.loads(gzip.decompress(file.read_bytes()))
+        found = content["format_version"]
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{file.name} is damaged: {error}; install the package anew") from error
+    if found != FORMAT_VERSION:
+        raise ArtefactError(f"{file.name} has format {found}, this version reads {FORMAT_VERSION}")
+    return content
+
+
+def reference_structures(system: OxideSystem = VANADIUM) -> list[ReferencePhase]:
+    """Starting structures of the reference phases of a system, elements included.
+
+    Returns
+    -------
+    list of ReferencePhase
+        In the order of the file: by composition, then by stability in the source.
+
+    Raises
+    ------
+    MissingReferenceError
+        If none are shipped for the system.
+    ArtefactError
+        If the file is damaged.
+    """
+    file = _folder() / structures_filename(system)
+    if not file.is_file():
+        raise MissingReferenceError(
+            f"no reference structures are shipped for {system.chemsys}; make {file.name} with "
+            "scripts/condense_references.py"
+        )
+    return [
+        ReferencePhase(
+            source=phase["source"],
+            structure=Structure(
+                np.array(phase["lattice"]),
+                [Element.from_Z(number) for number in phase["numbers"]],
+                np.array(phase["frac_coords"]),
+            ),
+            source_stability=phase["stability"],
+        )
+        for phase in _decode(file)["phases"]
+    ]
+
+
+def load_references(scheme: str | Engine, system: OxideSystem = VANADIUM) -> list[ReferenceDoc]:
+    """Relaxed reference phases of a system in one scheme, as shipped.
+
+    Parameters
+    ----------
+    scheme
+        Name of the energy scale, or the engine that has it.
+    system
+        Oxide system.
+
+    Returns
+    -------
+    list of ReferenceDoc
+        Sorted by name. Fresh copies: changing one changes no other caller's.
+
+    Raises
+    ------
+    MissingReferenceError
+        If no references are shipped for this scheme and system, or an element has none.
+    ArtefactError
+        If the file is damaged.
+    """
+    name = scheme if isinstance(scheme, str) else scheme.scheme
+    return [reference.model_copy(deep=True) for reference in _load(name, system)]
+
+
+@lru_cache(maxsize=8)
+def _load(scheme: str, system: OxideSystem) -> tuple[ReferenceDoc, ...]:
+    file = _folder() / references_filename(scheme, system)
+    if not file.is_file():
+        raise MissingReferenceError(
+            f"no references of scheme {scheme} are shipped for {system.chemsys}; relax them with "
+            "scripts/relax_references.py, or pass references of your own"
+        )
+    try:
+        references = [ReferenceDoc.model_validate(doc) for doc in _decode(file)["references"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(f"{file.name} is damaged: {error}; install the package anew") from error
+    check_references(references, scheme, system)
+    return tuple(sorted(references, key=lambda reference: reference.reference_id))
+
+
+def check_references(references: list[ReferenceDoc], scheme: str, system: OxideSystem) -> None:
+    """Refuse references from which no hull of the system can be made.
+
+    Raises
+    ------
+    MissingReferenceError
+        If one of the two elements has no reference.
+    ArtefactError
+        If a reference is of another scheme, has other elements or a non-finite energy.
+    """
+    for reference in references:
+        symbols = {element.symbol for element in reference.structure.composition.elements}
+        if reference.scheme != scheme:
+            raise ArtefactError(f"{reference.name} is of scheme {reference.scheme}, not {scheme}")
+        if not symbols <= set(system.elements):
+            raise ArtefactError(f"{reference.name} is no phase of {system.chemsys}")
+        if not np.isfinite(reference.energy_per_atom):
+            raise ArtefactError(f"{reference.name} has energy {reference.energy_per_atom}")
+    for symbol in system.elements:
+        if not any(
+            {element.symbol for element in reference.structure.composition.elements} == {symbol}
+            for reference in references
+        ):
+            raise MissingReferenceError(
+                f"no reference of element {symbol} in scheme {scheme}: formation energies need one"
+            )

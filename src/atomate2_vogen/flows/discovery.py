@@ -1,0 +1,104 @@
+"""From a request for compositions to a stability table: sample, relax, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobflow import Flow, Job, Maker
+
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.engines import Engine, chgnet, load_references
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.flows.screening import ScreeningFlowMaker
+from atomate2_vogen.jobs.stability import summarise
+from atomate2_vogen.samplers.base import check_counts
+from atomate2_vogen.schemas import ReferenceDoc
+
+SAMPLERS = ("wgan", "substitution", "random")
+DEFAULT_COUNT = 8
+
+
+@dataclass
+class DiscoveryFlowMaker(Maker):
+    """Generate crystals, relax them, place them on the hull of the reference phases.
+
+    Parameters
+    ----------
+    name
+        Name of the flow.
+    sampler
+        ``wgan`` (data set -> training -> sampling), ``substitution`` or ``random``; or a Maker
+        whose ``make(counts, seed)`` gives a `SampleDoc`.
+    counts
+        Crystals wanted per formula; by default eight of each target formula of the system.
+    engine
+        Engine that judges; the default is CHGNet.
+    seed
+        Seed of training and sampling.
+    system
+        Oxide system.
+    preset
+        Size of the networks, for ``wgan``.
+    references
+        Relaxed reference phases in the engine's scheme; by default those that are shipped.
+    """
+
+    name: str = "discovery"
+    sampler: str | Maker = "wgan"
+    counts: Mapping[str, int] | None = None
+    engine: Engine = field(default_factory=chgnet)
+    seed: int = 0
+    system: OxideSystem = VANADIUM
+    preset: str = "quick"
+    references: list[ReferenceDoc] | None = None
+
+    def make(self) -> Flow:
+        """Flow whose output is a `DiscoveryDoc`.
+
+        Raises
+        ------
+        UnknownFormulaError, CountsError
+            If the counts cannot be asked for.
+        InputError
+            If the sampler's name is unknown.
+        MissingReferenceError
+            If no references are shipped for the engine's scheme and none are given.
+        """
+        wanted = self.counts
+        if wanted is None:
+            wanted = dict.fromkeys(self.system.target_formulas, DEFAULT_COUNT)
+        counts = check_counts(wanted, self.system)
+        references = self.references
+        if references is None:
+            references = load_references(self.engine, self.system)
+        before, sample = self._sampling(counts)
+        screening = ScreeningFlowMaker(engine=self.engine).make(sample.output)
+        summary = summarise(
+            sample.output, screening.output, references, self.engine.scheme, self.system
+        )
+        summary.update_metadata({"scheme": self.engine.scheme, "stage": "summary"})
+        flow = Flow([*before, sample, screening, summary], output=summary.output, name=self.name)
+        flow.update_metadata({"discovery": self.name})
+        return flow
+
+    def _sampling(self, counts: dict[str, int]) -> tuple[list[Job | Flow], Any]:
+        """Jobs that must run before sampling, and the sampling itself."""
+        if isinstance(self.sampler, Maker):
+            return [], self.sampler.make(counts, self.seed)
+        if self.sampler not in SAMPLERS:
+            raise InputError(
+                f"unknown sampler {self.sampler!r}; take one of {', '.join(SAMPLERS)}, or a Maker"
+            )
+        from atomate2_vogen.jobs.sampling import SampleMaker
+
+        maker = SampleMaker(sampler=self.sampler, system=self.system)
+        if self.sampler != "wgan":
+            return [], maker.make(counts, self.seed)
+        from atomate2_vogen.jobs.dataset import BuildDatasetMaker
+        from atomate2_vogen.jobs.training import TrainWGANMaker
+
+        dataset = BuildDatasetMaker(system=self.system).make()
+        training = TrainWGANMaker(preset=self.preset).make(dataset.output, self.seed)
+        return [dataset, training], maker.make(counts, self.seed, training=training.output)

@@ -1,0 +1,47 @@
+"""The flow that relaxes many candidates with one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jobflow import Flow, Maker, OutputReference
+
+from atomate2_vogen.engines import Engine, chgnet
+from atomate2_vogen.jobs.screening import fan_out, screen
+from atomate2_vogen.schemas import CandidateDoc
+
+
+@dataclass
+class ScreeningFlowMaker(Maker):
+    """Relax -> static for each candidate, then collect; one failure never stops the rest.
+
+    Parameters
+    ----------
+    name
+        Name of the flow.
+    engine
+        Engine that judges; the default is CHGNet.
+    """
+
+    name: str = "screening"
+    engine: Engine = field(default_factory=chgnet)
+
+    def make(self, candidates: Sequence[CandidateDoc] | OutputReference) -> Flow:
+        """Flow whose output is a list of `CalculationDoc`, one per candidate.
+
+        Parameters
+        ----------
+        candidates
+            Candidates, or the output of a job that gives a `SampleDoc` or a list of candidates:
+            then the fan-out is made when that job has run.
+
+        Raises
+        ------
+        InputError
+            If the list is empty or holds a candidate twice.
+        """
+        if isinstance(candidates, OutputReference):
+            dynamic = screen(self.engine, candidates)
+            return Flow([dynamic], output=dynamic.output, name=self.name)
+        return fan_out(self.engine, candidates, name=self.name)

@@ -1,0 +1,100 @@
+"""Run any Maker so that a failure becomes an output with a reason.
+
+An exception inside a job leaves nothing in the job store, and what comes after it waits for
+ever (FireWorks) or is skipped (`run_locally`). `GuardedMaker` runs the same function in the
+same job and hands on a `JobFailure` instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import types
+from dataclasses import dataclass
+from typing import Any
+
+from jobflow import Flow, Job, JobConfig, Maker, OnMissing, Response, job
+from pydantic import BaseModel
+from pymatgen.core import Structure
+
+from atomate2_vogen.errors import NonFiniteError
+from atomate2_vogen.jobs.results import relaxed_structure
+
+logger = logging.getLogger(__name__)
+
+NOT_THE_CRYSTALS_FAULT = (OSError, MemoryError, ImportError)
+"""A full disk, lack of memory or a missing package: the job fails and can be run again."""
+
+
+class JobFailure(BaseModel):
+    """What a guarded job returns when it could not do its work."""
+
+    error: str
+
+
+@dataclass
+class GuardedMaker(Maker):
+    """A Maker whose job ends with a `JobFailure` where the wrapped Maker's would raise.
+
+    Parameters
+    ----------
+    maker
+        Maker to wrap. One that makes a single job runs guarded, inside this Maker's job; one
+        that makes a flow replaces this job with its flow, whose own failures are not guarded.
+    name
+        Name of the job; that of the wrapped Maker's job where empty.
+    """
+
+    maker: Maker
+    name: str = ""
+
+    def make(self, source: Any) -> Job:
+        """Job whose output is that of the wrapped Maker, or a `JobFailure`.
+
+        Parameters
+        ----------
+        source
+            A structure, or the output of another guarded job, whose final structure is taken.
+            A failure there is handed on.
+        """
+        inner = self.maker.make(source)
+        guarded: Job = self.run(source)
+        guarded.name = self.name or inner.name
+        # a predecessor without any output must not stop this job either
+        guarded.config = JobConfig(on_missing_references=OnMissing.NONE)
+        if isinstance(inner, Job):
+            # what the wrapped job keeps in additional stores
+            guarded._kwargs = dict(inner._kwargs)  # noqa: SLF001
+        return guarded
+
+    @job
+    def run(self, source: Any) -> Any:
+        """Do the work of the wrapped Maker; called by jobflow inside the job."""
+        if source is None:
+            return JobFailure(error="the job before this one left no result; see its log")
+        if isinstance(source, JobFailure):
+            return source
+        try:
+            structure = source if isinstance(source, Structure) else relaxed_structure(source)
+        except NonFiniteError as error:
+            return JobFailure(error=str(error))
+        inner = self.maker.make(structure)
+        if isinstance(inner, Flow):
+            return Response(replace=inner)
+        try:
+            return _call(inner)
+        except NOT_THE_CRYSTALS_FAULT:
+            raise
+        except Exception as error:
+            logger.exception("%s failed", inner.name)
+            return JobFailure(error=f"{inner.name}: {type(error).__name__}: {error}")
+
+
+def _call(inner: Job) -> Any:
+    """Run the function of a job as `Job.run` does, without storing anything."""
+    function = inner.function
+    if hasattr(function, "original"):
+        bound = getattr(function, "__self__", None)
+        function = function.original
+        if bound is not None and not isinstance(bound, types.ModuleType):
+            function = types.MethodType(function, bound)
+    return function(*inner.function_args, **inner.function_kwargs)

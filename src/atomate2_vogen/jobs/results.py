@@ -1,0 +1,94 @@
+"""Numbers out of whatever task document a Maker returned.
+
+atomate2's documents of VASP, force fields and ASE agree on ``structure`` and on
+``output.energy``, ``output.forces``; the rest differs by code.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from pymatgen.core import Structure
+
+from atomate2_vogen.errors import NonFiniteError
+
+
+def energy_per_atom(document: Any) -> float:
+    """Energy of the last ionic step in eV/atom.
+
+    Raises
+    ------
+    NonFiniteError
+        If it is absent, NaN or infinite.
+    """
+    energy = document.output.energy
+    if energy is None or not math.isfinite(energy):
+        raise NonFiniteError(f"the energy is {energy}")
+    return float(energy) / len(relaxed_structure(document))
+
+
+def relaxed_structure(document: Any) -> Structure:
+    """Structure of the last ionic step.
+
+    Raises
+    ------
+    NonFiniteError
+        If there is none, or its lattice or coordinates are not finite.
+    """
+    structure = document.structure
+    if structure is None:
+        raise NonFiniteError("the calculation holds no structure")
+    if not (
+        np.isfinite(structure.lattice.matrix).all() and np.isfinite(structure.frac_coords).all()
+    ):
+        raise NonFiniteError("the structure holds NaN or infinity")
+    return structure
+
+
+def max_force(document: Any) -> float:
+    """Largest force on an atom in eV/Å.
+
+    Raises
+    ------
+    NonFiniteError
+        If forces are absent, NaN or infinite.
+    """
+    forces = document.output.forces
+    if forces is None or len(forces) == 0:
+        raise NonFiniteError("the calculation holds no forces")
+    largest = float(np.linalg.norm(np.asarray(forces, dtype=float), axis=1).max())
+    if not math.isfinite(largest):
+        raise NonFiniteError(f"the largest force is {largest}")
+    return largest
+
+
+def is_converged(document: Any) -> bool:
+    """Whether a relaxation reached its criterion on atoms and cell within its steps.
+
+    The optimiser says so, and so do the forces where the document tells.
+    """
+    if getattr(document, "is_force_converged", None) is False:
+        return False
+    state = getattr(document, "state", None)
+    return str(getattr(state, "value", state)).lower() in {"successful", "success"}
+
+
+def n_steps(document: Any) -> int | None:
+    """Number of ionic steps, where the document tells."""
+    steps = getattr(document.output, "n_steps", None)
+    if steps is None and getattr(document.output, "ionic_steps", None) is not None:
+        steps = len(document.output.ionic_steps)
+    return None if steps is None else int(steps)
+
+
+def forcefield_version(document: Any) -> str | None:
+    """Version of the force field's package that a worker found, None for other codes."""
+    return getattr(document, "forcefield_version", None)
+
+
+def forcefield_package(document: Any) -> str | None:
+    """Name of the force field's package, None for other codes."""
+    name = getattr(document, "forcefield_name", None)
+    return None if name is None else str(name).removeprefix("MLFF.").lower()

@@ -1,0 +1,195 @@
+"""Jobs that relax candidates and record what came out.
+
+Per candidate: static (as generated) and relax -> static -> record. The energy before
+relaxation comes from the static Maker too, so that both energies are of the engine's scheme
+whatever the relax Maker's settings are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jobflow import Flow, Job, JobConfig, OnMissing, Response, job
+
+from atomate2_vogen.engines.base import Engine
+from atomate2_vogen.errors import InputError, NonFiniteError, VogenError
+from atomate2_vogen.jobs import results
+from atomate2_vogen.jobs.guard import GuardedMaker, JobFailure
+from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CalculationState,
+    CandidateDoc,
+    SampleDoc,
+)
+
+TOLERANT = JobConfig(on_missing_references=OnMissing.NONE)
+"""Inputs that never came are None instead of an error."""
+
+RECORD_STAGE = "record"
+"""Value of ``metadata.stage`` of the jobs whose output is a `CalculationDoc`."""
+
+
+def calculation_id(candidate_id: str, scheme: str) -> str:
+    """Key of a calculation: one per candidate and scheme."""
+    return f"{candidate_id}|{scheme}"
+
+
+def candidate_flow(engine: Engine, candidate: CandidateDoc) -> Flow:
+    """Flow of one candidate; its output is a `CalculationDoc` whatever happens.
+
+    Every job carries ``candidate_id``, ``scheme`` and ``stage`` in its metadata.
+    """
+    relax = GuardedMaker(engine.relax_maker).make(candidate.structure)
+    static = GuardedMaker(engine.static_maker).make(relax.output)
+    initial = GuardedMaker(engine.static_maker).make(candidate.structure)
+    document = record(
+        candidate,
+        engine.scheme,
+        engine.engine_versions,
+        initial=initial.output,
+        relaxed=relax.output,
+        static=static.output,
+    )
+    document.config = TOLERANT
+    stages = {"initial": initial, "relax": relax, "static": static, RECORD_STAGE: document}
+    for stage, stage_job in stages.items():
+        stage_job.update_metadata(
+            {"candidate_id": candidate.candidate_id, "scheme": engine.scheme, "stage": stage}
+        )
+        stage_job.name = f"{stage} {candidate.candidate_id}"
+    return Flow(list(stages.values()), output=document.output, name=candidate.candidate_id)
+
+
+@job
+def record(
+    candidate: CandidateDoc,
+    scheme: str,
+    engine_versions: dict[str, str],
+    *,
+    initial: Any,
+    relaxed: Any,
+    static: Any,
+) -> CalculationDoc:
+    """What is known about one candidate after its calculations.
+
+    Parameters
+    ----------
+    candidate
+        The generated crystal.
+    scheme
+        Energy scale of the engine.
+    engine_versions
+        Versions that the engine was made with; a force field of another version at work makes
+        the calculation fail, for its energies are of another scheme.
+    initial, relaxed, static
+        Task documents, a `JobFailure`, or None where a job left nothing.
+
+    Returns
+    -------
+    CalculationDoc
+        ``failed`` with a reason where energy or forces are missing or not finite,
+        ``unconverged`` where the relaxation used up its steps. Never raises for a bad
+        calculation.
+    """
+    document = CalculationDoc(
+        calculation_id=calculation_id(candidate.candidate_id, scheme),
+        candidate_id=candidate.candidate_id,
+        scheme=scheme,
+        state=CalculationState.FAILED,
+        candidate=candidate,
+        engine_versions=engine_versions,
+    )
+    try:
+        _require(relaxed, "relaxation")
+        _require(static, "static calculation")
+        document.n_steps = results.n_steps(relaxed)
+        document.structure = results.relaxed_structure(static)
+        document.energy_per_atom = results.energy_per_atom(static)
+        document.max_force = results.max_force(static)
+        for calculation in (relaxed, static):
+            _check_version(calculation, engine_versions)
+    except (VogenError, AttributeError) as error:
+        document.error = str(error)
+        return document
+    converged = results.is_converged(relaxed)
+    document.state = CalculationState.COMPLETED if converged else CalculationState.UNCONVERGED
+    if not converged:
+        document.error = f"not converged after {document.n_steps} ionic steps"
+    try:
+        _require(initial, "static calculation before relaxation")
+        document.initial_energy_per_atom = results.energy_per_atom(initial)
+    except (VogenError, AttributeError) as error:
+        document.error = document.error or f"no energy before relaxation: {error}"
+    return document
+
+
+def _require(calculation: Any, stage: str) -> None:
+    if calculation is None:
+        raise NonFiniteError(f"the {stage} left no result; see the log of its job")
+    if isinstance(calculation, JobFailure):
+        raise NonFiniteError(calculation.error)
+
+
+def _check_version(calculation: Any, expected: dict[str, str]) -> None:
+    found = results.forcefield_version(calculation)
+    package = results.forcefield_package(calculation)
+    if package in expected and found is not None and found != expected[package]:
+        raise NonFiniteError(
+            f"{package} {found} computed this, the engine was made with {expected[package]}"
+        )
+
+
+@job
+def collect(
+    candidates: list[CandidateDoc], scheme: str, calculations: list[CalculationDoc | None]
+) -> list[CalculationDoc]:
+    """All calculations of a fan-out, in the order of the candidates.
+
+    A record that never came is filled in as failed.
+    """
+    return [
+        calculation
+        or CalculationDoc(
+            calculation_id=calculation_id(candidate.candidate_id, scheme),
+            candidate_id=candidate.candidate_id,
+            scheme=scheme,
+            state=CalculationState.FAILED,
+            error="its jobs left no result; see their logs",
+            candidate=candidate,
+        )
+        for candidate, calculation in zip(candidates, calculations, strict=True)
+    ]
+
+
+def fan_out(engine: Engine, candidates: Sequence[CandidateDoc], name: str = "screening") -> Flow:
+    """Flow over all candidates; its output is the list of their calculations.
+
+    Raises
+    ------
+    InputError
+        If there is no candidate, or one is given twice.
+    """
+    if not candidates:
+        raise InputError("no candidates to calculate")
+    identifiers = [candidate.candidate_id for candidate in candidates]
+    if len(set(identifiers)) != len(identifiers):
+        twice = next(i for i in identifiers if identifiers.count(i) > 1)
+        raise InputError(f"candidate {twice} is given twice")
+    flows = [candidate_flow(engine, candidate) for candidate in candidates]
+    gathered: Job = collect(list(candidates), engine.scheme, [flow.output for flow in flows])
+    gathered.config = TOLERANT
+    gathered.update_metadata({"scheme": engine.scheme, "stage": "collect"})
+    return Flow([*flows, gathered], output=gathered.output, name=name)
+
+
+@job
+def screen(engine: Engine, candidates: SampleDoc | list[CandidateDoc]) -> Response:
+    """Replace itself by the fan-out over candidates that another job made.
+
+    A sampling that found nothing gives an empty list: that is a result, not an error.
+    """
+    found = candidates.candidates if isinstance(candidates, SampleDoc) else list(candidates)
+    if not found:
+        return Response(output=[])
+    return Response(replace=fan_out(engine, found))

@@ -1,0 +1,78 @@
+"""The job that places a fan-out's calculations on the hull."""
+
+from __future__ import annotations
+
+from jobflow import job
+
+from atomate2_vogen.analysis.hull import assess
+from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.jobs.known import known_structures
+from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CalculationState,
+    DiscoveryDoc,
+    ReferenceDoc,
+    SampleDoc,
+)
+
+
+@job
+def summarise(
+    sample: SampleDoc,
+    calculations: list[CalculationDoc],
+    references: list[ReferenceDoc],
+    scheme: str,
+    system: OxideSystem,
+) -> DiscoveryDoc:
+    """Stability of what was sampled, best first.
+
+    Parameters
+    ----------
+    sample
+        What the sampler gave.
+    calculations
+        One per candidate.
+    references
+        Relaxed reference phases of the same scheme.
+    scheme
+        Energy scale of the engine.
+    system
+        Oxide system.
+
+    Returns
+    -------
+    DiscoveryDoc
+        Ranked candidates by energy above hull, then those that cannot be ranked.
+
+    Raises
+    ------
+    SchemeMismatchError
+        If a calculation is of another scheme than the references.
+    """
+    known = known_structures(system, references)
+    stability = assess(calculations, references, system, known, joint=True)
+    stability.sort(
+        key=lambda document: (
+            document.field_class is None,
+            document.energy_above_hull if document.energy_above_hull is not None else 0.0,
+            document.candidate_id,
+        )
+    )
+    made = CalculationState.FAILED
+    return DiscoveryDoc(
+        scheme=scheme,
+        sample={
+            "sampler": sample.sampler,
+            "model_id": sample.model_id,
+            "seed": sample.seed,
+            "requested": sample.requested,
+            "attempts": sample.attempts,
+            "rejected": sample.rejected,
+            "yields": sample.yields,
+            "missing": sample.missing,
+            "wall_time": sample.wall_time,
+        },
+        n_candidates=len(sample.candidates),
+        n_calculated=sum(calculation.state is not made for calculation in calculations),
+        stability=stability,
+    )
