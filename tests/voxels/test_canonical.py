@@ -17,6 +17,9 @@ from atomate2_vogen.errors import GridError, NonFiniteError
 from atomate2_vogen.voxels import VoxelCodec
 from atomate2_vogen.voxels.canonical import canonical_arrays, equivalent_bases, niggli
 
+# spglib 2.8 announces how it will report errors; both ways are handled
+pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING")
+
 METAL, ANION = VANADIUM.elements
 
 PHASES = {

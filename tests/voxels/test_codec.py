@@ -23,6 +23,9 @@ from atomate2_vogen.errors import (
 )
 from atomate2_vogen.voxels import VoxelCodec
 
+# spglib 2.8 announces how it will report errors; both ways are handled
+pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING")
+
 METAL, ANION = VANADIUM.elements
 Z_METAL, Z_ANION = VANADIUM.atomic_numbers
 CODEC = VoxelCodec()

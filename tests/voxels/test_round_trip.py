@@ -8,6 +8,7 @@ with those of the crystal that went in.
 from __future__ import annotations
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from scipy.optimize import linear_sum_assignment
 
 from atomate2_vogen.data.crystals import substitute
 from atomate2_vogen.voxels import VoxelCodec
+
+# spglib 2.8 announces how it will report errors; both ways are handled
+pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING")
 
 IMAGES = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
 
@@ -40,8 +44,21 @@ def lengths_between(lattice, first, second):
     return np.sqrt(np.einsum("nmia,nmia->nmi", vectors, vectors).min(axis=2))
 
 
-def worst_round_trip(crystals, codec):
-    """Largest deviation of atoms (Å), lengths (%), angles (°) and distances (Å), with its index."""
+def displacement(lattice, first, second):
+    """Largest distance in Å of assigned atoms; never too small."""
+    apart = first[:, None] - second[None]
+    apart -= np.round(apart)
+    lengths = np.linalg.norm(apart @ lattice, axis=-1)
+    return lengths[linear_sum_assignment(lengths)].max(initial=0.0)
+
+
+def worst_round_trip(crystals, codec, every_distance=5):
+    """Deviations of atoms (Å), lengths (%), angles (°) and distances (Å), per crystal.
+
+    Lengths and angles are compared with the canonical cell; the cell that went in may name
+    equal edges in another order, so that its volume and, for every fifth crystal, all its
+    minimum-image distances are compared.
+    """
     elements = crystals.system.atomic_numbers
     sites = np.empty(codec.sites_shape, np.float32)
     grid = np.empty(codec.lattice_shape, np.float32)
@@ -56,44 +73,45 @@ def worst_round_trip(crystals, codec):
         lattice2 = codec.decode_lattice(grid)
 
         assert np.array_equal(np.sort(numbers2), np.sort(original[2])), f"crystal {index}"
-        atoms = distances = 0.0
-        for z in elements:
-            apart = lengths_between(lattice2, coords[numbers == z], coords2[numbers2 == z])
-            atoms = max(atoms, apart[linear_sum_assignment(apart)].max(initial=0.0))
-        for z, y in ((elements[0],) * 2, elements, (elements[1],) * 2):
-            before, after = (
-                np.sort(lengths_between(cell, x[n == z], x[n == y]), axis=None)
-                for cell, x, n in (original, (lattice2, coords2, numbers2))
-            )
-            distances = max(distances, np.abs(before - after).max(initial=0.0))
-        lengths, angles = parameters(original[0])
-        lengths2, angles2 = parameters(lattice2)
-        found[index] = (
-            atoms,
-            100 * np.abs(lengths2 / lengths - 1).max(),
-            np.abs(angles2 - angles).max(),
-            distances,
+        atoms = max(
+            displacement(lattice2, coords[numbers == z], coords2[numbers2 == z]) for z in elements
         )
+        lengths, angles = parameters(lattice)
+        lengths2, angles2 = parameters(lattice2)
+        volume, volume0 = abs(np.linalg.det(lattice2)), abs(np.linalg.det(original[0]))
+        assert abs(volume / volume0 - 1) < 2e-4, f"crystal {index}"
+        length, angle = np.abs(lengths2 / lengths - 1).max(), np.abs(angles2 - angles).max()
+        distances = 0.0
+        if index % every_distance == 0:
+            for z, y in ((elements[0],) * 2, elements, (elements[1],) * 2):
+                before, after = (
+                    np.sort(lengths_between(cell, x[n == z], x[n == y]), axis=None)
+                    for cell, x, n in (original, (lattice2, coords2, numbers2))
+                )
+                distances = max(distances, np.abs(before - after).max(initial=0.0))
+        found[index] = atoms, 100 * length, angle, distances
     return found
 
 
 def report(found, crystals, title):
-    print(f"\n{title}: {len(found)} crystals")
+    sys.stdout.write(f"\n{title}: {len(found)} crystals\n")
     for column, (what, unit) in enumerate(
         [("atoms", "Å"), ("lengths", "%"), ("angles", "°"), ("distances", "Å")]
     ):
         index = int(found[:, column].argmax())
-        print(
+        sys.stdout.write(
             f"  worst {what:9} {found[index, column]:.2e} {unit}  crystal {index}, prototype "
             f"{crystals.prototype_ids[index]}{' swapped' * bool(crystals.swapped[index])}, "
-            f"{crystals.formula(index)}, {crystals.n_atoms[index]} atoms"
+            f"{crystals.formula(index)}, {crystals.n_atoms[index]} atoms\n"
         )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_sites", "n_lattice"), [(64, 32), (32, 16)])
-def test_every_crystal_comes_back(crystals, n_sites, n_lattice):
+@pytest.mark.parametrize(("n_sites", "n_lattice", "step"), [(64, 32, 1), (32, 16, 4)])
+def test_every_crystal_comes_back(crystals, n_sites, n_lattice, step):
+    """All at the default size; every fourth at the size of the quick preset."""
     assert len(crystals) >= 11000
+    crystals = crystals.select(np.arange(0, len(crystals), step))
     found = worst_round_trip(crystals, VoxelCodec(n_sites=n_sites, n_lattice=n_lattice))
     report(found, crystals, f"{n_sites}³ / {n_lattice}³")
     atoms, lengths, angles, distances = found.max(axis=0)
