@@ -1,1 +1,7 @@
-"""Networks and their training (Keras 3)."""
+"""Networks: two VAEs, an energy CNN and a conditional WGAN, written for any Keras 3 backend.
+
+Modules in here import Keras, and with it the backend, at their top; nobody else imports them
+at the top of a module, so that the package itself stays quick to import.
+"""
+
+from __future__ import annotations

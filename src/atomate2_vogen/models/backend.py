@@ -1,0 +1,80 @@
+"""Keras with a quiet backend and a chosen number of threads.
+
+Every other module of this package takes `keras` from here, so that the environment is set
+before the backend is first imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+THREADS_VARIABLE = "VOGEN_THREADS"
+"""Environment variable: threads per operation; the default is one per core."""
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Send the process's stderr to nowhere: TensorFlow logs before its log level is read."""
+    try:
+        stderr = sys.stderr.fileno()
+        saved = os.dup(stderr)
+    except (OSError, ValueError, AttributeError):  # no real file behind it
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device
+        os.dup2(nowhere.fileno(), stderr)
+        try:
+            yield
+        finally:
+            os.dup2(saved, stderr)
+            os.close(saved)
+
+
+def _prepare() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    threads = os.environ.get(THREADS_VARIABLE)
+    if threads:
+        # read by TensorFlow when it starts; a pool per operation and one between them
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", threads)
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+
+_prepare()
+if os.environ["KERAS_BACKEND"] == "tensorflow" and "tensorflow" not in sys.modules:
+    with _silent_stderr():
+        importlib.import_module("tensorflow")
+
+import keras  # noqa: E402
+
+# "retracing": harmless here, and nothing a user could act upon
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+__all__ = ["backend_name", "keras", "run"]
+
+
+def run(network: Any, inputs: Any) -> list[np.ndarray]:
+    """Outputs of a network in inference mode, as numpy arrays.
+
+    Called directly: a compiled prediction function would first be compiled by XLA for every
+    network and batch size, which on a CPU takes longer than all of its runs.
+    """
+    outputs = network(inputs, training=False)
+    if not isinstance(outputs, list | tuple):
+        outputs = [outputs]
+    return [keras.ops.convert_to_numpy(output) for output in outputs]
+
+
+def backend_name() -> str:
+    """Name and version of the backend, e.g. ``tensorflow 2.21.0``."""
+    name = keras.backend.backend()
+    version = getattr(sys.modules.get(name), "__version__", "")
+    return f"{name} {version}".strip()

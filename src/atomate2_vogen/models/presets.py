@@ -1,0 +1,311 @@
+"""Sizes and training times of the networks, as plain data.
+
+`quick` trains in minutes on two cores; `paper` has the sizes of the paper's Table 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from atomate2_vogen.errors import InputError
+
+
+MAX_WEIGHTS = 50_000_000
+"""Most weights of one layer; the paper's sizes need 1.6 million."""
+
+
+@dataclass(frozen=True)
+class VAEPreset:
+    """One variational autoencoder and its training.
+
+    Parameters
+    ----------
+    grid
+        Voxels along an edge.
+    latent
+        Length of the latent vector.
+    patch
+        Cubes of ``patch``³ voxels are folded into channels before the first convolution and
+        unfolded after the last.
+    channels
+        Feature maps per level, finest first; each level has half the edge of the one before.
+    periodic
+        Circular padding (the sites grid is periodic, the lattice grid is not).
+    circular_max
+        Coarsest levels, up to this edge, are padded circularly; finer ones with zeros.
+    head
+        Hidden feature maps of the pointwise layer before the output.
+    beta
+        Weight of the Kullback-Leibler term; both terms are sums over one crystal.
+    anneal_epochs
+        Epochs over which the weight rises linearly from zero.
+    dropout
+        Share of features dropped before the latent layers.
+    latent_noise
+        Extra Gaussian noise, in units of the posterior width, on what the decoder is
+        trained on.
+    learning_rate
+        Peak of the schedule: a warm-up, then a cosine to zero.
+    batch, steps, epochs
+        Crystals per step, steps per epoch, epochs.
+    patience
+        Epochs without a better validation reconstruction after which training stops.
+    gate_steps
+        Steps after which boxes must no longer be blank.
+    """
+
+    grid: int
+    latent: int
+    patch: int
+    channels: tuple[int, ...]
+    periodic: bool
+    circular_max: int = 8
+    head: int = 64
+    beta: float = 0.3
+    anneal_epochs: int = 4
+    dropout: float = 0.1
+    latent_noise: float = 0.0
+    learning_rate: float = 2e-3
+    batch: int = 32
+    steps: int = 50
+    epochs: int = 20
+    patience: int = 6
+    gate_steps: int = 600
+
+
+@dataclass(frozen=True)
+class EnergyPreset:
+    """The energy CNN on joint latents and its training."""
+
+    width: int = 64
+    channels: tuple[int, ...] = (32, 64, 64)
+    dropout: float = 0.1
+    l2: float = 1e-4
+    learning_rate: float = 2e-3
+    batch: int = 128
+    steps: int = 50
+    epochs: int = 30
+    patience: int = 8
+
+
+@dataclass(frozen=True)
+class WGANPreset:
+    """Generator and critic in the joint latent, and their training.
+
+    Parameters
+    ----------
+    noise
+        Length of the noise vector.
+    width
+        Units of the dense layers.
+    generator_channels, critic_channels
+        Feature maps of the convolutions, in order.
+    clip
+        Weights of the critic stay within plus and minus this.
+    critic_steps
+        Critic updates per generator update.
+    energy_weight
+        Weight of the predicted energy (eV/atom) in the generator's loss.
+    target_share
+        Share of the training crystals that are drawn evenly from the target formulas.
+    batch, steps
+        Latents per update; generator updates.
+    """
+
+    noise: int = 64
+    width: int = 256
+    generator_channels: tuple[int, ...] = (32, 16)
+    critic_channels: tuple[int, ...] = (16, 32, 64)
+    dropout: float = 0.1
+    l2: float = 1e-5
+    clip: float = 0.05
+    critic_steps: int = 5
+    generator_rate: float = 2e-4
+    critic_rate: float = 2e-4
+    energy_weight: float = 0.1
+    target_share: float = 0.5
+    batch: int = 128
+    steps: int = 1500
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything that decides a training, save data and seed.
+
+    Parameters
+    ----------
+    name
+        Key in `PRESETS`.
+    sites, lattice
+        The two autoencoders.
+    energy, wgan
+        The networks in the joint latent.
+    per_group
+        Crystals of one prototype group with equal counts that are kept for training.
+    rattle
+        Standard deviation in Å of the displacement of every atom in training.
+    strain
+        Standard deviation of the strain of every cell in training.
+    p_moved
+        Share of training grids with another setting or origin than the canonical one.
+    p_random
+        Share of training grids that hold a random point set.
+    """
+
+    name: str
+    sites: VAEPreset
+    lattice: VAEPreset
+    energy: EnergyPreset
+    wgan: WGANPreset
+    per_group: int = 6
+    rattle: float = 0.06
+    strain: float = 0.02
+    p_moved: float = 0.2
+    p_random: float = 0.15
+
+    def as_dict(self) -> dict[str, Any]:
+        """Nested dict of plain JSON values."""
+        return asdict(self)
+
+    def check_sizes(self) -> None:
+        """Refuse sizes that no preset needs and that could exhaust a machine.
+
+        Raises
+        ------
+        InputError
+            If a size is no whole number or out of bounds.
+        """
+        for name, value, most in (
+            *(
+                (f"{part}.{key}", getattr(getattr(self, part), key), most)
+                for part in ("sites", "lattice")
+                for key, most in (("grid", 128), ("latent", 1024), ("patch", 8), ("head", 512))
+            ),
+            ("energy.width", self.energy.width, 1024),
+            ("wgan.noise", self.wgan.noise, 4096),
+            ("wgan.width", self.wgan.width, 2048),
+            *(("sites.channels", c, 512) for c in self.sites.channels),
+            *(("lattice.channels", c, 512) for c in self.lattice.channels),
+            *(("energy.channels", c, 512) for c in self.energy.channels),
+            *(("wgan.generator_channels", c, 512) for c in self.wgan.generator_channels),
+            *(("wgan.critic_channels", c, 512) for c in self.wgan.critic_channels),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                raise InputError(f"preset {self.name}: {name} is {value!r}, not 1 to {most}")
+        for name in ("sites", "lattice"):
+            part = getattr(self, name)
+            coarse = part.grid // part.patch // 2 ** (len(part.channels) - 1)
+            if coarse**3 * part.channels[-1] * part.latent > MAX_WEIGHTS:
+                raise InputError(f"preset {self.name}: the {name} latent layer is too large")
+            if not 1 <= len(getattr(self, name).channels) <= 6:
+                raise InputError(f"preset {self.name}: {name}.channels needs 1 to 6 levels")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of `as_dict`.
+
+        Raises
+        ------
+        InputError
+            If a field is missing, unknown or of the wrong kind.
+        """
+        parts: dict[str, Any] = {
+            "sites": VAEPreset,
+            "lattice": VAEPreset,
+            "energy": EnergyPreset,
+            "wgan": WGANPreset,
+        }
+        built: dict[str, Any] = {}
+        for key, value in _known(cls, values).items():
+            if key in parts:
+                known = _known(parts[key], value)
+                built[key] = parts[key](
+                    **{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+                )
+            else:
+                built[key] = value
+        return cls(**built)
+
+
+def _known(cls: type, values: Any) -> dict[str, Any]:
+    """The values, if they are exactly the fields of a preset class."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{cls.__name__} is {type(values).__name__}, not a mapping")
+    names = {field.name for field in fields(cls)}
+    if set(values) != names:
+        differing = ", ".join(sorted(names ^ set(values)))
+        raise InputError(f"{cls.__name__} has missing or unknown fields: {differing}")
+    return dict(values)
+
+
+PRESETS: dict[str, Preset] = {
+    "quick": Preset(
+        name="quick",
+        sites=VAEPreset(
+            grid=32, latent=200, patch=4, channels=(48, 96), periodic=True, head=96
+        ),
+        lattice=VAEPreset(
+            grid=16,
+            latent=25,
+            patch=2,
+            channels=(16, 32),
+            periodic=False,
+            head=32,
+            dropout=0.0,
+            steps=50,
+            epochs=16,
+            batch=64,
+        ),
+        energy=EnergyPreset(),
+        wgan=WGANPreset(),
+    ),
+    "paper": Preset(
+        name="paper",
+        sites=VAEPreset(
+            grid=64,
+            latent=200,
+            patch=2,
+            channels=(16, 32, 64, 128),
+            periodic=True,
+            head=32,
+            dropout=0.2,
+            batch=16,
+            steps=600,
+            epochs=100,
+            anneal_epochs=10,
+            learning_rate=1e-3,
+        ),
+        lattice=VAEPreset(
+            grid=32,
+            latent=25,
+            patch=2,
+            channels=(16, 32, 64),
+            periodic=False,
+            head=32,
+            batch=64,
+            steps=150,
+            epochs=50,
+        ),
+        energy=EnergyPreset(epochs=100, patience=15),
+        wgan=WGANPreset(steps=5000),
+        per_group=1000,
+    ),
+}
+"""Presets by name."""
+
+
+def get_preset(preset: str | Preset) -> Preset:
+    """A preset by name; one that is already a preset is passed through.
+
+    Raises
+    ------
+    InputError
+        If there is no preset of that name.
+    """
+    if isinstance(preset, Preset):
+        return preset
+    if preset not in PRESETS:
+        raise InputError(f"no preset is called {preset!r}; choose from {', '.join(PRESETS)}")
+    return PRESETS[preset]

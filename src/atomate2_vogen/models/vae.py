@@ -1,0 +1,184 @@
+"""A β-VAE on voxel grids (paper section 2.4).
+
+Encoder: strided 3D convolutions, batch norm, Leaky ReLU, dropout. Decoder: its mirror image
+with transposed convolutions; to every level the level before it is added, upsampled. The
+output is a logit per voxel and the reconstruction term a cross-entropy summed over voxels:
+with the squared error of the paper's eq. (1) the box stays blank while the loss falls.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.models.backend import keras, run
+from atomate2_vogen.models.layers import (
+    CircularPad3D,
+    ClampedLogVariance,
+    DepthToSpace3D,
+    Reparameterise,
+    SpaceToDepth3D,
+    cross_entropy,
+    kl_divergence,
+)
+from atomate2_vogen.models.presets import VAEPreset
+
+layers = keras.layers
+ops = keras.ops
+
+SLOPE = 0.2
+"""Of the Leaky ReLU."""
+
+NORM_MOMENTUM = 0.95
+"""Of the moving averages of batch norm; short trainings need a quick one."""
+
+BLANK_LOGIT = -5.0
+"""Start of the output's bias: most voxels are empty."""
+
+
+def activate(x: Any) -> Any:
+    """Batch norm and Leaky ReLU."""
+    x = layers.BatchNormalization(momentum=NORM_MOMENTUM)(x)
+    return layers.LeakyReLU(negative_slope=SLOPE)(x)
+
+
+def _convolve(x: Any, filters: int, preset: VAEPreset, stride: int = 1) -> Any:
+    """3³ convolution, padded circularly where the preset says so."""
+    if preset.periodic and x.shape[1] <= preset.circular_max:
+        x, padding = CircularPad3D(1, 1)(x), "valid"
+    else:
+        padding = "same"
+    return layers.Conv3D(filters, 3, strides=stride, padding=padding)(x)
+
+
+def _expand(x: Any, filters: int, preset: VAEPreset) -> Any:
+    """3³ transposed convolution of stride 2, padded circularly where the preset says so."""
+    if preset.periodic and x.shape[1] <= preset.circular_max:
+        # output voxel o gathers input voxels i with o = 2i + k; k = 2 reaches back by one
+        n = x.shape[1]
+        x = layers.Conv3DTranspose(filters, 3, strides=2)(CircularPad3D(1, 0)(x))
+        crop = (2, x.shape[1] - 2 * n - 2)
+        return layers.Cropping3D((crop, crop, crop))(x)
+    return layers.Conv3DTranspose(filters, 3, strides=2, padding="same")(x)
+
+
+def _edges(preset: VAEPreset) -> tuple[int, int]:
+    """Edge of the finest and of the coarsest level."""
+    fine = preset.grid // preset.patch
+    coarse = fine // 2 ** (len(preset.channels) - 1)
+    if coarse < 2 or coarse * preset.patch * 2 ** (len(preset.channels) - 1) != preset.grid:
+        raise InputError(
+            f"a grid of {preset.grid} cannot be folded by {preset.patch} and halved "
+            f"{len(preset.channels) - 1} times; change patch or channels"
+        )
+    return fine, coarse
+
+
+def build_encoder(preset: VAEPreset, n_channels: int, name: str) -> Any:
+    """Grid (N, N, N, C) -> mean (L,) and log-variance (L,)."""
+    _edges(preset)
+    inputs = keras.Input((*(preset.grid,) * 3, n_channels))
+    x = SpaceToDepth3D(preset.patch)(inputs)
+    x = activate(layers.Conv3D(preset.channels[0], 1)(x))
+    x = activate(_convolve(x, preset.channels[0], preset))
+    for filters in preset.channels[1:]:
+        x = activate(_convolve(x, filters, preset, stride=2))
+    x = layers.Dropout(preset.dropout)(layers.Flatten()(x))
+    mean = layers.Dense(preset.latent, name="mean")(x)
+    spread = layers.Dense(preset.latent, name="spread", kernel_initializer="zeros")(x)
+    return keras.Model(inputs, [mean, ClampedLogVariance()(spread)], name=f"{name}_encoder")
+
+
+def build_decoder(preset: VAEPreset, n_channels: int, name: str) -> Any:
+    """Latent (L,) -> logits (N, N, N, C)."""
+    _, coarse = _edges(preset)
+    inputs = keras.Input((preset.latent,))
+    x = activate(layers.Dense(coarse**3 * preset.channels[-1])(inputs))
+    x = layers.Reshape((*(coarse,) * 3, preset.channels[-1]))(x)
+    for filters in reversed(preset.channels[:-1]):
+        main = _expand(x, filters, preset)
+        earlier = layers.UpSampling3D(2)(layers.Conv3D(filters, 1)(x))
+        x = activate(layers.Add()([main, earlier]))
+    main = _convolve(x, preset.channels[0], preset)
+    x = activate(layers.Add()([main, x]))
+    x = activate(layers.Conv3D(preset.head, 1)(x))
+    x = layers.Conv3D(
+        preset.patch**3 * n_channels,
+        1,
+        bias_initializer=keras.initializers.Constant(BLANK_LOGIT),
+    )(x)
+    return keras.Model(inputs, DepthToSpace3D(preset.patch)(x), name=f"{name}_decoder")
+
+
+class VAE(keras.Model):
+    """Encoder, decoder and their loss: cross-entropy + β · Kullback-Leibler, both sums.
+
+    Parameters
+    ----------
+    preset
+        Sizes.
+    n_channels
+        Channels of the grid.
+    name
+        ``sites`` or ``lattice``.
+    seed
+        Of the latent noise; weights are drawn from Keras' global seed.
+    """
+
+    def __init__(self, preset: VAEPreset, n_channels: int, name: str, seed: int = 0) -> None:
+        super().__init__(name=name)
+        self.preset = preset
+        self.encoder = build_encoder(preset, n_channels, name)
+        self.decoder = build_decoder(preset, n_channels, name)
+        self.sample = Reparameterise(seed, scale=1.0 + preset.latent_noise)
+        self.beta = keras.Variable(preset.beta, trainable=False, dtype="float32", name="beta")
+        self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
+        self.kl_tracker = keras.metrics.Mean("kl")
+        self.build((None, *(preset.grid,) * 3, n_channels))
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Nothing is left to build: both networks are."""
+        del input_shape
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> tuple[Any, Any, Any]:
+        """Logits, mean and log-variance; only training samples the latent."""
+        mean, log_variance = self.encoder(inputs, training=training)
+        latent = self.sample((mean, log_variance)) if training else mean
+        return self.decoder(latent, training=training), mean, log_variance
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Mean over the batch of cross-entropy + β · KL."""
+        del y, sample_weight, training
+        logits, mean, log_variance = y_pred
+        reconstruction = ops.mean(cross_entropy(x, logits))
+        divergence = ops.mean(kl_divergence(mean, log_variance))
+        self.reconstruction_tracker.update_state(reconstruction)
+        self.kl_tracker.update_state(divergence)
+        return reconstruction + self.beta * divergence
+
+    def encode(self, grids: np.ndarray, batch: int = 64) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and log-variance, (B, L) each, of grids (B, N, N, N, C)."""
+        parts = [
+            run(self.encoder, grids[i : i + batch])
+            for i in range(0, len(grids), batch)
+        ]
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def decode(self, latents: np.ndarray, batch: int = 64) -> np.ndarray:
+        """Grids (B, N, N, N, C) of occupancies in [0, 1] of latents (B, L)."""
+        parts = [
+            run(self.decoder, latents[i : i + batch])[0]
+            for i in range(0, len(latents), batch)
+        ]
+        # tanh never overflows, unlike exp
+        return 0.5 + 0.5 * np.tanh(0.5 * np.concatenate(parts))

@@ -1,0 +1,190 @@
+"""Conditional Wasserstein GAN in the joint latent of both autoencoders (paper section 2.5).
+
+Generator: dense, upsampling, convolution, batch norm. Critic: strided convolution, Leaky
+ReLU, dropout, L2, weights clipped after every update (arXiv:1701.07875). The generator's
+loss is composite: the Wasserstein term of a frozen critic plus the predicted energy. Both
+are trained by ordinary Keras updates, the generator through a frozen twin of the critic,
+so that nothing here depends on the backend.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from atomate2_vogen.models.backend import keras
+from atomate2_vogen.models.layers import ClipWeights
+from atomate2_vogen.models.presets import WGANPreset
+
+layers = keras.layers
+ops = keras.ops
+
+
+def build_generator(preset: WGANPreset, n_latent: int, n_condition: int) -> Any:
+    """Noise (Z,), condition (C,) -> standardised joint latent (L,).
+
+    The convolutions shape a row of L numbers; a dense path beside them is added, since
+    neighbours in a latent vector have nothing in common.
+    """
+    noise = keras.Input((preset.noise,))
+    condition = keras.Input((n_condition,))
+    x = layers.Concatenate()([noise, condition])
+    for _ in range(2):
+        x = layers.Dense(preset.width)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+    dense = layers.Dense(n_latent)(x)
+    quarter = -(-n_latent // 4)
+    first, *others = preset.generator_channels
+    row = layers.Dense(quarter * first)(x)
+    row = layers.Reshape((quarter, first))(row)
+    for filters in (first, *others)[:2]:
+        row = layers.BatchNormalization(momentum=0.9)(row)
+        row = layers.LeakyReLU(negative_slope=0.2)(row)
+        row = layers.Conv1D(filters, 5, padding="same")(layers.UpSampling1D(2)(row))
+    row = layers.BatchNormalization(momentum=0.9)(row)
+    row = layers.LeakyReLU(negative_slope=0.2)(row)
+    row = layers.Conv1D(1, 5, padding="same")(row)
+    row = layers.Flatten()(layers.Cropping1D((0, 4 * quarter - n_latent))(row))
+    return keras.Model([noise, condition], layers.Add()([dense, row]), name="generator")
+
+
+def build_critic(preset: WGANPreset, n_latent: int, n_condition: int, name: str) -> Any:
+    """Standardised joint latent (L,), condition (C,) -> score (1,); all weights clipped."""
+    clip = ClipWeights(preset.clip)
+    decay = keras.regularizers.L2(preset.l2)
+    rules: dict[str, Any] = {
+        "kernel_constraint": clip,
+        "bias_constraint": clip,
+        "kernel_regularizer": decay,
+        "kernel_initializer": keras.initializers.RandomUniform(-preset.clip, preset.clip),
+    }
+    latent = keras.Input((n_latent,))
+    condition = keras.Input((n_condition,))
+    x = layers.Concatenate()([latent, condition])
+    start = preset.critic_channels[0]
+    x = layers.Dense(preset.width // 4 * start, **_fresh(rules))(x)
+    x = layers.Reshape((preset.width // 4, start))(layers.LeakyReLU(negative_slope=0.2)(x))
+    for filters in preset.critic_channels[1:]:
+        x = layers.Conv1D(filters, 5, strides=2, padding="same", **_fresh(rules))(x)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+        x = layers.Dropout(preset.dropout)(x)
+    x = layers.Concatenate()([layers.Flatten()(x), condition])
+    x = layers.LeakyReLU(negative_slope=0.2)(layers.Dense(preset.width, **_fresh(rules))(x))
+    score = layers.Dense(1, **_fresh(rules))(x)
+    return keras.Model([latent, condition], score, name=name)
+
+
+def _fresh(rules: dict[str, Any]) -> dict[str, Any]:
+    """The rules with an initializer of their own: one that is shared would repeat itself."""
+    initializer = rules["kernel_initializer"]
+    return {**rules, "kernel_initializer": initializer.clone()}
+
+
+class CriticUpdate(keras.Model):
+    """Trains the critic: mean score of generated minus mean score of real latents.
+
+    Input: real latents (B, L), generated latents (B, L), conditions (B, C).
+    """
+
+    def __init__(self, critic: Any) -> None:
+        super().__init__(name="critic_update")
+        self.critic = critic
+
+    def call(self, inputs: tuple[Any, Any, Any], training: bool | None = None) -> tuple[Any, Any]:
+        """Scores of real and of generated latents."""
+        real, fake, condition = inputs
+        return (
+            self.critic([real, condition], training=training),
+            self.critic([fake, condition], training=training),
+        )
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Minus the estimated Wasserstein distance, plus L2."""
+        del x, y, sample_weight, training
+        real, fake = y_pred
+        loss = ops.mean(fake) - ops.mean(real)
+        for penalty in self.critic.losses:
+            loss = loss + penalty
+        return loss
+
+
+class Composite(keras.Model):
+    """Trains the generator against a frozen critic and a frozen energy network.
+
+    Input: noise (B, Z), conditions (B, C).
+
+    Parameters
+    ----------
+    generator
+        The only part that learns.
+    critic
+        A twin of the critic that is trained; `follow` copies its weights here.
+    energy
+        Energy CNN.
+    energy_weight
+        Weight of the predicted (standardised) energy.
+    """
+
+    def __init__(self, generator: Any, critic: Any, energy: Any, energy_weight: float) -> None:
+        super().__init__(name="composite")
+        self.generator, self.critic, self.energy = generator, critic, energy
+        self.critic.trainable = False
+        self.energy.trainable = False
+        self.energy_weight = energy_weight
+        self.score_tracker = keras.metrics.Mean("score")
+        self.energy_tracker = keras.metrics.Mean("energy")
+
+    def call(self, inputs: tuple[Any, Any], training: bool | None = None) -> tuple[Any, Any]:
+        """Score and energy of generated latents."""
+        noise, condition = inputs
+        fake = self.generator([noise, condition], training=training)
+        return (
+            self.critic([fake, condition], training=False),
+            self.energy([fake, condition], training=False),
+        )
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Wasserstein term plus weight times predicted energy."""
+        del x, y, sample_weight, training
+        score, energy = (ops.mean(part) for part in y_pred)
+        self.score_tracker.update_state(score)
+        self.energy_tracker.update_state(energy)
+        return self.energy_weight * energy - score
+
+    def follow(self, critic: Any) -> None:
+        """Take over the weights of the critic that is trained."""
+        for mine, its in zip(self.critic.variables, critic.variables, strict=True):
+            mine.assign(its)
+
+
+def draw_probabilities(formulas: np.ndarray, targets: tuple[str, ...], share: float) -> np.ndarray:
+    """Chance of each training crystal to be drawn, shape (n,).
+
+    `share` of the draws is spread evenly over the target formulas that occur, and evenly
+    within each; the rest evenly over all crystals. Without it the rarest formula would hardly
+    be seen.
+    """
+    chance = np.full(len(formulas), 1.0 / len(formulas))
+    present = [target for target in targets if (formulas == target).any()]
+    if present:
+        chance *= 1 - share
+        for target in present:
+            members = formulas == target
+            chance[members] += share / len(present) / members.sum()
+    return chance / chance.sum()
