@@ -34,6 +34,6 @@ def build(folder: Path, engine: str, as_json: bool) -> None:
 
         judge = make_engine(engine)
         candidates = run.stored_candidates()
-        stability, references = run.judge(judge, candidates)
+        stability, references = run.build(judge, candidates)
         written = run.export(stability, candidates, references)
         print_build(voice, stability, run.folder.path, written, as_json=as_json)

@@ -53,13 +53,12 @@ def discover(
         from atomate2_vogen.cli.report import print_discovery
 
         judge = make_engine(engine)
-        run.folder.note(judge=judge.scheme, workers=workers)
         sample = run.sample(sampler, preset, wanted, seed)
         run.relax(judge, sample.candidates, workers)
-        stability, references = run.judge(judge, sample.candidates)
+        stability, references = run.build(judge, sample.candidates)
         written = run.export(stability, sample.candidates, references)
         run.folder.note(
-            hull_id=stability[0].hull_id if stability else None,
+            workers=workers,
             missing=sample.missing,
             seconds=round(time.perf_counter() - begin, 1),
         )

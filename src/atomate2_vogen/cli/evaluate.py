@@ -60,6 +60,7 @@ def evaluate(
     voice = Voice(quiet=as_json)
     good, bad = read_structures(paths, VANADIUM)
     with ExitStack() as stack:
+        kept = out is not None
         if out is None:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="vogen-"))
             out = Path(scratch) / "run"
@@ -70,9 +71,10 @@ def evaluate(
             )
             judge = make_engine(engine)
             candidates, names = candidates_of(good)
-            run.relax(judge, candidates, workers)
-            stability, references = run.judge(judge, candidates)
-            run.export(stability, candidates, references, names)
+            calculations = run.relax(judge, candidates, workers)
+            stability, references = run.judge(judge, calculations)
+            if kept:
+                run.export(stability, candidates, references, names)
             results = {"stability": stability, "names": names}
         from atomate2_vogen.cli.report import print_evaluation
 

@@ -149,7 +149,7 @@ class Pipeline:
                 self.stores.save(doc)
                 yield doc
 
-    def judge(
+    def build(
         self, engine: Engine, candidates: Sequence[CandidateDoc]
     ) -> tuple[list[StabilityDoc], list[ReferenceDoc]]:
         """Bring the store's stability documents up to date; those of the candidates."""
@@ -165,19 +165,44 @@ class Pipeline:
                 self.stores.stability,
                 system=self.system,
             )
-            written = builder.build()
+            notes["written"] = written = builder.build()
             ids = {candidate.candidate_id for candidate in candidates}
             stability = [
                 doc
                 for doc in self.stores.load(StabilityDoc, {"scheme": engine.scheme})
                 if doc.candidate_id in ids
             ]
-            notes |= {"written": written, "documents": len(stability)}
-            hull = stability[0].hull_id if stability else "none"
-            stage.result = f"{len(references)} reference phases, hull {hull}" + _reuse(
-                0 if written else len(stability), len(stability)
-            )
+            stage.result = self._judged(engine, stability, references)
+            stage.result += _reuse(0 if written else len(stability), len(stability))
         return stability, references
+
+    def judge(
+        self, engine: Engine, calculations: Sequence[CalculationDoc]
+    ) -> tuple[list[StabilityDoc], list[ReferenceDoc]]:
+        """Stability of these calculations among themselves, whatever else the store holds."""
+        from atomate2_vogen.analysis.hull import assess
+        from atomate2_vogen.engines import load_references
+        from atomate2_vogen.jobs.known import known_structures
+
+        with self.folder.stage("stability") as notes, self.voice.stage("stability") as stage:
+            references = load_references(engine, self.system)
+            known = known_structures(self.system, references)
+            stability = assess(calculations, references, self.system, known, joint=True)
+            self.stores.save(references)
+            notes["written"] = self.stores.save(stability)
+            stage.result = self._judged(engine, stability, references)
+        return stability, references
+
+    def _judged(
+        self,
+        engine: Engine,
+        stability: Sequence[StabilityDoc],
+        references: Sequence[ReferenceDoc],
+    ) -> str:
+        """Note who judged; a line about it."""
+        hull = stability[0].hull_id if stability else None
+        self.folder.note(judge=engine.scheme, hull_id=hull)
+        return f"{len(references)} reference phases, hull {hull or 'not needed'}"
 
     def export(
         self,
