@@ -256,6 +256,8 @@ class VogenStores:
             query = {"output.@class": output_class.__name__}
             for job in self.job_store.docs_store.query(query, properties=["output"]):
                 output = job["output"]
+                if not isinstance(output, Mapping):
+                    continue  # a list of such documents, each of which has a job of its own
                 found = output["candidates"] if output_class is SampleDoc else [output]
                 for content in jsanitize(found, allow_bson=True):
                     changed = moment(content)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import cheap_engine
+import numpy as np
+import pytest
+from monty.json import MontyDecoder, MontyEncoder
+from pymatgen.core import Lattice, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from atomate2_vogen import engines
+from atomate2_vogen.engines import Engine
+from atomate2_vogen.errors import InputError, MissingReferenceError
+
+RUTILE = Structure.from_spacegroup(
+    "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
+)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return engines.chgnet()
+
+
+def test_importing_engines_is_light():
+    code = (
+        "import sys, atomate2_vogen.engines\n"
+        "print(sorted({'torch', 'atomate2', 'chgnet', 'tensorflow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_scheme_is_that_of_the_weights_at_work(engine):
+    calculator = engine.static_maker.calculator
+    assert engine.scheme == f"CHGNet-{calculator.version}"
+    assert engine.engine_versions["chgnet-model"] == calculator.version
+
+
+def test_another_model_version_is_another_scheme(monkeypatch):
+    # engines.chgnet is the function; the module of that name is in sys.modules
+    module = sys.modules["atomate2_vogen.engines.chgnet"]
+    monkeypatch.setattr(module, "model_version", lambda: "9.9.9")
+    other = engines.chgnet()
+    assert other.scheme == "CHGNet-9.9.9"
+    with pytest.raises(MissingReferenceError, match=r"9\.9\.9"):
+        engines.load_references(other)
+
+
+def test_survives_serialisation(engine):
+    restored = MontyDecoder().decode(json.dumps(engine, cls=MontyEncoder))
+    assert isinstance(restored, Engine)
+    assert restored.scheme == engine.scheme
+    assert restored.relax_maker.relax_kwargs == engine.relax_maker.relax_kwargs
+    assert restored.relax_maker.relax_kwargs["fmax"] == 0.05
+    assert restored.phonon_maker.born_maker is None
+    assert restored.phonon_maker.bulk_relax_maker.relax_kwargs["fmax"] == 0.01
+
+
+def test_any_maker_can_be_replaced(engine):
+    cheap = cheap_engine.engine()
+    mixed = replace(engine, relax_maker=cheap.relax_maker, scheme="mixed")
+    assert mixed.relax_maker is cheap.relax_maker
+    assert mixed.static_maker is engine.static_maker
+
+
+@pytest.mark.parametrize(
+    "changes", [{"scheme": ""}, {"name": ""}, {"relax_maker": None}, {"phonon_maker": "phonopy"}]
+)
+def test_engines_without_sense_are_refused(changes):
+    with pytest.raises(InputError):
+        replace(cheap_engine.engine(), **changes)
+
+
+def test_rutile_relaxes_quietly_to_the_shipped_energy(engine, capfd):
+    result = engine.relax_maker.run_ase(RUTILE)
+    assert result.converged
+    assert result.is_force_converged
+    energy = result.trajectory.frame_properties[-1]["energy"] / len(RUTILE)
+    shipped = {r.name: r.energy_per_atom for r in engines.load_references(engine)}
+    assert energy == pytest.approx(shipped["VO2 P4_2/mnm"], abs=0.002)
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_isolated_atoms_raise_instead_of_giving_a_number(engine):
+    lonely = Structure(Lattice.cubic(20), ["V"], [[0, 0, 0]])
+    with pytest.raises(ValueError, match="isolated"):
+        engine.static_maker.run_ase(lonely)
+
+
+def test_true_forces_meet_the_criterion_in_cells_that_change_much():
+    """ASE's filter alone stops early: here the cell shrinks by a third."""
+    maker = cheap_engine.engine().relax_maker
+    relaxed = maker.run_ase(cheap_engine.crystal("VO2", a=4.2))
+    assert relaxed.converged
+    forces = np.array(relaxed.trajectory.frame_properties[-1]["forces"])
+    assert np.linalg.norm(forces, axis=1).max() < 0.05
+    atoms = AseAtomsAdaptor.get_atoms(relaxed.final_mol_or_struct)
+    atoms.calc = cheap_engine.tempered()
+    assert atoms.get_potential_energy() == pytest.approx(
+        relaxed.trajectory.frame_properties[-1]["energy"]
+    )
+    assert len(relaxed.trajectory) <= maker.steps + 1

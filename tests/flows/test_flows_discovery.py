@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+
+import cheap_engine
+import pytest
+from jobflow import run_locally
+from jobflow.managers.fireworks import flow_to_workflow
+from monty.json import MontyDecoder, MontyEncoder
+from sampler_job import GridSampleMaker
+
+from atomate2_vogen.builders.stability import StabilityBuilder
+from atomate2_vogen.errors import (
+    CountsError,
+    InputError,
+    MissingReferenceError,
+    UnknownFormulaError,
+)
+from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
+from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, DiscoveryDoc, StabilityDoc
+from atomate2_vogen.stores import VogenStores
+
+
+def maker(**changes):
+    settings = {
+        "sampler": GridSampleMaker(),
+        "counts": {"VO2": 2, "V2O3": 1},
+        "engine": cheap_engine.engine(),
+        "references": cheap_engine.references(),
+    }
+    return DiscoveryFlowMaker(**(settings | changes))
+
+
+def run(flow, stores, folder):
+    run_locally(flow, store=stores.job_store, root_dir=folder, log=False)
+    return DiscoveryDoc.model_validate(stores.job_store.get_output(flow.output.uuid))
+
+
+def test_from_counts_to_stability(tmp_path):
+    with VogenStores.open(tmp_path / "store") as stores:
+        found = run(maker().make(), stores, tmp_path / "run")
+    assert found.scheme == cheap_engine.SCHEME
+    assert (found.n_candidates, found.n_calculated) == (3, 2)
+    assert [document.state.value for document in found.stability] == ["ranked", "ranked", "failed"]
+    assert "cursed" in found.stability[-1].reason
+    # E_f against the elements -5 and -4, VO2 between VO (-8) and O2 on the hull
+    best = found.stability[0]
+    assert best.formation_energy_per_atom == pytest.approx(-7 - (-5 - 8) / 3, abs=2e-3)
+    assert best.energy_above_hull == pytest.approx(-7 - (2 * -8 - 4) / 3, abs=2e-3)
+    assert found.sample["yields"] == {"VO2": 1.0, "V2O3": 1.0}
+
+    # the store outlives the run: ingest, rebuild, read; a second time nothing is written
+    with VogenStores.open(tmp_path / "store") as stores:
+        written = stores.ingest_jobs()
+        assert written == {"candidates": 3, "calculations": 3, "training": 0}
+        assert set(stores.ingest_jobs().values()) == {0}
+        stores.save(cheap_engine.references())
+        builder = StabilityBuilder(stores.calculations, stores.references, stores.stability)
+        assert (builder.build(), builder.build()) == (3, 0)
+        rebuilt = {d.stability_id: d for d in stores.load(StabilityDoc)}
+        assert len(stores.load(CandidateDoc)) == len(stores.load(CalculationDoc)) == 3
+    for document in found.stability:
+        twin = rebuilt[document.stability_id]
+        assert twin.energy_above_hull == document.energy_above_hull
+        assert twin.is_novel == document.is_novel
+        assert twin.hull_id == document.hull_id
+
+
+def test_the_same_request_gives_the_same_keys(tmp_path):
+    with VogenStores.memory() as stores:
+        runs = [run(maker().make(), stores, tmp_path) for _ in range(2)]
+        assert [d.stability_id for d in runs[0].stability] == [
+            d.stability_id for d in runs[1].stability
+        ]
+        stores.ingest_jobs()
+        assert len(stores.load(CalculationDoc)) == 3
+
+
+def test_a_sampler_that_finds_nothing_is_a_result(tmp_path):
+    with VogenStores.memory() as stores:
+        found = run(maker(sampler=GridSampleMaker(at_most=0)).make(), stores, tmp_path)
+    assert found.stability == []
+    assert found.n_candidates == 0
+    assert found.sample["missing"] == {"VO2": 2, "V2O3": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"counts": {"Xy2": 1}}, UnknownFormulaError),
+        ({"counts": {"VO2": 0}}, CountsError),
+        ({"counts": {}}, CountsError),
+        ({"sampler": "magic"}, InputError),
+        ({"references": None}, MissingReferenceError),
+    ],
+)
+def test_nonsense_is_refused_before_anything_runs(changes, error):
+    with pytest.raises(error):
+        maker(**changes).make()
+
+
+def test_default_counts_are_equal_for_every_target():
+    flow = maker(counts=None).make()
+    (sample,) = [job for job in flow.jobs if job.name == "grid sampler"]
+    assert sample.function_args[0] == {"VO2": 8, "V2O3": 8, "V2O5": 8}
+
+
+def test_survives_serialisation_and_fireworks():
+    restored = MontyDecoder().decode(json.dumps(maker(), cls=MontyEncoder))
+    workflow = flow_to_workflow(restored.make())
+    assert len(workflow.fws) == 3
+    assert json.dumps(workflow.to_dict(), default=str)
