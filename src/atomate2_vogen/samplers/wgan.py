@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from pymatgen.core import Structure
 from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.errors import GridError, InputError, VogenError
-from atomate2_vogen.samplers.base import check_counts
+from atomate2_vogen.samplers.base import check_counts, check_seed, formula_rng
 from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
 
 if TYPE_CHECKING:
@@ -104,9 +103,12 @@ class WGANSampler:
         ------
         UnknownFormulaError, CountsError
             As `check_counts`.
+        InputError
+            If the seed is negative or not whole.
         """
         begin = time.perf_counter()
         requested = check_counts(counts, self.system)
+        seed = check_seed(seed)
         candidates: list[CandidateDoc] = []
         rejections: list[Rejection] = []
         attempts = {}
@@ -168,8 +170,7 @@ class WGANSampler:
         self, formula: str, seed: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int], float]]:
         """Sites grid, lattice grid, atom counts asked for and predicted energy, per attempt."""
-        word = int.from_bytes(hashlib.sha256(formula.encode()).digest()[:8], "little")
-        rng = np.random.default_rng([abs(int(seed)), int(seed < 0), word])
+        rng = formula_rng(seed, formula)
         unit = np.array(self.system.formula_unit(formula))
         units, chance = self.model.formula_units(formula)
         tried = 0
