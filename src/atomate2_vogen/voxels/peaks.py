@@ -25,6 +25,7 @@ keeps the parabolas' answer.
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 
 import numpy as np
 
@@ -81,6 +82,11 @@ class Neighbours:
         return self._x[x + dx] + self._y[y + dy] + self._z[z + dz] + channel
 
 
+@lru_cache(maxsize=16)
+def _neighbours(shape: tuple[int, ...]) -> Neighbours:
+    return Neighbours(shape)
+
+
 def local_maxima(grid: np.ndarray, floor: float) -> np.ndarray:
     """Voxels above a floor that are higher than all 26 periodic neighbours of their channel.
 
@@ -99,7 +105,7 @@ def local_maxima(grid: np.ndarray, floor: float) -> np.ndarray:
     flat = grid.reshape(-1)
     index = np.flatnonzero(flat > floor)
     voxels = np.stack(np.unravel_index(index, grid.shape), axis=1)
-    neighbours = Neighbours(grid.shape)
+    neighbours = _neighbours(grid.shape)
     # most voxels fall at the first comparison: only what is left meets the next ones
     for offsets in _ROUNDS:
         other = neighbours(voxels, offsets)
@@ -129,7 +135,7 @@ def parabola(grid: np.ndarray, voxels: np.ndarray, sigma: float) -> tuple[np.nda
         (m,); 0 on a plateau, which is no peak.
     """
     flat = grid.reshape(-1)
-    neighbours = Neighbours(grid.shape)
+    neighbours = _neighbours(grid.shape)
     around = flat[neighbours(voxels, _FACES)]
     sides = np.log(np.maximum(around, _TINY).astype(float)).reshape(3, 2, -1)
     centre = flat[neighbours(voxels, _SELF)[0]]
@@ -191,7 +197,7 @@ def fit_overlapping(
 
     start = positions[close]
     points = (voxels[close][:, None, :3] + _STENCIL).reshape(-1, 3)
-    index = Neighbours(grid.shape)(voxels[close], _STENCIL).T.reshape(-1)
+    index = _neighbours(grid.shape)(voxels[close], _STENCIL).T.reshape(-1)
     values = grid.reshape(-1)[index].astype(float)
 
     def model(at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
