@@ -110,3 +110,31 @@ def test_survives_serialisation_and_fireworks():
     workflow = flow_to_workflow(restored.make())
     assert len(workflow.fws) == 3
     assert json.dumps(workflow.to_dict(), default=str)
+
+
+def test_named_samplers_become_the_right_jobs():
+    names = {
+        sampler: [job.name for job in maker(sampler=sampler).make().jobs]
+        for sampler in ("substitution", "random", "wgan")
+    }
+    assert len(names["substitution"]) == len(names["random"]) == 3
+    assert len(names["wgan"]) == 5
+    workflow = flow_to_workflow(maker(sampler="wgan").make())
+    assert len(workflow.fws) == 5
+
+
+@pytest.mark.slow
+def test_substituted_crystals_with_chgnet(tmp_path):
+    """The real sampler and the default engine, judged as known by the phases that they are."""
+    flow = DiscoveryFlowMaker(sampler="substitution", counts={"VO2": 2}, seed=0).make()
+    with VogenStores.open(tmp_path / "store") as stores:
+        found = run(flow, stores, tmp_path / "run")
+    assert found.scheme == "CHGNet-0.3.0"
+    assert found.n_candidates == 2
+    ranked = [document for document in found.stability if document.state == "ranked"]
+    assert ranked
+    for document in ranked:
+        # nothing is far below a hull that holds the ground state
+        assert document.energy_above_hull > -0.05
+        assert document.energy_above_hull <= document.initial_energy_above_hull + 1e-6
+        assert document.energy_above_joint_hull >= 0

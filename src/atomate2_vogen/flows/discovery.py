@@ -10,13 +10,12 @@ from jobflow import Flow, Job, Maker
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine, chgnet, load_references
-from atomate2_vogen.errors import InputError
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
+from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.stability import summarise
 from atomate2_vogen.samplers.base import check_counts
 from atomate2_vogen.schemas import ReferenceDoc
 
-SAMPLERS = ("wgan", "substitution", "random")
 DEFAULT_COUNT = 8
 
 
@@ -87,12 +86,6 @@ class DiscoveryFlowMaker(Maker):
         """Jobs that must run before sampling, and the sampling itself."""
         if isinstance(self.sampler, Maker):
             return [], self.sampler.make(counts, self.seed)
-        if self.sampler not in SAMPLERS:
-            raise InputError(
-                f"unknown sampler {self.sampler!r}; take one of {', '.join(SAMPLERS)}, or a Maker"
-            )
-        from atomate2_vogen.jobs.sampling import SampleMaker
-
         maker = SampleMaker(sampler=self.sampler, system=self.system)
         if self.sampler != "wgan":
             return [], maker.make(counts, self.seed)
@@ -100,5 +93,7 @@ class DiscoveryFlowMaker(Maker):
         from atomate2_vogen.jobs.training import TrainWGANMaker
 
         dataset = BuildDatasetMaker(system=self.system).make()
-        training = TrainWGANMaker(preset=self.preset).make(dataset.output, self.seed)
+        training = TrainWGANMaker(preset=self.preset, system=self.system).make(
+            dataset.output, self.seed
+        )
         return [dataset, training], maker.make(counts, self.seed, training=training.output)

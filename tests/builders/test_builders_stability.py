@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import cheap_engine
+import pytest
+from maggma.stores import MontyStore
+
+from atomate2_vogen.analysis.hull import assess
+from atomate2_vogen.builders.stability import StabilityBuilder
+from atomate2_vogen.chemistry import VANADIUM
+from atomate2_vogen.errors import MissingReferenceError
+from atomate2_vogen.schemas import CalculationDoc, CalculationState, StabilityDoc
+from atomate2_vogen.stores import VogenStores, upsert
+
+
+def calculation(index, energy, scheme=cheap_engine.SCHEME, formula="VO2"):
+    candidate = cheap_engine.candidate(formula, index, a=3.4)
+    return CalculationDoc(
+        calculation_id=f"{candidate.candidate_id}|{scheme}",
+        candidate_id=candidate.candidate_id,
+        scheme=scheme,
+        state=CalculationState.COMPLETED,
+        candidate=candidate,
+        structure=candidate.structure,
+        initial_energy_per_atom=energy + 1,
+        energy_per_atom=energy,
+        max_force=0.01,
+    )
+
+
+@pytest.fixture(params=["folder", "memory"])
+def stores(request, tmp_path):
+    made = VogenStores.open(tmp_path) if request.param == "folder" else VogenStores.memory()
+    with made as stores:
+        yield stores
+
+
+def builder(stores, **settings):
+    settings = {"novelty": False} | settings
+    return StabilityBuilder(stores.calculations, stores.references, stores.stability, **settings)
+
+
+def test_documents_are_those_of_the_pure_function(stores):
+    calculations = [calculation(i, -6.0 - i / 10) for i in range(3)]
+    references = cheap_engine.references()
+    stores.save(calculations)
+    stores.save(references)
+    assert builder(stores).build() == 3
+    expected = {d.stability_id: d for d in assess(calculations, references, VANADIUM, joint=True)}
+    for document in stores.load(StabilityDoc):
+        twin = expected[document.stability_id]
+        assert document.model_dump(exclude={"last_updated", "structure"}) == twin.model_dump(
+            exclude={"last_updated", "structure"}
+        )
+
+
+def test_only_changed_pairs_are_rebuilt(stores):
+    stores.save([calculation(i, -6.0) for i in range(3)])
+    stores.save([calculation(i, -6.0, "other-2") for i in range(2)])
+    stores.save(cheap_engine.references())
+    stores.save(cheap_engine.references("other-2"))
+    build = builder(stores)
+    assert (build.build(), build.n_pairs) == (5, 2)
+    assert (build.build(), build.n_pairs) == (0, 0)
+    # a new calculation of one scheme rebuilds all of its pair, and only that
+    stores.save(calculation(3, -7.0))
+    assert (build.build(), build.n_pairs) == (4, 1)
+    # one that was calculated again as well
+    stores.save(calculation(1, -6.5, "other-2"))
+    assert (build.build(), build.n_pairs) == (2, 1)
+    assert build.build() == 0
+    # and so does a reference that moved
+    stores.save(cheap_engine.references(oxide_energy=-8.5))
+    assert (build.build(), build.n_pairs) == (4, 1)
+    assert build.build() == 0
+
+
+def test_schemes_never_meet(stores):
+    stores.save([calculation(0, -6.0), calculation(0, -16.0, "other-2")])
+    stores.save(cheap_engine.references())
+    stores.save(cheap_engine.references("other-2", oxide_energy=-9.0))
+    assert builder(stores).build() == 2
+    found = {d.scheme: d for d in stores.load(StabilityDoc)}
+    assert found["other-2"].energy_above_hull == pytest.approx(-16 - (2 * -9 - 4) / 3)
+    assert found[cheap_engine.SCHEME].energy_above_hull == pytest.approx(-6 - (2 * -8 - 4) / 3)
+
+
+def test_malformed_documents_are_skipped_and_named(stores, caplog):
+    stores.save([calculation(i, -6.0) for i in range(2)])
+    stores.save(cheap_engine.references())
+    now = datetime.now(UTC)
+    for content in (
+        {"calculation_id": "torn", "scheme": cheap_engine.SCHEME, "last_updated": now},
+        {"calculation_id": "nameless"},
+        {"calculation_id": "odd", "scheme": 7, "last_updated": "never"},
+    ):
+        upsert(stores.calculations, content, "calculation_id")
+    upsert(
+        stores.references, {"reference_id": "bad", "scheme": cheap_engine.SCHEME}, "reference_id"
+    )
+    build = builder(stores)
+    assert build.build() == 2
+    named = {entry.rsplit(": ", 1)[1] for entry in build.malformed}
+    assert named == {"torn", "nameless", "odd", "bad"}
+    assert "torn" in caplog.text
+    assert build.build() == 0
+
+
+def test_pairs_without_references_are_told_after_the_others_are_built(stores):
+    stores.save([calculation(0, -6.0), calculation(0, -6.0, "orphan-1")])
+    stores.save(cheap_engine.references())
+    stores.save([r for r in cheap_engine.references("half-1") if r.formula != "V"])
+    stores.save(calculation(1, -6.0, "half-1"))
+    build = builder(stores)
+    with pytest.raises(MissingReferenceError, match=r"half-1.*orphan-1"):
+        build.build()
+    assert [d.scheme for d in stores.load(StabilityDoc)] == [cheap_engine.SCHEME]
+
+
+def test_failed_calculations_get_documents_too(stores):
+    failed = calculation(0, -6.0).model_copy(
+        update={
+            "state": CalculationState.FAILED,
+            "error": "boom",
+            "energy_per_atom": None,
+            "structure": None,
+        }
+    )
+    stores.save([failed, calculation(1, -6.0)])
+    stores.save(cheap_engine.references())
+    assert builder(stores).build() == 2
+    states = {d.state.value: d.reason for d in stores.load(StabilityDoc)}
+    assert "boom" in states["failed"]
+
+
+def test_runs_as_a_maggma_builder_from_serialised_stores(tmp_path):
+    with VogenStores.open(tmp_path) as stores:
+        stores.save([calculation(i, -6.0) for i in range(2)])
+        stores.save(cheap_engine.references())
+    sources = {
+        name: MontyStore(name, database_path=str(tmp_path), key=key)
+        for name, key in (
+            ("calculations", "calculation_id"),
+            ("references", "reference_id"),
+            ("stability", "stability_id"),
+        )
+    }
+    build = StabilityBuilder.from_dict(StabilityBuilder(**sources, novelty=False).as_dict())
+    build.run()
+    assert build.n_written == 2
+    with VogenStores.open(tmp_path) as stores:
+        assert len(stores.load(StabilityDoc)) == 2
+
+
+def test_novelty_is_judged_against_prototypes_and_references():
+    """A relaxed reference is known by its name, a substituted prototype by its own."""
+    from atomate2_vogen.data.dataset import load_dataset
+    from atomate2_vogen.engines import load_references
+    from atomate2_vogen.jobs.known import known_structures
+
+    references = load_references("CHGNet-0.3.0")
+    known = known_structures(VANADIUM, references, formulas=["VO2"])
+    by_name = {r.name: r.structure for r in references}
+    assert known.find(by_name["VO2 P4_2/mnm"]) == "VO2 P4_2/mnm"
+    assert known.find(by_name["V2O5 Pmmn"]) == "V2O5 Pmmn"
+    crystals = load_dataset(VANADIUM)
+    index = next(
+        i for i in range(len(crystals)) if crystals.is_distinct[i] and crystals.formula(i) == "VO2"
+    )
+    assert "VO2" in known.find(crystals.structure(index))
+    assert known.find(cheap_engine.crystal("VO2")) is None

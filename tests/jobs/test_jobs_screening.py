@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import cheap_engine
+import pytest
+
+from atomate2_vogen.jobs.guard import JobFailure
+from atomate2_vogen.jobs.screening import collect, record, screen
+from atomate2_vogen.schemas import CalculationState, SampleDoc
+
+CANDIDATE = cheap_engine.candidate()
+
+
+def task(energy=-21.0, force=0.01, state="successful", **changes):
+    """The fields that task documents of all codes share."""
+    structure = changes.pop("structure", cheap_engine.crystal())
+    return SimpleNamespace(
+        structure=structure,
+        state=state,
+        output=SimpleNamespace(energy=energy, forces=[[force, 0, 0]] * 3, n_steps=12),
+        **changes,
+    )
+
+
+def recorded(**tasks):
+    tasks = {"initial": task(-18.0), "relaxed": task(), "static": task()} | tasks
+    return record.original(CANDIDATE, "s-1", {"chgnet": "0.4.2"}, **tasks)
+
+
+def test_numbers_are_taken_from_the_right_calculation():
+    document = recorded(relaxed=task(energy=-99.0), static=task(energy=-21.0, force=0.04))
+    assert document.state is CalculationState.COMPLETED
+    assert document.error is None
+    assert document.energy_per_atom == pytest.approx(-7.0)
+    assert document.initial_energy_per_atom == pytest.approx(-6.0)
+    assert document.max_force == pytest.approx(0.04)
+    assert document.n_steps == 12
+    assert document.calculation_id == f"{CANDIDATE.candidate_id}|s-1"
+
+
+@pytest.mark.parametrize(
+    ("tasks", "reason"),
+    [
+        ({"relaxed": None}, "relaxation left no result"),
+        ({"static": None}, "static calculation left no result"),
+        ({"relaxed": JobFailure(error="boom")}, "boom"),
+        ({"static": JobFailure(error="boom")}, "boom"),
+        ({"static": task(energy=math.nan)}, "energy is nan"),
+        ({"static": task(energy=None)}, "energy is None"),
+        ({"static": task(force=math.inf)}, "force is inf"),
+        ({"static": task(structure=None)}, "no structure"),
+        ({"static": SimpleNamespace(structure=cheap_engine.crystal())}, "output"),
+        (
+            {"static": task(forcefield_name="MLFF.CHGNet", forcefield_version="0.5.0")},
+            r"chgnet 0\.5\.0 computed this, the engine was made with 0\.4\.2",
+        ),
+    ],
+)
+def test_what_cannot_be_trusted_is_failed_with_a_reason(tasks, reason):
+    document = recorded(**tasks)
+    assert document.state is CalculationState.FAILED
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(document.error)
+
+
+@pytest.mark.parametrize("changes", [{"state": "failed"}, {"is_force_converged": False}])
+def test_unconverged_relaxations_keep_their_numbers(changes):
+    document = recorded(relaxed=task(**changes))
+    assert document.state is CalculationState.UNCONVERGED
+    assert document.energy_per_atom == pytest.approx(-7.0)
+
+
+def test_the_same_version_at_work_is_fine():
+    static = task(forcefield_name="MLFF.CHGNet", forcefield_version="0.4.2")
+    assert recorded(static=static).state is CalculationState.COMPLETED
+
+
+def test_an_energy_before_relaxation_may_be_missing():
+    document = recorded(initial=JobFailure(error="boom"))
+    assert document.state is CalculationState.COMPLETED
+    assert document.initial_energy_per_atom is None
+    assert "boom" in document.error
+
+
+def test_collect_fills_in_what_never_came():
+    other = cheap_engine.candidate("VO2", 1)
+    present = recorded()
+    found = collect.original([CANDIDATE, other], "s-1", [present, None])
+    assert found[0] is present
+    assert found[1].state is CalculationState.FAILED
+    assert found[1].candidate_id == other.candidate_id
+
+
+def test_screening_accepts_samples_and_lists():
+    sample = SampleDoc.make(
+        sampler="test", model_id="grid", seed=0, requested={"VO2": 1}, attempts={"VO2": 1},
+        candidates=[CANDIDATE], rejections=[], wall_time=0.0,
+    )  # fmt: skip
+    engine = cheap_engine.engine()
+    for source in (sample, [CANDIDATE]):
+        assert len(screen.original(engine, source).replace.jobs) == 2
+    assert screen.original(engine, []).output == []
