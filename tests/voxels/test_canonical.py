@@ -167,6 +167,16 @@ def test_small_displacements_seldom_change_the_form():
     assert changed <= 5
 
 
+@pytest.mark.parametrize("name", PHASES)
+def test_numerical_noise_in_the_cell_does_not_change_the_form(name):
+    rng = np.random.default_rng(0)
+    lattice, coords, channels = arrays(phase(name))
+    first = canonical_arrays(lattice, coords, channels)
+    for _ in range(20):
+        strained = lattice @ (np.eye(3) + rng.normal(0, 1e-6, (3, 3)))
+        assert displacement(first, canonical_arrays(strained, coords, channels)) < 1e-3
+
+
 def test_an_oxygen_is_the_origin_where_there_is_no_metal():
     _, coords, channels = canonical_arrays(np.diag([3.0, 4, 5]), [[0.1, 0.2, 0.3]], np.array([1]))
     assert coords.tolist() == [[0, 0, 0]]
