@@ -183,7 +183,7 @@ class ReferenceDoc(VogenDoc):
     """A known phase or element, relaxed in one scheme: a vertex of the hull."""
 
     reference_id: str = Field(description="phase name and scheme")
-    name: str = Field(description="e.g. V2O5 Pmmn")
+    name: str = Field(description="formula and structure type or space group")
     scheme: str
     formula: str
     structure: Structure = Field(description="relaxed")

@@ -19,7 +19,9 @@ SCHEME = "CHGNet-0.3.0"
 
 def reference(formula, formation):
     symbols = [e.symbol for e, n in Composition(formula).items() for _ in range(int(n))]
-    structure = Structure(Lattice.cubic(9), symbols, np.linspace(0, 0.9, 3 * len(symbols)).reshape(-1, 3))
+    structure = Structure(
+        Lattice.cubic(9), symbols, np.linspace(0, 0.9, 3 * len(symbols)).reshape(-1, 3)
+    )
     return ReferenceDoc(
         reference_id=formula,
         name=formula,

@@ -30,9 +30,9 @@ from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, Sam
 # special positions sit exactly on their symmetry elements, so the primitive cell is found tightly
 _SYMPREC = 1e-3
 _N_SPACE_GROUPS = 230
-# of the minimum distances, at which PyXtal places atoms; the check afterwards asks for all of
-# them. A higher share has PyXtal retry longer, a lower one rejects more: 0.8 costs least.
-_PLACEMENT_SHARE = 0.8
+# PyXtal's retries per attempt: cells, and placements of all atoms in each
+_LATTICES = 5
+_PLACEMENTS = 3
 
 
 @dataclass
@@ -195,8 +195,33 @@ def _compatible_groups(n_metal: int, n_anion: int) -> tuple[int, ...]:
 def _tolerances(system: OxideSystem) -> Any:
     from pyxtal.tolerance import Tol_matrix
 
-    limits = [(a, b, _PLACEMENT_SHARE * system.minimum_distance(a, b)) for a, b in system.pairs]
+    limits = [(a, b, system.minimum_distance(a, b)) for a, b in system.pairs]
     return Tol_matrix(*limits)
+
+
+@lru_cache(maxsize=1)
+def _bounded_crystal() -> Any:
+    """PyXtal's `random_crystal` with a bound on its retries.
+
+    As it comes, it retries 400 times, which takes a minute where nothing fits; a fresh draw of
+    group and size is the better use of that time.
+    """
+    from pyxtal.crystal import random_crystal
+
+    class BoundedCrystal(random_crystal):
+        def set_crystal(self) -> None:
+            self.numattempts = 0
+            for _ in range(_LATTICES):
+                self.set_volume()
+                self.set_lattice(self.lattice0)
+                for _ in range(_PLACEMENTS):
+                    # sets `valid` when all atoms have found a place
+                    if sites := self._set_coords():
+                        self.atom_sites = sites
+                        return
+                self.lattice.reset_matrix()
+
+    return BoundedCrystal
 
 
 def _random_crystal(
@@ -217,28 +242,28 @@ def _random_crystal(
     volume
         Of the primitive cell in Å³.
     """
-    from pyxtal import pyxtal
     from pyxtal.lattice import Lattice
-    from pyxtal.msg import Comp_CompatibilityError, VolumeError
+    from pyxtal.msg import VolumeError
 
     group = _group(space_group)
-    crystal = pyxtal()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            crystal.from_random(
-                dim=3,
+            crystal = _bounded_crystal()(
                 group=group,
                 species=list(system.elements),
                 numIons=list(counts),
                 lattice=Lattice(group.lattice_type, volume * group.cellsize(), random_state=rng),
                 conventional=False,
                 tm=_tolerances(system),
-                max_count=1,
                 random_state=rng,
             )
-        except (RuntimeError, Comp_CompatibilityError, VolumeError):
+        except (RuntimeError, VolumeError):
             return None
-        conventional = crystal.to_pymatgen()
+        if not crystal.valid:
+            return None
+        sites = [(site.specie, coords) for site in crystal.atom_sites for coords in site.coords]
+        symbols, fractions = zip(*sites, strict=True)
+        conventional = Structure(crystal.lattice.matrix, symbols, fractions, to_unit_cell=True)
         primitive = SpacegroupAnalyzer(conventional, symprec=_SYMPREC).find_primitive()
     return primitive.get_reduced_structure(reduction_algo="niggli").get_sorted_structure()
