@@ -91,6 +91,7 @@ def test_orientation_does_not_matter():
     [
         (np.diag([5.0, 6, 14]), "does not fit"),
         (np.diag([13.0, 13.0, 13.0]), "does not fit"),
+        (np.array([[11.0, 0, 0], [-7.1, 9, 0], [0, 0, 10.3]]), "does not fit"),
         (np.diag([7.0, 6, 5]), "do not ascend"),
         (np.diag([0.5, 6, 7]), "below 1.0 Å"),
         (np.diag([5.0, 6, -7]), "left-handed"),
