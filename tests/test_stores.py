@@ -157,3 +157,28 @@ def test_moments_agree_in_every_form(value):
 
 def test_no_moment_is_the_oldest():
     assert moment({}) == moment({"last_updated": "yesterday"}) < datetime(1971, 1, 1, tzinfo=UTC)
+
+
+def _open_often(folder, failures):
+    for _ in range(8):
+        try:
+            with VogenStores.open(folder):
+                pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test shall show it
+            failures.put(f"{type(error).__name__}: {error}")
+            return
+    failures.put(None)
+
+
+def test_processes_may_open_the_same_folder_at_once(tmp_path):
+    # plain montydb fails here: its settings files are rewritten under the reader's eyes
+    context = multiprocessing.get_context("spawn")
+    failures = context.Queue()
+    processes = [
+        context.Process(target=_open_often, args=(tmp_path / "store", failures)) for _ in range(3)
+    ]
+    for process in processes:
+        process.start()
+    assert [failures.get(timeout=120) for _ in processes] == [None] * 3
+    for process in processes:
+        process.join()

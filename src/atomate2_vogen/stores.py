@@ -12,12 +12,15 @@ write the same document at once cannot make two of it.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from uuid import uuid4
 
 from jobflow import JobStore
 from maggma.stores import MemoryStore, MontyStore
@@ -54,6 +57,37 @@ KEYS: dict[str, tuple[type[VogenDoc], str]] = {
 """Collections: their document class and its key."""
 
 JOBS, DATA = "jobs", "data"
+
+
+class EmbeddedStore(MontyStore):
+    """A `MontyStore` that several processes may connect to at once.
+
+    montydb rewrites its two settings files on every connection, and a process that reads them
+    at that moment finds them empty. So processes connect, and make collections, in turn.
+    """
+
+    def connect(self, force_reset: bool = False) -> None:
+        """Connect, and make the collection if it is missing."""
+        if self._coll is not None and not force_reset:
+            return
+        probe = f"connection probe {uuid4()}"
+        with _lock(Path(self.database_path) / ".lock"):
+            super().connect(force_reset)
+            self._collection.insert_one({"_id": probe})
+            self._collection.delete_one({"_id": probe})
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Wait for the file to be free, and keep it; a process that dies gives it back."""
+    import fcntl
+
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 @dataclass
@@ -97,7 +131,7 @@ class VogenStores:
             raise StoreConnectionError(f"{folder} cannot hold a store: {error}") from error
 
         def store(collection: str, key: str) -> Store:
-            return MontyStore(collection, database_path=str(folder), key=key)
+            return EmbeddedStore(collection, database_path=str(folder), key=key)
 
         return cls._connected(store, str(folder))
 
@@ -129,7 +163,7 @@ class VogenStores:
         StoreConnectionError
             If one of them cannot.
         """
-        probe = "connection probe"
+        probe = f"connection probe {uuid4()}"
         try:
             self.job_store.connect()
             for store in self._all():
