@@ -196,11 +196,11 @@ class Preset:
                 raise InputError(f"preset {self.name}: {name} is {value!r}, not 1 to {most}")
         for name in ("sites", "lattice"):
             part = getattr(self, name)
+            if not 1 <= len(part.channels) <= 6:
+                raise InputError(f"preset {self.name}: {name}.channels needs 1 to 6 levels")
             coarse = part.grid // part.patch // 2 ** (len(part.channels) - 1)
             if coarse**3 * part.channels[-1] * part.latent > MAX_WEIGHTS:
                 raise InputError(f"preset {self.name}: the {name} latent layer is too large")
-            if not 1 <= len(getattr(self, name).channels) <= 6:
-                raise InputError(f"preset {self.name}: {name}.channels needs 1 to 6 levels")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

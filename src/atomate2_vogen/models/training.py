@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
 
 import numpy as np
@@ -14,7 +15,7 @@ from atomate2_vogen.analysis.matching import default_matcher
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.errors import TrainingError, VogenError
-from atomate2_vogen.models.artefact import TrainedModel
+from atomate2_vogen.models.artefact import TrainedModel, build_networks
 from atomate2_vogen.models.backend import backend_name, keras
 from atomate2_vogen.models.batches import (
     LatticeBatches,
@@ -183,15 +184,19 @@ def train_wgan(
     model = TrainedModel(
         preset,
         system,
-        {
-            "sites_encoder": sites.encoder,
-            "sites_decoder": sites.decoder,
-            "lattice_encoder": lattice.encoder,
-            "lattice_decoder": lattice.decoder,
-            "energy": energy,
-            "critic": critic,
-            "generator": generator,
-        },
+        _bare(
+            preset,
+            system,
+            {
+                "sites_encoder": sites.encoder,
+                "sites_decoder": sites.decoder,
+                "lattice_encoder": lattice.encoder,
+                "lattice_decoder": lattice.decoder,
+                "energy": energy,
+                "critic": critic,
+                "generator": generator,
+            },
+        ),
         centre,
         scale,
         energy_scale,
@@ -202,6 +207,14 @@ def train_wgan(
     metrics.update(_held_out(model, crystals, train, seed))
     clock.lap("metrics")
     return TrainingResult(model, history, metrics, clock.laps, peak_memory())
+
+
+def _bare(preset: Preset, system: OxideSystem, trained: dict[str, Any]) -> dict[str, Any]:
+    """The same networks without optimizers, whose slots would triple the file."""
+    networks = build_networks(preset, system)
+    for name, network in networks.items():
+        network.set_weights(trained[name].get_weights())
+    return networks
 
 
 def _held_out(

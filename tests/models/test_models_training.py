@@ -1,0 +1,143 @@
+"""The whole training on a slice of the data set, and each network's own promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from atomate2_vogen.chemistry import VANADIUM
+from atomate2_vogen.errors import GridError, TrainingError
+from atomate2_vogen.models import batches, fitting, training
+from atomate2_vogen.models.backend import keras
+from atomate2_vogen.models.vae import VAE
+from atomate2_vogen.voxels.codec import VoxelCodec
+
+
+def test_history_has_every_network_and_epoch(trained, tiny):
+    history = trained.history
+    assert len(history["sites"]["reconstruction"]) == tiny.sites.epochs
+    assert len(history["lattice"]["val_reconstruction"]) == tiny.lattice.epochs
+    assert len(history["energy"]["mae"]) == tiny.energy.epochs
+    assert len(history["wgan"]["critic"]) == tiny.wgan.steps
+    assert history["sites"]["reconstruction"][-1] < history["sites"]["reconstruction"][0]
+    # annealing: half the weight in the first of two epochs, all of it from then on
+    np.testing.assert_allclose(
+        history["sites"]["beta"], np.array([0.5, 1, 1, 1]) * tiny.sites.beta, rtol=1e-6
+    )
+    assert trained.metrics["test_energy_n"] > 0
+    assert 0 <= trained.metrics["test_match"] <= trained.metrics["test_exact_composition"] <= 1
+    assert set(trained.seconds) >= {"sites", "lattice", "energy", "wgan"}
+    assert 0.1 < trained.peak_memory < 8
+
+
+def test_critic_of_the_trained_model_is_clipped(trained, tiny):
+    largest = max(np.abs(w).max() for w in trained.model.networks["critic"].get_weights())
+    assert largest <= tiny.wgan.clip + 1e-7
+
+
+@pytest.mark.slow
+def test_same_seed_same_history_and_model(trained, crystals, tiny):
+    again = training.train_wgan(crystals, tiny, seed=3)
+    assert again.history == trained.history
+    assert again.model.model_id == trained.model.model_id
+
+
+def test_cells_are_counted_by_formula_units():
+    formulas = np.array(["VO2", "VO2", "V2O5"])
+    cells = training._cells(formulas, np.array([[2, 4], [4, 8], [4, 10]]), VANADIUM)
+    assert cells == {"V2O5": {2: 1}, "VO2": {2: 1, 4: 1}}
+
+
+def test_unlabelled_data_are_refused(crystals, tiny):
+    bare = crystals.select(np.arange(50))
+    bare.energies[:] = np.nan
+    with pytest.raises(TrainingError, match="label"):
+        training.train_wgan(bare, tiny)
+
+
+def test_blank_boxes_are_refused(tiny):
+    long = replace(tiny.sites, steps=300, epochs=2)
+    with pytest.raises(TrainingError, match=r"blank.*0\.31"):
+        fitting.check_gate(0.31, long)
+    fitting.check_gate(0.51, long)
+    # too short a training to judge
+    fitting.check_gate(0.0, tiny.sites)
+
+
+def test_untrained_boxes_are_blank(crystals, tiny):
+    codec = VoxelCodec(VANADIUM, n_sites=16, n_lattice=16)
+    pool = batches.make_pool(crystals, "train", tiny, codec).take(np.arange(4))
+    grids = batches.sites_grids(pool, 16, codec.sigma_sites)
+    assert fitting.peak_height(VAE(tiny.sites, 2, "sites"), pool, grids, codec) < 0.5
+
+
+def test_divergence_is_an_error(tiny):
+    vae = VAE(tiny.lattice, 1, "lattice")
+    weights = vae.get_weights()
+    vae.set_weights([np.full_like(w, np.nan) for w in weights])
+    grids = np.zeros((4, 16, 16, 16, 1), "f4")
+
+    class Same(batches.Batches):
+        def __getitem__(self, index):
+            return (grids,)
+
+    with pytest.raises(TrainingError, match="lattice network diverged"):
+        fitting.fit_vae(vae, Same(None, replace(tiny.lattice, steps=1), 0), grids)
+
+
+def test_loss_is_reconstruction_plus_beta_times_kl(tiny):
+    keras.utils.set_random_seed(0)
+    vae = VAE(tiny.lattice, 1, "lattice")
+    vae.beta.assign(0.7)
+    x = np.random.default_rng(0).random((3, 16, 16, 16, 1)).astype("f4")
+    logits, mean, log_variance = (np.asarray(o, float) for o in vae(x, training=False))
+    p = 1 / (1 + np.exp(-logits))
+    bce = -(x * np.log(p) + (1 - x) * np.log1p(-p)).sum() / 3
+    kl = -0.5 * (1 + log_variance - mean**2 - np.exp(log_variance)).sum() / 3
+    loss = float(vae.compute_loss(x, y_pred=vae(x, training=False)))
+    assert loss == pytest.approx(bce + 0.7 * kl, rel=1e-4)
+    # inference uses the mean: no noise
+    np.testing.assert_array_equal(vae(x, training=False)[0], vae(x, training=False)[0])
+
+
+@pytest.mark.slow
+def test_a_handful_of_crystals_is_learned_by_heart(crystals, tiny):
+    """The box is not blank: atoms come back where they were, with nothing told."""
+    keras.utils.set_random_seed(0)
+    codec = VoxelCodec(VANADIUM, n_sites=16, n_lattice=16)
+    pool = batches.make_pool(crystals, "train", tiny, codec)
+    preset = replace(
+        tiny.sites, steps=150, epochs=2, batch=8, beta=1e-3, learning_rate=5e-3, patience=9
+    )
+    # at 16³ only crystals whose atoms are well apart can be told from the grid at all
+    readable = []
+    for i in range(len(pool)):
+        one = pool.take(np.array([i]))
+        grid = batches.sites_grids(one, 16, codec.sigma_sites)[0]
+        try:
+            numbers = codec.decode_sites(grid)[1]
+        except GridError:
+            continue
+        if len(numbers) == one.counts.sum():
+            readable.append(i)
+    pool = pool.take(np.array(readable[:6]))
+    grids = batches.sites_grids(pool, 16, codec.sigma_sites)
+
+    class Same(batches.Batches):
+        def __getitem__(self, index):
+            return (np.concatenate([grids, grids[:2]]),)
+
+    vae = VAE(preset, 2, "sites")
+    history = fitting.fit_vae(vae, Same(pool, preset, 0), grids)
+    assert history["kl"][-1] < 1e4
+    decoded = vae.decode(vae.encode(grids)[0])
+    for i in range(len(pool)):
+        coords, numbers, _ = codec.decode_sites(decoded[i])
+        assert np.bincount(numbers, minlength=24)[[23, 8]].tolist() == pool.counts[i].tolist()
+        for channel, z in enumerate(VANADIUM.atomic_numbers):
+            truth = pool.coords[i][pool.channels[i] == channel]
+            gaps = truth[:, None] - coords[numbers == z]
+            gaps -= np.round(gaps)
+            assert np.linalg.norm(gaps, axis=-1).min(axis=1).max() < 0.05

@@ -1,0 +1,115 @@
+"""The adversarial part: who is updated, what is clipped, what the losses are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from atomate2_vogen.errors import TrainingError
+from atomate2_vogen.models import fitting, wgan
+from atomate2_vogen.models.backend import keras, run
+from atomate2_vogen.models.energy import build_energy
+
+LATENT, CONDITION = 30, 7
+
+
+@pytest.fixture
+def parts(tiny):
+    keras.utils.set_random_seed(0)
+    return {
+        "generator": wgan.build_generator(tiny.wgan, LATENT, CONDITION),
+        "critic": wgan.build_critic(tiny.wgan, LATENT, CONDITION, "critic"),
+        "twin": wgan.build_critic(tiny.wgan, LATENT, CONDITION, "twin"),
+        "energy": build_energy(tiny.energy, LATENT, CONDITION),
+    }
+
+
+@pytest.fixture
+def batch(tiny):
+    rng = np.random.default_rng(0)
+    shapes = {"noise": tiny.wgan.noise, "real": LATENT, "fake": LATENT, "condition": CONDITION}
+    return {name: rng.normal(size=(16, n)).astype("f4") for name, n in shapes.items()}
+
+
+def _weights(network):
+    return [weight.copy() for weight in network.get_weights()]
+
+
+def _changed(before, network):
+    return any((a != b).any() for a, b in zip(before, network.get_weights(), strict=True))
+
+
+def test_critic_loss_is_the_difference_of_mean_scores_plus_l2(parts, batch):
+    update = wgan.CriticUpdate(parts["critic"])
+    inputs = (batch["real"], batch["fake"], batch["condition"])
+    pred = update(inputs, training=False)
+    real = np.asarray(parts["critic"]([batch["real"], batch["condition"]]))
+    fake = np.asarray(parts["critic"]([batch["fake"], batch["condition"]]))
+    l2 = 1e-5 * sum((w**2).sum() for w in parts["critic"].get_weights() if w.ndim > 1)
+    expected = fake.mean() - real.mean() + l2
+    assert float(update.compute_loss(y_pred=pred)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_critic_learns_and_stays_clipped(parts, batch, tiny):
+    limit = tiny.wgan.clip
+    update = wgan.CriticUpdate(parts["critic"])
+    update.compile(optimizer=keras.optimizers.RMSprop(0.01), jit_compile=False)
+    inputs = (batch["real"] + 1, batch["fake"] - 1, batch["condition"])
+    losses = [float(np.ravel(update.train_on_batch(inputs))[0]) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    sizes = [np.abs(w).max() for w in parts["critic"].get_weights()]
+    # some weights want to grow further, none may
+    assert max(sizes) == pytest.approx(limit)
+
+
+def test_composite_moves_the_generator_alone(parts, batch):
+    composite = wgan.Composite(parts["generator"], parts["twin"], parts["energy"], 0.5)
+    composite.compile(optimizer=keras.optimizers.RMSprop(0.01), jit_compile=False)
+    composite.follow(parts["critic"])
+    before = {name: _weights(network) for name, network in parts.items()}
+    for _ in range(2):
+        composite.train_on_batch((batch["noise"], batch["condition"]))
+    assert _changed(before["generator"], parts["generator"])
+    for name in ("critic", "twin", "energy"):
+        assert not _changed(before[name], parts[name])
+    for twin, critic in zip(parts["twin"].get_weights(), parts["critic"].get_weights(), strict=True):
+        np.testing.assert_array_equal(twin, critic)
+
+
+def test_composite_loss_is_energy_minus_score(parts, batch):
+    composite = wgan.Composite(parts["generator"], parts["twin"], parts["energy"], 0.5)
+    pred = composite((batch["noise"], batch["condition"]), training=False)
+    (fake,) = run(parts["generator"], [batch["noise"], batch["condition"]])
+    score = run(parts["twin"], [fake, batch["condition"]])[0].mean()
+    energy = run(parts["energy"], [fake, batch["condition"]])[0].mean()
+    got = float(composite.compute_loss(y_pred=pred))
+    assert got == pytest.approx(0.5 * energy - score, abs=1e-6)
+
+
+def test_targets_are_drawn_evenly():
+    formulas = np.array(["A"] * 90 + ["B"] * 8 + ["C"] * 2)
+    chance = wgan.draw_probabilities(formulas, ("A", "C", "absent"), 0.5)
+    assert chance.sum() == pytest.approx(1)
+    assert chance[formulas == "C"].sum() == pytest.approx(0.25 + 0.5 * 0.02)
+    assert chance[formulas == "B"].sum() == pytest.approx(0.5 * 0.08)
+    even = wgan.draw_probabilities(formulas, ("absent",), 0.5)
+    np.testing.assert_allclose(even, 0.01)
+
+
+def test_divergence_is_an_error(tiny, parts):
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(20, LATENT)).astype("f4")
+    means[3] = np.nan
+    preset = replace(tiny.wgan, steps=2)
+    with pytest.raises(TrainingError, match="WGAN diverged"):
+        fitting.fit_wgan(
+            preset,
+            parts["energy"],
+            means,
+            np.ones_like(means),
+            np.zeros((20, CONDITION), "f4"),
+            np.full(20, 1 / 20),
+            seed=0,
+        )
