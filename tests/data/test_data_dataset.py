@@ -21,7 +21,7 @@ def test_loading_gives_labels_and_a_copy():
     first.energies[:] = 0
     first.lattices[:] = 0
     second = load_dataset()
-    assert second.energies.max() < 0
+    assert np.nanmin(second.energies) < -5
     assert np.linalg.det(second.lattices).min() > 0
     assert load_dataset().dataset_id == second.dataset_id
 

@@ -76,13 +76,13 @@ def test_nothing_leaks(crystals, held_out):
     formulas = crystals.formulas()
     train = np.flatnonzero((crystals.splits == "train") & crystals.is_distinct)
     compared = 0
-    for i in rng.permutation(np.flatnonzero(crystals.splits == held_out))[:80]:
+    for i in rng.permutation(np.flatnonzero(crystals.splits == held_out))[:40]:
         same = train[formulas[train] == formulas[i]]
         structure = crystals.structure(i)
-        for j in rng.permutation(same)[:40]:
+        for j in rng.permutation(same)[:10]:
             compared += 1
             assert not matcher.fit(structure, crystals.structure(j)), (i, j)
-    assert compared > 500
+    assert compared > 150
 
 
 def test_equal_crystals_are_counted_once(crystals):
@@ -94,9 +94,9 @@ def test_equal_crystals_are_counted_once(crystals):
     members = np.flatnonzero(formulas == chosen)
     heads = members[crystals.is_distinct[members]]
     structures = {i: crystals.structure(i) for i in members}
-    for _ in range(60):
+    for _ in range(30):
         first, second = rng.choice(heads, 2, replace=False)
         assert not matcher.fit(structures[min(first, second)], structures[max(first, second)])
-    for i in rng.permutation(members[~crystals.is_distinct[members]])[:8]:
+    for i in rng.permutation(members[~crystals.is_distinct[members]])[:5]:
         near = [h for h in heads if crystals.groups[h] == crystals.groups[i]]
         assert any(matcher.fit(structures[h], structures[i]) for h in near)
