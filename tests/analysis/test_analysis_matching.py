@@ -121,6 +121,16 @@ def test_first_of_several_matches_is_named():
     assert KnownStructures(dict(reversed(crystals.items()))).find(rutile()) == "prototype 7"
 
 
+def test_a_pool_can_grow():
+    known = KnownStructures({"rutile": rutile()})
+    assert known.find(fluorite()) is None
+    known.add("fluorite", fluorite())
+    known.add("late", rutile())
+    assert len(known) == 3
+    assert known.find(disguised(fluorite(), 5)) == "fluorite"
+    assert known.find(rutile()) == "rutile"
+
+
 def test_an_empty_pool_knows_nothing():
     assert KnownStructures({}).find(rutile()) is None
 

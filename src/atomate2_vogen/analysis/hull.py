@@ -224,6 +224,8 @@ def _describe(document: StabilityDoc, generated: Structure, relaxed: Structure) 
         document.space_group_symbol = analyzer.get_space_group_symbol()
         document.space_group_number = analyzer.get_space_group_number()
         document.rmsd_to_relaxed = rmsd(generated, relaxed)
+        # what grouping and novelty do next must not fail for all because of one
+        relaxed.get_reduced_structure(reduction_algo="niggli")
     except (VogenError, SymmetryUndeterminedError, ValueError, RuntimeError) as error:
         if document.state is StabilityState.RANKED:
             document.state = StabilityState.FAILED

@@ -123,13 +123,18 @@ class KnownStructures:
     """
 
     def __init__(self, structures: Mapping[str, Structure]) -> None:
-        self._matcher = default_matcher()
         self._waiting: dict[str, list[tuple[str, Structure]]] = {}
         self._reduced: dict[str, list[tuple[str, _Reduced]]] = {}
+        self._matcher = default_matcher()
+        self._size = 0
         for name, structure in structures.items():
-            formula = structure.composition.reduced_formula
-            self._waiting.setdefault(formula, []).append((name, structure))
-        self._size = len(structures)
+            self.add(name, structure)
+
+    def add(self, name: str, structure: Structure) -> None:
+        """Add one more known crystal, after those that are there."""
+        formula = structure.composition.reduced_formula
+        self._waiting.setdefault(formula, []).append((name, structure))
+        self._size += 1
 
     def __len__(self) -> int:
         return self._size
@@ -137,7 +142,7 @@ class KnownStructures:
     def find(self, structure: Structure) -> str | None:
         """Name of the first known crystal that this one matches, or None.
 
-        The pool of a formula is reduced to primitive Niggli cells at its first query.
+        Known crystals are reduced to primitive Niggli cells at the first query of their formula.
 
         Parameters
         ----------
@@ -150,17 +155,12 @@ class KnownStructures:
             Name under which it is known.
         """
         formula = structure.composition.reduced_formula
-        if formula not in self._waiting:
+        pool = self._reduced.setdefault(formula, [])
+        pool += [(name, _Reduced.of(known)) for name, known in self._waiting.pop(formula, [])]
+        if not pool:
             return None
-        if formula not in self._reduced:
-            self._reduced[formula] = [
-                (name, _Reduced.of(known)) for name, known in self._waiting[formula]
-            ]
         query = _Reduced.of(structure)
-        for name, known in self._reduced[formula]:
-            if _same(known, query, self._matcher):
-                return name
-        return None
+        return next((name for name, known in pool if _same(known, query, self._matcher)), None)
 
 
 def rmsd(generated: Structure, relaxed: Structure) -> float | None:
