@@ -270,6 +270,16 @@ def test_duplicates_symmetry_novelty_and_moves():
     assert third.natoms == 3
 
 
+def test_a_known_prototype_that_relaxes_into_something_else_is_not_novel():
+    references = [*elements(), reference(rutile(), -2.4)]
+    moved = fluorite().get_primitive_structure() * (2, 1, 1)
+    known = KnownStructures({"rutile": rutile()})
+    assert known.find(moved) is None
+    (document,) = assess([calculation(rutile(), -2.2, relaxed=moved)], references, known=known)
+    assert document.known_as == "rutile"
+    assert document.is_novel is False
+
+
 def test_novelty_is_unknown_without_a_pool():
     (document,) = assess([calculation(rutile(), -2)], [*elements(), reference(rutile(), -2.4)])
     assert document.is_novel is None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
+from atomate2_vogen.analysis import matching
 from atomate2_vogen.analysis.matching import KnownStructures, duplicate_groups, rmsd
 from atomate2_vogen.errors import InputError
 
@@ -65,6 +66,17 @@ def test_groups_find_disguised_copies_and_name_the_lowest():
 
 def test_equal_energies_are_named_by_the_first():
     assert duplicate_groups([rutile(), rutile(), rutile()], [0.0, 0.0, 0.0]) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_match_in_one_direction_is_enough(order):
+    first, second = (matching._Reduced.of(rutile(c=c)) for c in (2.85, 2.9))
+
+    class OneWay:
+        def fit(self, a, b, **_):
+            return a is first.structure
+
+    assert matching._same(*(first, second)[::order], OneWay())
 
 
 def test_nothing_has_no_groups():
