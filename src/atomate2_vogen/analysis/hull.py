@@ -102,7 +102,8 @@ def assess(
     system
         The oxide; its minimum distances decide what has collapsed.
     known
-        Pool that novelty is judged against; without it novelty stays unknown (None).
+        Pool that novelty is judged against; without it novelty stays unknown (None). A crystal
+        is novel if it matches nothing there, neither as relaxed nor as generated.
     joint
         Also measure ranked candidates from the hull of references and ranked candidates.
 
@@ -131,8 +132,12 @@ def assess(
     )
     _mark_duplicates(ranked)
     if known is not None:
+        generated = {c.calculation_id: c.candidate.structure for c in calculations}
         for document in ranked:
-            document.known_as = known.find(_relaxed(document))
+            # a known prototype that moves away from itself when relaxed is no discovery
+            document.known_as = known.find(_relaxed(document)) or known.find(
+                generated[document.stability_id]
+            )
             document.is_novel = document.known_as is None
     if joint and ranked:
         energies = {c.calculation_id: c.energy_per_atom for c in calculations}
