@@ -23,7 +23,7 @@ def test_round_trip(data):
 
 def test_changed_content_is_refused_by_name():
     artefact = make_artefact("weights.keras", b"abc")
-    other = artefact.model_copy(update={"content": base64.b64encode(b"abd").decode()})
+    other = artefact.model_copy(update={"content": base64.b64encode(b"xyz").decode()})
     with pytest.raises(ArtefactError, match=r"weights\.keras"):
         read_artefact(other)
 
