@@ -39,9 +39,10 @@ class WGANSampler:
     truncation
         Standard deviation of the generator's noise.
     told_counts
-        True takes as many peaks as atoms were asked for; the box must hold that many, and no
-        higher peak may be left out by `surplus`. False reads the composition from the grid
-        and rejects any other.
+        True (composition-aware reading) takes the highest peaks, as many as atoms were asked
+        for, and rejects a box that lacks them. False reads the composition from the grid alone
+        and rejects any other. Each candidate's details tell which it was, and what the grid
+        alone would have said.
     batch
         Latents decoded at once; part of what decides the outcome of a seed.
     progress
@@ -62,7 +63,7 @@ class WGANSampler:
         max_attempts: int = 4096,
         oversample: int = 4,
         truncation: float = 1.0,
-        told_counts: bool = False,
+        told_counts: bool = True,
         batch: int = 64,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
@@ -141,9 +142,7 @@ class WGANSampler:
                     raise _RejectedError(RejectionReason.DUPLICATE, f"matches attempt {twin}")
             except _RejectedError as error:
                 refused.append(
-                    Rejection(
-                        formula=formula, index=index, reason=error.reason, message=str(error)
-                    )
+                    Rejection(formula=formula, index=index, reason=error.reason, message=str(error))
                 )
                 continue
             known = KnownStructures(
@@ -157,7 +156,11 @@ class WGANSampler:
                     formula=formula,
                     seed=seed,
                     index=index,
-                    details={"predicted_energy_above_line": round(energy, 4)},
+                    details={
+                        "predicted_energy_above_line": round(energy, 4),
+                        "counts_told": self.told_counts,
+                        "counts_read": self._counts_read(sites),
+                    },
                 )
             )
             if self.progress:
@@ -186,9 +189,7 @@ class WGANSampler:
                 yield sites[row], lattices[row], (n_metal, n_anion), float(energies[at])
             tried += self.batch
 
-    def _read(
-        self, sites: np.ndarray, lattice: np.ndarray, atoms: tuple[int, int]
-    ) -> Structure:
+    def _read(self, sites: np.ndarray, lattice: np.ndarray, atoms: tuple[int, int]) -> Structure:
         """The crystal of two grids, if it is the one asked for and sane."""
         codec = self.model.codec
         try:
@@ -196,11 +197,17 @@ class WGANSampler:
         except GridError as error:
             raise _RejectedError(RejectionReason.IMPOSSIBLE_LATTICE, str(error)) from error
         try:
-            coords, numbers, heights = codec.decode_sites(
+            coords, numbers, _ = codec.decode_sites(
                 sites, atoms if self.told_counts else None
             )
         except GridError as error:
-            raise _RejectedError(RejectionReason.UNREADABLE_GRID, str(error)) from error
+            # with the counts told, only missing peaks can be in the way
+            reason = (
+                RejectionReason.WRONG_COMPOSITION
+                if self.told_counts
+                else RejectionReason.UNREADABLE_GRID
+            )
+            raise _RejectedError(reason, str(error)) from error
         metal, anion = self.system.atomic_numbers
         got = (int((numbers == metal).sum()), int((numbers == anion).sum()))
         if got != atoms:
@@ -217,6 +224,15 @@ class WGANSampler:
         if message:
             raise _RejectedError(RejectionReason.ATOMS_TOO_CLOSE, message)
         return structure
+
+
+    def _counts_read(self, sites: np.ndarray) -> list[int] | None:
+        """Atoms of metal and anion that the grid alone holds; None if it cannot be read."""
+        try:
+            _, numbers, _ = self.model.codec.decode_sites(sites)
+        except GridError:
+            return None
+        return [int((numbers == z).sum()) for z in self.system.atomic_numbers]
 
 
 class _RejectedError(Exception):

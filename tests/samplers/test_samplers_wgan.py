@@ -1,0 +1,171 @@
+"""The WGAN sampler on a stand-in model whose grids are known, and on a trained tiny one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from atomate2_vogen.analysis.geometry import too_close
+from atomate2_vogen.analysis.matching import default_matcher
+from atomate2_vogen.chemistry import VANADIUM
+from atomate2_vogen.errors import CountsError, InputError, UnknownFormulaError
+from atomate2_vogen.samplers.base import Sampler
+from atomate2_vogen.samplers.wgan import WGANSampler
+from atomate2_vogen.schemas import RejectionReason
+from atomate2_vogen.voxels.codec import VoxelCodec
+
+
+class BookModel:
+    """Decodes latent k to page k of a book of grids, in a circle."""
+
+    model_id = "book"
+    system = VANADIUM
+
+    def __init__(self, pages):
+        self.codec = VoxelCodec(VANADIUM, n_sites=32, n_lattice=16)
+        self.pages = pages
+        self.turned = 0
+
+    def formula_units(self, formula):
+        return np.array([2]), np.array([1.0])
+
+    def generate(self, counts, rng, truncation):
+        first = self.turned
+        self.turned += len(counts)
+        return np.arange(first, self.turned)[:, None].astype("f4")
+
+    def predict_energy(self, latents, counts):
+        return -latents[:, 0]
+
+    def decode(self, latents):
+        chosen = [self.pages[int(k) % len(self.pages)] for k in latents[:, 0]]
+        return np.array([c[0] for c in chosen]), np.array([c[1] for c in chosen])
+
+
+def rutile(a=4.6, u=0.3):
+    return Structure.from_spacegroup(
+        "P4_2/mnm", Lattice.tetragonal(a, 2.9), ["V", "O"], [[0, 0, 0], [u, u, 0]]
+    )
+
+
+@pytest.fixture
+def book():
+    codec = VoxelCodec(VANADIUM, n_sites=32, n_lattice=16)
+    good = codec.encode(rutile())
+    other = Structure(
+        Lattice.orthorhombic(3.4, 4.1, 7.0),
+        ["V", "V", "O", "O", "O", "O"],
+        [[0, 0, 0], [0.5, 0.5, 0.5], [0, 0.5, 0.1], [0.5, 0, 0.6], [0.5, 0, 0.1], [0, 0.5, 0.7]],
+    )
+    assert too_close(other, VANADIUM) is None
+    fewer = rutile()
+    fewer.remove_sites([5])
+    squeezed = rutile(a=3.2)
+    assert too_close(squeezed, VANADIUM)
+    pages = {
+        "good": good,
+        "twin": codec.encode(rutile(a=4.62)),
+        "other": codec.encode(other),
+        "fewer": codec.encode(fewer),
+        "squeezed": codec.encode(squeezed),
+        "blank": (np.zeros_like(good[0]), good[1]),
+        "no cell": (good[0], np.zeros_like(good[1])),
+    }
+    assert not default_matcher().fit(rutile(), other)
+    return pages
+
+
+def sampler(pages, **options):
+    return WGANSampler(BookModel(pages), **{"oversample": 1, "batch": 4, **options})
+
+
+def test_is_a_sampler(book):
+    assert isinstance(sampler([book["good"]]), Sampler)
+
+
+def test_every_attempt_ends_with_its_reason(book):
+    names = ["blank", "fewer", "no cell", "squeezed", "good", "twin", "other"]
+    untold = sampler([book[name] for name in names], told_counts=False)
+    sample = untold.sample({"VO2": 2})
+    assert sample.attempts == {"VO2": 7}
+    assert sample.rejected["VO2"] == {
+        RejectionReason.UNREADABLE_GRID: 1,
+        RejectionReason.WRONG_COMPOSITION: 1,
+        RejectionReason.IMPOSSIBLE_LATTICE: 1,
+        RejectionReason.ATOMS_TOO_CLOSE: 1,
+        RejectionReason.DUPLICATE: 1,
+    }
+    assert [c.index for c in sample.candidates] == [4, 6]
+    assert sample.missing == {}
+    for candidate in sample.candidates:
+        assert candidate.structure.composition.formula == "V2 O4"
+        assert too_close(candidate.structure, VANADIUM) is None
+    assert default_matcher().fit(sample.candidates[0].structure, rutile())
+
+
+def test_told_counts_refuse_a_box_with_too_few_peaks(book):
+    sample = sampler([book["fewer"], book["good"]], told_counts=True).sample({"VO2": 1})
+    assert sample.rejected["VO2"] == {RejectionReason.WRONG_COMPOSITION: 1}
+    assert len(sample.candidates) == 1
+    assert sample.candidates[0].details["counts_read"] == [2, 4]
+
+
+def test_told_counts_take_the_highest_peaks(book):
+    sites, lattice = book["good"]
+    noisy = np.maximum(sites, 0.6 * np.roll(sites, (9, 5, 3), axis=(0, 1, 2)))
+    assert not sampler([(noisy, lattice)], told_counts=False, max_attempts=4).sample(
+        {"VO2": 1}
+    ).candidates
+    (candidate,) = sampler([(noisy, lattice)]).sample({"VO2": 1}).candidates
+    assert default_matcher().fit(candidate.structure, rutile())
+    assert candidate.details["counts_read"] == [4, 8]
+
+
+def test_what_is_short_is_said_and_not_filled(book):
+    sample = sampler([book["good"], book["blank"]], max_attempts=10).sample({"VO2": 3})
+    assert sample.missing == {"VO2": 2}
+    assert sample.attempts == {"VO2": 10}
+    assert sum(sample.rejected["VO2"].values()) + len(sample.candidates) == 10
+
+
+def test_lowest_predicted_energies_are_decoded(book):
+    # energy falls with the page number: of eight, only the last four are ever looked at
+    pages = [book["good"]] * 4 + [book["other"]] * 4
+    sample = sampler(pages, oversample=2).sample({"VO2": 1})
+    assert default_matcher().fit(
+        sample.candidates[0].structure, sampler([book["other"]]).sample({"VO2": 1}).candidates[0].structure
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"batch": 0}, {"max_attempts": 1.5}, {"oversample": True}, {"truncation": 0}],
+)
+def test_bad_options(book, options):
+    with pytest.raises(InputError, match=next(iter(options))):
+        sampler([book["good"]], **options)
+
+
+def test_bad_requests(book):
+    bad = sampler([book["good"]])
+    with pytest.raises(UnknownFormulaError):
+        bad.sample({"TiO2": 1})
+    with pytest.raises(CountsError):
+        bad.sample({"VO2": 0})
+    with pytest.raises(InputError, match="seed"):
+        bad.sample({"VO2": 1}, seed=-1)
+
+
+def test_trained_model_is_deterministic_and_adds_up(trained):
+    options = {"max_attempts": 24, "batch": 8, "oversample": 2}
+    both = WGANSampler(trained.model, **options).sample({"VO2": 2, "V2O3": 1}, seed=5)
+    alone = WGANSampler(trained.model, **options).sample({"V2O3": 1}, seed=5)
+    assert both.model_id == trained.model.model_id
+    assert alone.attempts["V2O3"] == both.attempts["V2O3"]
+    assert alone.rejected["V2O3"] == both.rejected["V2O3"]
+    for formula in both.requested:
+        made = sum(c.formula == formula for c in both.candidates)
+        assert made + sum(both.rejected[formula].values()) == both.attempts[formula]
+    for candidate in both.candidates:
+        assert candidate.structure.composition.reduced_formula == candidate.formula
