@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import cheap_engine
 import pytest
+from pymongo.errors import DuplicateKeyError
 
 from atomate2_vogen.errors import ArtefactError, StoreConnectionError
 from atomate2_vogen.schemas import (
@@ -60,6 +61,22 @@ def test_saving_twice_replaces_by_key(stores):
     stores.save([calculation(candidate, -7.0), calculation(candidate, -8.0)])
     (read,) = stores.load(CalculationDoc)
     assert read.energy_per_atom == -8.0
+
+
+def test_the_key_is_the_identity_so_that_a_race_cannot_double(stores, monkeypatch):
+    candidate = cheap_engine.candidate()
+    store = stores.candidates
+    found_nothing = store.update
+
+    def update_behind_our_back(content, key):
+        monkeypatch.setattr(store, "update", found_nothing)
+        found_nothing(dict(content), key=key)
+        raise DuplicateKeyError("another process was faster")
+
+    monkeypatch.setattr(store, "update", update_behind_our_back)
+    stores.save(candidate)
+    (content,) = store.query({})
+    assert content["_id"] == content["candidate_id"] == candidate.candidate_id
 
 
 def test_queries_select(stores):

@@ -106,3 +106,22 @@ def test_true_forces_meet_the_criterion_in_cells_that_change_much():
         relaxed.trajectory.frame_properties[-1]["energy"]
     )
     assert len(relaxed.trajectory) <= maker.steps + 1
+
+
+@pytest.mark.parametrize(("asked_for", "threads"), [(None, 1), ("2", 2)])
+def test_one_torch_thread_unless_told_otherwise(monkeypatch, asked_for, threads):
+    import torch
+
+    from atomate2_vogen.engines import forcefields
+
+    monkeypatch.setattr(forcefields, "_calculators", {})
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked_for:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked_for)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        forcefields.shared_calculator("cheap_engine.tempered", {})
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

@@ -151,7 +151,7 @@ def test_relaxing_the_phases_again_gives_the_shipped_energies(references, tmp_pa
     from atomate2_vogen.flows.references import ReferencesFlowMaker
     from atomate2_vogen.schemas import ReferenceDoc
 
-    phases = [p for p in engines.reference_structures(VANADIUM) if len(p.structure) <= 16]
+    phases = [p for p in engines.reference_structures(VANADIUM) if len(p.structure) <= 14]
     store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
     flow = ReferencesFlowMaker().make(phases)
     run_locally(flow, store=store, root_dir=tmp_path, log=False, ensure_success=True)

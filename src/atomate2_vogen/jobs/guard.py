@@ -85,7 +85,8 @@ class GuardedMaker(Maker):
         except NOT_THE_CRYSTALS_FAULT:
             raise
         except Exception as error:
-            logger.exception("%s failed", inner.name)
+            # the reason goes into a document; the trace is for those who look for it
+            logger.info("%s failed", inner.name, exc_info=True)
             return JobFailure(error=f"{inner.name}: {type(error).__name__}: {error}")
 
 
