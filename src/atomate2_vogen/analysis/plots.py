@@ -242,11 +242,11 @@ def _draw_hull(axes: Axes, hull: ReferenceHull) -> None:
             fontsize=7.5,
             arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "relpos": (0.5, 1.0)},
         )
-    for i, side in ((0, "left"), (len(line) - 1, "right")):
+    for i, side, shift in ((0, "left", 7), (len(line) - 1, "right", -7)):
         axes.annotate(
             latexify(hull.vertices[i].formula),
             xy=line[i],
-            xytext=(0, 6),
+            xytext=(shift, 5),
             textcoords="offset points",
             ha=side,
             fontsize=7.5,
