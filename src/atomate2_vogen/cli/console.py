@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -17,8 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-Advance = Callable[[float, float, str], None]
-"""Called with what is done, the total, and a short remark."""
+WIDTH = 100
+"""Columns of what is not shown on a terminal."""
 
 
 class Voice:
@@ -32,15 +32,18 @@ class Voice:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.out = Console(highlight=False)
+        if not self.out.is_terminal:
+            # a file or a pipe has no width; tables must not be cut to that of a default
+            self.out.width = max(self.out.width, WIDTH)
         self.err = Console(stderr=True, highlight=False, quiet=quiet)
 
     def say(self, text: str) -> None:
         """Print a remark."""
-        self.err.print(text)
+        self.err.print(text, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print a remark that should not be missed."""
-        self.err.print(f"[yellow]{text}[/yellow]")
+        self.say(f"[yellow]{text}[/yellow]")
 
     @contextmanager
     def stage(self, title: str, *, bar: bool = True) -> Iterator[Stage]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -281,7 +282,10 @@ class Pipeline:
                 with (
                     self.folder.stage(title) as notes,
                     tempfile.TemporaryDirectory(prefix="vogen-") as scratch,
+                    warnings.catch_warnings(),
                 ):
+                    # of jobflow's own code, and meant for its authors
+                    warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)
                     run_locally(
                         make(),
                         log=False,

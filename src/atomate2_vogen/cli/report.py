@@ -42,7 +42,7 @@ def print_discovery(
     _print_candidates(voice, stability, None)
     voice.out.print(summary_table(stability, sample))
     for line in rejection_lines(sample):
-        voice.out.print(f"[dim]{escape(line)}[/dim]")
+        voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
     _print_judge(voice, stability)
     _print_written(voice, path, [*written, "run.json", "store/"])
 
@@ -50,9 +50,9 @@ def print_discovery(
 def print_sample(voice: Voice, sample: SampleDoc, path: Path) -> None:
     """What was generated, and why the rest was not."""
     for line in rejection_lines(sample):
-        voice.out.print(escape(line))
+        voice.out.print(escape(line), soft_wrap=True)
     _print_written(voice, path, ["cifs/", "candidates.json", "run.json", "store/"])
-    voice.out.print(f"Next: vogen evaluate {escape(str(path / 'cifs'))}")
+    voice.out.print(f"Next: vogen evaluate {escape(str(path / 'cifs'))}", soft_wrap=True)
 
 
 def print_evaluation(
@@ -107,9 +107,9 @@ def _print_candidates(
     voice.out.print(candidate_table(stability, names))
     if names is not None:
         for line in remarks(stability, names):
-            voice.out.print(escape(line))
+            voice.out.print(escape(line), soft_wrap=True)
     for line in reasons(stability, names):
-        voice.out.print(f"[dim]not ranked: {escape(line)}[/dim]")
+        voice.out.print(f"[dim]not ranked: {escape(line)}[/dim]", soft_wrap=True)
 
 
 def _print_judge(voice: Voice, stability: Sequence[StabilityDoc]) -> None:
@@ -119,7 +119,7 @@ def _print_judge(voice: Voice, stability: Sequence[StabilityDoc]) -> None:
 
 
 def _print_written(voice: Voice, path: Path, written: Sequence[str]) -> None:
-    voice.out.print(f"Written to {escape(str(path))}: {escape(', '.join(written))}")
+    voice.out.print(f"Written to {escape(str(path))}: {escape(', '.join(written))}", soft_wrap=True)
 
 
 def _judge(stability: Sequence[StabilityDoc]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -171,6 +172,8 @@ def _work(connection: Connection, store_text: str, log: str | None) -> None:
     _redirect_output(log)
     from monty.json import MontyDecoder
 
+    # of jobflow's own code, and meant for its authors
+    warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)
     store = json.loads(store_text, cls=MontyDecoder)
     while True:
         try:

@@ -50,7 +50,7 @@ def candidate_table(
     """
     table = _table()
     if names is None:
-        table.add_column("candidate", no_wrap=True)
+        table.add_column("candidate", overflow="fold", min_width=11)
     else:
         table.add_column("file", overflow="fold", min_width=16)
         table.add_column("formula", no_wrap=True)
