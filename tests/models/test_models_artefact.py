@@ -235,5 +235,5 @@ def test_formula_units(trained):
     units, chance = trained.model.formula_units("VO2")
     assert units.tolist() == sorted(known)
     assert chance.sum() == pytest.approx(1)
-    with pytest.raises(CountsError, match="V20O30|V15O22"):
+    with pytest.raises(CountsError, match="V15O22"):
         trained.model.formula_units("V15O22")

@@ -87,7 +87,9 @@ def test_moved_points_keep_their_differences_up_to_axes_and_signs(pool):
     coords, counts = pool.coords[:20], pool.counts[:20]
     moved = batches.move(coords, counts, np.random.default_rng(0))
     for old, new in zip(coords, moved, strict=True):
-        gaps = [np.sort(np.linalg.norm(c[:, None] - c[None], axis=-1), axis=None) for c in (old, new)]
+        gaps = [
+            np.sort(np.linalg.norm(c[:, None] - c[None], axis=-1), axis=None) for c in (old, new)
+        ]
         np.testing.assert_allclose(*gaps, atol=1e-9)
     # some metal atom is at the origin
     for new, count in zip(moved, counts, strict=True):

@@ -43,9 +43,7 @@ def test_kl_is_the_integral(mean, log_variance):
 
     expected, _ = quad(integrand, mean - 12 * deviation, mean + 12 * deviation)
     # two independent dimensions: twice as much, for a sum and not for a mean
-    got = layers.kl_divergence(
-        np.full((1, 2), mean, "f4"), np.full((1, 2), log_variance, "f4")
-    )
+    got = layers.kl_divergence(np.full((1, 2), mean, "f4"), np.full((1, 2), log_variance, "f4"))
     assert float(got[0]) == pytest.approx(2 * expected, rel=1e-4, abs=1e-6)
 
 
@@ -69,7 +67,9 @@ def test_samples_have_the_posteriors_moments():
 def test_log_variance_starts_low_and_stays_bounded():
     clamp = layers.ClampedLogVariance()
     values = np.asarray(clamp(np.array([0.0, 1e9, -1e9], "f4")))
-    np.testing.assert_allclose(values, [layers.LOG_VARIANCE_START, *layers.LOG_VARIANCE_RANGE[::-1]])
+    np.testing.assert_allclose(
+        values, [layers.LOG_VARIANCE_START, *layers.LOG_VARIANCE_RANGE[::-1]]
+    )
 
 
 def test_clipping():

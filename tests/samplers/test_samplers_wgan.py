@@ -114,9 +114,11 @@ def test_told_counts_refuse_a_box_with_too_few_peaks(book):
 def test_told_counts_take_the_highest_peaks(book):
     sites, lattice = book["good"]
     noisy = np.maximum(sites, 0.6 * np.roll(sites, (9, 5, 3), axis=(0, 1, 2)))
-    assert not sampler([(noisy, lattice)], told_counts=False, max_attempts=4).sample(
-        {"VO2": 1}
-    ).candidates
+    assert (
+        not sampler([(noisy, lattice)], told_counts=False, max_attempts=4)
+        .sample({"VO2": 1})
+        .candidates
+    )
     (candidate,) = sampler([(noisy, lattice)]).sample({"VO2": 1}).candidates
     assert default_matcher().fit(candidate.structure, rutile())
     assert candidate.details["counts_read"] == [4, 8]
@@ -134,7 +136,8 @@ def test_lowest_predicted_energies_are_decoded(book):
     pages = [book["good"]] * 4 + [book["other"]] * 4
     sample = sampler(pages, oversample=2).sample({"VO2": 1})
     assert default_matcher().fit(
-        sample.candidates[0].structure, sampler([book["other"]]).sample({"VO2": 1}).candidates[0].structure
+        sample.candidates[0].structure,
+        sampler([book["other"]]).sample({"VO2": 1}).candidates[0].structure,
     )
 
 

@@ -45,9 +45,7 @@ class SampleMaker(Maker):
     def __post_init__(self) -> None:
         """Refuse a name that could only fail later."""
         if self.sampler not in SAMPLERS:
-            raise InputError(
-                f"unknown sampler {self.sampler!r}; take one of {', '.join(SAMPLERS)}"
-            )
+            raise InputError(f"unknown sampler {self.sampler!r}; take one of {', '.join(SAMPLERS)}")
 
     @job(output_schema=SampleDoc)
     def make(
@@ -75,9 +73,7 @@ class SampleMaker(Maker):
         ArtefactError
             If the model's file is damaged.
         """
-        return build_sampler(self.sampler, self.system, self.options, training).sample(
-            counts, seed
-        )
+        return build_sampler(self.sampler, self.system, self.options, training).sample(counts, seed)
 
 
 def build_sampler(

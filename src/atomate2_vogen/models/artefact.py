@@ -81,6 +81,7 @@ class TrainedModel:
         preset: Preset,
         system: OxideSystem,
         networks: Mapping[str, Any],
+        *,
         mean: np.ndarray,
         width: np.ndarray,
         energy_scale: EnergyScale,
@@ -293,8 +294,7 @@ class TrainedModel:
             system = OxideSystem(**config["system"])
             scale = EnergyScale(**{k: float(v) for k, v in config["energy_scale"].items()})
             cells = {
-                str(f): {int(z): int(n) for z, n in of.items()}
-                for f, of in config["cells"].items()
+                str(f): {int(z): int(n) for z, n in of.items()} for f, of in config["cells"].items()
             }
             mean = np.array(config["mean"], dtype=np.float64)
             width = np.array(config["width"], dtype=np.float64)
@@ -321,7 +321,16 @@ class TrainedModel:
                 path = Path(folder) / f"{name}{SUFFIX}"
                 path.write_bytes(content)
                 _load_weights(network, path)
-        model = cls(preset, system, networks, mean, width, scale, cells, provenance)
+        model = cls(
+            preset,
+            system,
+            networks,
+            mean=mean,
+            width=width,
+            energy_scale=scale,
+            cells=cells,
+            provenance=provenance,
+        )
         return model, config.get("model_id")
 
 

@@ -366,8 +366,6 @@ def condition_length(system: OxideSystem) -> int:
     return 2 * system.max_atoms + 3
 
 
-
-
 def pool_structure(pool: Pool, index: int) -> Structure:
     """Crystal number `index` of a pool."""
     atoms = pool.channels[index] >= 0

@@ -165,6 +165,7 @@ class _LatentBatches(keras.utils.PyDataset):
         widths: np.ndarray,
         condition: np.ndarray,
         targets: np.ndarray,
+        *,
         preset: EnergyPreset,
         seed: int,
     ) -> None:
@@ -193,6 +194,7 @@ def fit_energy(
     means: np.ndarray,
     widths: np.ndarray,
     condition: np.ndarray,
+    *,
     targets: np.ndarray,
     validation: tuple[np.ndarray, np.ndarray, np.ndarray],
     seed: int,
@@ -236,7 +238,9 @@ def fit_energy(
         monitor="val_mae", mode="min", patience=preset.patience, restore_best_weights=True
     )
     network.fit(
-        _LatentBatches(means, widths, condition, targets.astype(np.float32), preset, seed),
+        _LatentBatches(
+            means, widths, condition, targets.astype(np.float32), preset=preset, seed=seed
+        ),
         epochs=preset.epochs,
         validation_data=((validation[0], validation[1]), validation[2]),
         validation_batch_size=len(validation[2]),
@@ -289,6 +293,7 @@ def fit_wgan(
     means: np.ndarray,
     widths: np.ndarray,
     condition: np.ndarray,
+    *,
     chance: np.ndarray,
     seed: int,
     progress: Progress | None = None,
@@ -329,9 +334,7 @@ def fit_wgan(
     generator.compile(jit_compile=False)
     critic = build_critic(preset, n_latent, n_condition, "critic")
     critic_update = CriticUpdate(critic)
-    critic_update.compile(
-        optimizer=keras.optimizers.RMSprop(preset.critic_rate), jit_compile=False
-    )
+    critic_update.compile(optimizer=keras.optimizers.RMSprop(preset.critic_rate), jit_compile=False)
     twin = build_critic(preset, n_latent, n_condition, "critic_twin")
     composite = Composite(generator, twin, energy, preset.energy_weight)
     composite.compile(
@@ -358,9 +361,7 @@ def fit_wgan(
                 (real, fakes[k * size : (k + 1) * size], condition[chosen[k]])
             )
         composite.follow(critic)
-        figures = composite.train_on_batch(
-            (noise[-1], condition[chosen[-1]]), return_dict=True
-        )
+        figures = composite.train_on_batch((noise[-1], condition[chosen[-1]]), return_dict=True)
         figures = {key: float(value) for key, value in figures.items()}
         figures["critic"] = float(np.ravel(loss)[0])
         for key, value in figures.items():

@@ -149,9 +149,7 @@ def kl_divergence(mean: Any, log_variance: Any) -> Any:
 
     Paper, eq. (2). Shapes (B, L), (B, L) -> (B,), in nats.
     """
-    return -0.5 * ops.sum(
-        1.0 + log_variance - ops.square(mean) - ops.exp(log_variance), axis=-1
-    )
+    return -0.5 * ops.sum(1.0 + log_variance - ops.square(mean) - ops.exp(log_variance), axis=-1)
 
 
 def cross_entropy(targets: Any, logits: Any) -> Any:

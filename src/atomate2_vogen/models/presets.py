@@ -11,7 +11,6 @@ from typing import Any, Self
 
 from atomate2_vogen.errors import InputError
 
-
 MAX_WEIGHTS = 50_000_000
 """Most weights of one layer; the paper's sizes need 1.6 million."""
 
@@ -103,7 +102,7 @@ class WGANPreset:
     generator_channels, critic_channels
         Feature maps of the convolutions, in order.
     clip
-        Weights of the critic stay within plus and minus this.
+        Weights of a critic's layer stay within plus and minus this over √(its inputs).
     critic_steps
         Critic updates per generator update.
     energy_weight
@@ -120,7 +119,7 @@ class WGANPreset:
     critic_channels: tuple[int, ...] = (16, 32, 64)
     dropout: float = 0.1
     l2: float = 1e-5
-    clip: float = 0.05
+    clip: float = 1.5
     critic_steps: int = 5
     generator_rate: float = 2e-4
     critic_rate: float = 2e-4
@@ -244,7 +243,13 @@ PRESETS: dict[str, Preset] = {
     "quick": Preset(
         name="quick",
         sites=VAEPreset(
-            grid=32, latent=200, patch=4, channels=(48, 96), periodic=True, head=96
+            grid=32,
+            latent=200,
+            patch=4,
+            channels=(32, 96),
+            periodic=True,
+            head=96,
+            epochs=14,
         ),
         lattice=VAEPreset(
             grid=16,
@@ -254,12 +259,14 @@ PRESETS: dict[str, Preset] = {
             periodic=False,
             head=32,
             dropout=0.0,
-            steps=50,
-            epochs=16,
+            steps=40,
+            epochs=10,
             batch=64,
         ),
-        energy=EnergyPreset(),
-        wgan=WGANPreset(),
+        energy=EnergyPreset(steps=40, epochs=20),
+        wgan=WGANPreset(
+            width=128, generator_channels=(16, 8), critic_channels=(8, 16, 32), batch=64, steps=800
+        ),
     ),
     "paper": Preset(
         name="paper",

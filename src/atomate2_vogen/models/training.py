@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-
 import numpy as np
 
 from atomate2_vogen.analysis.matching import default_matcher
@@ -157,14 +156,14 @@ def train_wgan(
         means[labelled],
         widths[labelled],
         condition[labelled],
-        _standard(train.take(labelled), energy_scale),
-        (
+        targets=_standard(train.take(labelled), energy_scale),
+        validation=(
             (_encode(sites, lattice, held, codec)[0] - centre) / scale,
             conditions(held.counts, system),
             _standard(held, energy_scale),
         ),
-        seed,
-        progress,
+        seed=seed,
+        progress=progress,
     )
     clock.lap("energy")
 
@@ -175,9 +174,9 @@ def train_wgan(
         means,
         widths,
         condition,
-        draw_probabilities(formulas, system.target_formulas, preset.wgan.target_share),
-        seed,
-        progress,
+        chance=draw_probabilities(formulas, system.target_formulas, preset.wgan.target_share),
+        seed=seed,
+        progress=progress,
     )
     clock.lap("wgan")
 
@@ -197,11 +196,11 @@ def train_wgan(
                 "generator": generator,
             },
         ),
-        centre,
-        scale,
-        energy_scale,
-        _cells(formulas, train.counts, system),
-        {"seed": seed, "dataset_id": crystals.dataset_id, "backend": backend_name()},
+        mean=centre,
+        width=scale,
+        energy_scale=energy_scale,
+        cells=_cells(formulas, train.counts, system),
+        provenance={"seed": seed, "dataset_id": crystals.dataset_id, "backend": backend_name()},
     )
     metrics = {"train_peak_height": height, "n_train": float(len(train))}
     metrics.update(_held_out(model, crystals, train, seed))
@@ -346,5 +345,3 @@ class _Clock:
         now = time.perf_counter()
         self.laps[name] = round(now - self._last, 3)
         self._last = now
-
-

@@ -51,35 +51,40 @@ def build_generator(preset: WGANPreset, n_latent: int, n_condition: int) -> Any:
 
 
 def build_critic(preset: WGANPreset, n_latent: int, n_condition: int, name: str) -> Any:
-    """Standardised joint latent (L,), condition (C,) -> score (1,); all weights clipped."""
-    clip = ClipWeights(preset.clip)
-    decay = keras.regularizers.L2(preset.l2)
-    rules: dict[str, Any] = {
-        "kernel_constraint": clip,
-        "bias_constraint": clip,
-        "kernel_regularizer": decay,
-        "kernel_initializer": keras.initializers.RandomUniform(-preset.clip, preset.clip),
-    }
+    """Standardised joint latent (L,), condition (C,) -> score (1,); all weights clipped.
+
+    One limit for all layers makes scores vanish or explode with depth and width. Here the
+    limit of a layer is ``preset.clip`` / √(its inputs), so that every layer passes signals on
+    at about their size.
+    """
     latent = keras.Input((n_latent,))
     condition = keras.Input((n_condition,))
     x = layers.Concatenate()([latent, condition])
     start = preset.critic_channels[0]
-    x = layers.Dense(preset.width // 4 * start, **_fresh(rules))(x)
-    x = layers.Reshape((preset.width // 4, start))(layers.LeakyReLU(negative_slope=0.2)(x))
+    length = preset.width // 4
+    x = layers.Dense(length * start, **_clipped(preset, x.shape[-1]))(x)
+    x = layers.Reshape((length, start))(layers.LeakyReLU(negative_slope=0.2)(x))
     for filters in preset.critic_channels[1:]:
-        x = layers.Conv1D(filters, 5, strides=2, padding="same", **_fresh(rules))(x)
+        rules = _clipped(preset, 5 * x.shape[-1])
+        x = layers.Conv1D(filters, 5, strides=2, padding="same", **rules)(x)
         x = layers.LeakyReLU(negative_slope=0.2)(x)
         x = layers.Dropout(preset.dropout)(x)
     x = layers.Concatenate()([layers.Flatten()(x), condition])
-    x = layers.LeakyReLU(negative_slope=0.2)(layers.Dense(preset.width, **_fresh(rules))(x))
-    score = layers.Dense(1, **_fresh(rules))(x)
+    x = layers.Dense(preset.width, **_clipped(preset, x.shape[-1]))(x)
+    x = layers.LeakyReLU(negative_slope=0.2)(x)
+    score = layers.Dense(1, **_clipped(preset, preset.width))(x)
     return keras.Model([latent, condition], score, name=name)
 
 
-def _fresh(rules: dict[str, Any]) -> dict[str, Any]:
-    """The rules with an initializer of their own: one that is shared would repeat itself."""
-    initializer = rules["kernel_initializer"]
-    return {**rules, "kernel_initializer": initializer.clone()}
+def _clipped(preset: WGANPreset, n_inputs: int) -> dict[str, Any]:
+    """Arguments of a layer with `n_inputs` inputs: start, clipping and decay of its weights."""
+    limit = preset.clip / n_inputs**0.5
+    return {
+        "kernel_constraint": ClipWeights(limit),
+        "bias_constraint": ClipWeights(limit),
+        "kernel_initializer": keras.initializers.RandomUniform(-limit, limit),
+        "kernel_regularizer": keras.regularizers.L2(preset.l2),
+    }
 
 
 class CriticUpdate(keras.Model):

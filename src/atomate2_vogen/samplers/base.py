@@ -20,8 +20,15 @@ if TYPE_CHECKING:
 class Sampler(Protocol):
     """Anything that makes crystals of a requested composition."""
 
-    name: str
-    model_id: str
+    @property
+    def name(self) -> str:
+        """``wgan``, ``substitution``, ``random`` or one's own."""
+        ...
+
+    @property
+    def model_id(self) -> str:
+        """Identifies the model, or the pool that is drawn from."""
+        ...
 
     def sample(self, counts: Mapping[str, int], seed: int = 0) -> SampleDoc:
         """Make crystals.

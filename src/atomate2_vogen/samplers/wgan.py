@@ -138,8 +138,7 @@ class WGANSampler:
         for index, (sites, lattice, atoms, energy) in enumerate(self._grids(formula, seed)):
             try:
                 structure = self._read(sites, lattice, atoms)
-                if twin := known.find(structure):
-                    raise _RejectedError(RejectionReason.DUPLICATE, f"matches attempt {twin}")
+                _check_new(structure, known)
             except _RejectedError as error:
                 refused.append(
                     Rejection(formula=formula, index=index, reason=error.reason, message=str(error))
@@ -197,9 +196,7 @@ class WGANSampler:
         except GridError as error:
             raise _RejectedError(RejectionReason.IMPOSSIBLE_LATTICE, str(error)) from error
         try:
-            coords, numbers, _ = codec.decode_sites(
-                sites, atoms if self.told_counts else None
-            )
+            coords, numbers, _ = codec.decode_sites(sites, atoms if self.told_counts else None)
         except GridError as error:
             # with the counts told, only missing peaks can be in the way
             reason = (
@@ -216,7 +213,8 @@ class WGANSampler:
                 f"holds {got[0]} {self.system.metal} and {got[1]} {self.system.anion}, asked for "
                 f"{atoms[0]} and {atoms[1]}",
             )
-        structure = Structure(cell, [int(z) for z in numbers], coords)
+        symbols = [self.system.elements[int(z == anion)] for z in numbers]
+        structure = Structure(cell, symbols, coords)
         try:
             message = too_close(structure, self.system)
         except VogenError as error:
@@ -225,7 +223,6 @@ class WGANSampler:
             raise _RejectedError(RejectionReason.ATOMS_TOO_CLOSE, message)
         return structure
 
-
     def _counts_read(self, sites: np.ndarray) -> list[int] | None:
         """Atoms of metal and anion that the grid alone holds; None if it cannot be read."""
         try:
@@ -233,6 +230,12 @@ class WGANSampler:
         except GridError:
             return None
         return [int((numbers == z).sum()) for z in self.system.atomic_numbers]
+
+
+def _check_new(structure: Structure, known: KnownStructures) -> None:
+    """Reject a crystal that matches an earlier candidate."""
+    if twin := known.find(structure):
+        raise _RejectedError(RejectionReason.DUPLICATE, f"matches attempt {twin}")
 
 
 class _RejectedError(Exception):

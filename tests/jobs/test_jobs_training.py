@@ -1,0 +1,110 @@
+"""Training and sampling as jobs: documents, stores, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from jobflow import Flow, JobStore, run_locally
+from maggma.stores import MemoryStore
+
+from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.data.artefact import make_artefact, read_artefact
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.jobs.sampling import SampleMaker
+from atomate2_vogen.jobs.training import TrainWGANMaker
+from atomate2_vogen.models import presets
+from atomate2_vogen.models.artefact import TrainedModel
+from atomate2_vogen.schemas import SampleDoc, TrainingDoc
+
+
+@pytest.fixture
+def registered(monkeypatch, tiny):
+    monkeypatch.setitem(presets.PRESETS, "tiny", tiny)
+
+
+@pytest.fixture
+def training_is_done(monkeypatch, trained):
+    """The session's training, instead of another of the same seed."""
+    from atomate2_vogen.models import training
+
+    calls = []
+
+    def train_wgan(crystals, preset, seed, progress):
+        calls.append((len(crystals), preset, seed))
+        progress("sites", 1, 2, {"reconstruction": 3.0})
+        return trained
+
+    monkeypatch.setattr(training, "train_wgan", train_wgan)
+    return calls
+
+
+@pytest.fixture
+def artefact(crystals):
+    return make_artefact("dataset.npz", crystals.to_bytes())
+
+
+def test_from_data_set_to_candidates(artefact, training_is_done, crystals, trained):
+    """The weights travel through the data store, not inside the documents."""
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    train = TrainWGANMaker(preset="tiny", seed=1).make(artefact, 3)
+    sample = SampleMaker(options={"max_attempts": 8, "batch": 8, "oversample": 1}).make(
+        {"VO2": 1}, seed=2, training=train.output
+    )
+    outputs = run_locally(Flow([train, sample]), store=store, ensure_success=True, log=False)
+    assert training_is_done == [(len(crystals), "tiny", 3)]
+    document = store.get_output(train.uuid, load=True)
+    bare = next(store.docs_store.query({"uuid": train.uuid}))["output"]
+    assert "content" not in json.dumps(bare["artefact"], default=str)
+    document = TrainingDoc.model_validate(document)
+    model = TrainedModel.from_bytes(read_artefact(document.artefact))
+    assert document.model_id == model.model_id == trained.model.model_id
+    assert document.dataset_id == crystals.dataset_id
+    assert document.config == model.preset.as_dict()
+    assert document.history == trained.history
+    assert document.metrics["seconds_wgan"] > 0
+    made = outputs[sample.uuid][1].output
+    assert isinstance(made, SampleDoc)
+    assert made.model_id == model.model_id
+    assert made.seed == 2
+    assert made.attempts["VO2"] == len(made.candidates) + sum(made.rejected["VO2"].values())
+
+
+def test_data_set_of_another_system(artefact, registered):
+    other = OxideSystem(
+        metal="Nb",
+        target_formulas=("NbO2",),
+        oxidation_states={"Nb": (4,), "O": (-2,)},
+        atomic_volumes={"Nb": 15.0, "O": 10.0},
+        minimum_distances={"Nb-Nb": 2.0, "Nb-O": 1.5, "O-O": 2.0},
+    )
+    with pytest.raises(InputError, match=r"O-V.*Nb-O"):
+        TrainWGANMaker(preset="tiny", system=other).make.original(
+            TrainWGANMaker(preset="tiny", system=other), artefact
+        )
+
+
+def test_unknown_names():
+    with pytest.raises(InputError, match=r"'gan'.*wgan"):
+        SampleMaker(sampler="gan")
+
+
+def test_wgan_needs_a_training():
+    maker = SampleMaker()
+    with pytest.raises(InputError, match="TrainWGANMaker"):
+        maker.make.original(maker, {"VO2": 1})
+
+
+def test_options_that_the_sampler_lacks():
+    maker = SampleMaker(sampler="substitution", options={"colour": 1})
+    with pytest.raises(InputError, match=r"substitution.*colour"):
+        maker.make.original(maker, {"VO2": 1})
+
+
+def test_baselines_run_behind_the_same_maker():
+    maker = SampleMaker(sampler="substitution")
+    sample = maker.make.original(maker, {"VO2": 2}, seed=1)
+    assert sample.sampler == "substitution"
+    assert len(sample.candidates) == 2
+    assert np.isfinite(sample.wall_time)
