@@ -70,6 +70,22 @@ def test_steps_used_up_is_unconverged_not_failed(stores, tmp_path):
     assert "not converged" in document.error
 
 
+def test_even_a_record_that_breaks_stops_no_other(stores, tmp_path, monkeypatch):
+    def full_disk(document):
+        if len(document.structure) == 2:
+            raise OSError("no space left on device")
+        return 0.01
+
+    monkeypatch.setattr("atomate2_vogen.jobs.screening.results.max_force", full_disk)
+    candidates = [cheap_engine.candidate("VO"), cheap_engine.candidate("VO2")]
+    flow = ScreeningFlowMaker(engine=cheap_engine.engine()).make(candidates)
+    broken, good = run(flow, stores, tmp_path)
+    assert good.state is CalculationState.COMPLETED
+    assert broken.state is CalculationState.FAILED
+    assert broken.candidate_id == candidates[0].candidate_id
+    assert "left no result" in broken.error
+
+
 def test_calculations_are_found_by_metadata(stores, tmp_path):
     candidate = cheap_engine.candidate()
     run(ScreeningFlowMaker(engine=cheap_engine.engine()).make([candidate]), stores, tmp_path)
