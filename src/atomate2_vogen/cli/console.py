@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 from rich.console import Console
@@ -19,6 +22,39 @@ from rich.progress import (
 
 WIDTH = 100
 """Columns of what is not shown on a terminal."""
+
+
+@contextmanager
+def native_output_to(path: Path) -> Iterator[None]:
+    """Send what compiled libraries write to stderr into a file; Python's own stays visible.
+
+    TensorFlow tells at every start which GPUs and instructions it does not find.
+    """
+    python = sys.stderr
+    python.flush()
+    saved = os.dup(2)
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    own = None
+    try:
+        if _descriptor(python) == 2:
+            own = os.fdopen(os.dup(saved), "w", buffering=1, encoding=python.encoding)
+            sys.stderr = own
+        os.dup2(target, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        sys.stderr = python
+        if own is not None:
+            own.close()
+        os.close(saved)
+        os.close(target)
+
+
+def _descriptor(stream: object) -> int | None:
+    try:
+        return int(stream.fileno())  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 class Voice:

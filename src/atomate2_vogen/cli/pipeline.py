@@ -11,9 +11,10 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from atomate2_vogen.cli.console import Voice
+from atomate2_vogen.cli.console import Voice, native_output_to
 from atomate2_vogen.cli.output import OutputFolder
 from atomate2_vogen.schemas import (
     CalculationDoc,
@@ -57,6 +58,13 @@ class Pipeline:
     stores: VogenStores
     voice: Voice
     system: OxideSystem
+
+    @property
+    def logs(self) -> Path:
+        """Folder for what libraries say."""
+        path = self.folder / "logs"
+        path.mkdir(exist_ok=True)
+        return path
 
     def sample(self, sampler: str, preset: str, counts: dict[str, int], seed: int) -> SampleDoc:
         """Crystals of the requested compositions; trains first if the sampler needs it."""
@@ -128,10 +136,10 @@ class Pipeline:
         from atomate2_vogen.stores import parse
 
         flows = ((key, candidate_flow(engine, candidate)) for key, candidate in todo.items())
-        logs = self.folder / "logs"
-        logs.mkdir(exist_ok=True)
         with contextlib.closing(
-            run_flows(flows, self.stores.job_store, workers=min(workers, len(todo)), log_dir=logs)
+            run_flows(
+                flows, self.stores.job_store, workers=min(workers, len(todo)), log_dir=self.logs
+            )
         ) as outcomes:
             for outcome in outcomes:
                 if outcome.error is None:
@@ -238,9 +246,11 @@ class Pipeline:
         from atomate2_vogen.jobs.training import TrainWGANMaker
 
         def describe_dataset(doc: DatasetDoc) -> str:
+            unlabelled = f", {doc.n_label_failures} failed" if doc.n_label_failures else ""
             return (
                 f"{doc.n_crystals:,} crystals, {doc.n_distinct:,} distinct; labels: "
-                f"{doc.n_labels_reused:,} shipped, {doc.n_labelled - doc.n_labels_reused:,} computed"
+                f"{doc.n_labels_reused:,} shipped, {doc.n_crystals - doc.n_labels_reused:,} "
+                f"computed{unlabelled}"
             )
 
         def describe_training(doc: TrainingDoc) -> str:
@@ -283,6 +293,7 @@ class Pipeline:
                     self.folder.stage(title) as notes,
                     tempfile.TemporaryDirectory(prefix="vogen-") as scratch,
                     warnings.catch_warnings(),
+                    native_output_to(self.logs / f"{document_class.__name__}.log"),
                 ):
                     # of jobflow's own code, and meant for its authors
                     warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)

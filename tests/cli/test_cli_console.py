@@ -1,0 +1,34 @@
+"""The consoles: Python speaks, compiled libraries go to a file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CODE = """
+import os, sys
+from pathlib import Path
+from atomate2_vogen.cli.console import Voice, native_output_to
+voice = Voice()
+try:
+    with native_output_to(Path(sys.argv[1])):
+        os.write(2, b"from a library\\n")
+        print("from python", file=sys.stderr)
+        voice.say("from the voice")
+        raise KeyError("gone")
+except KeyError:
+    pass
+os.write(2, b"from a library later\\n")
+voice.out.print("x" * 90)
+"""
+
+
+def test_native_output_goes_to_the_file(tmp_path):
+    log = tmp_path / "log"
+    run = subprocess.run(
+        [sys.executable, "-c", CODE, str(log)], capture_output=True, text=True, check=True
+    )
+    assert log.read_text() == "from a library\n"
+    assert run.stderr.splitlines() == ["from python", "from the voice", "from a library later"]
+    # without a terminal nothing is cut to the width of one
+    assert run.stdout == "x" * 90 + "\n"
