@@ -16,7 +16,9 @@ from atomate2_vogen.cli import options
 @options.engine_option
 @options.workers_option
 @options.out_option("vogen_output")
+@click.pass_context
 def discover(
+    ctx: click.Context,
     *,
     counts: tuple[str, ...],
     sampler: str,
@@ -50,10 +52,11 @@ def discover(
     wanted = options.parse_counts(counts, VANADIUM)
     identity = generation_identity(sampler, preset, wanted, seed) | {"engine": engine}
     with open_run(out, "discover", identity, voice, VANADIUM) as run:
+        from atomate2_vogen.cli.generation import sample as generate
         from atomate2_vogen.cli.report import print_discovery
 
         judge = make_engine(engine)
-        sample = run.sample(sampler, preset, wanted, seed)
+        sample = generate(run, sampler, preset, wanted, seed)
         run.relax(judge, sample.candidates, workers)
         stability, references = run.build(judge, sample.candidates)
         written = run.export(stability, sample.candidates, references)
@@ -63,3 +66,6 @@ def discover(
             seconds=round(time.perf_counter() - begin, 1),
         )
         print_discovery(voice, stability, sample, run.folder.path, written)
+        if not sample.candidates:
+            voice.warn("no crystal was generated; see the rejections above")
+            ctx.exit(1)

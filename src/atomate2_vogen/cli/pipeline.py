@@ -7,35 +7,25 @@ that each can be shown, timed and found again.
 from __future__ import annotations
 
 import contextlib
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from atomate2_vogen.cli.console import Voice, native_output_to
+from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.output import OutputFolder
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CalculationState,
     CandidateDoc,
-    DatasetDoc,
     ReferenceDoc,
-    SampleDoc,
     StabilityDoc,
-    TrainingDoc,
-    VogenDoc,
 )
 
 if TYPE_CHECKING:
-    from jobflow import Job, OutputReference
-
     from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.engines import Engine
     from atomate2_vogen.stores import VogenStores
-
-Doc = TypeVar("Doc", bound=VogenDoc)
 
 
 @dataclass
@@ -65,32 +55,6 @@ class Pipeline:
         path = self.folder / "logs"
         path.mkdir(exist_ok=True)
         return path
-
-    def sample(self, sampler: str, preset: str, counts: dict[str, int], seed: int) -> SampleDoc:
-        """Crystals of the requested compositions; trains first if the sampler needs it."""
-        from atomate2_vogen.jobs.sampling import SampleMaker
-
-        maker = SampleMaker(sampler=sampler, system=self.system)
-        training = None
-        # a sample that is there makes the training needless
-        if sampler == "wgan" and self._finished(SampleDoc) is None:
-            training = self._train(preset, seed)
-
-        def describe(doc: SampleDoc) -> str:
-            made, wanted = len(doc.candidates), sum(doc.requested.values())
-            return f"{made} of {wanted} crystals from {sum(doc.attempts.values())} attempts"
-
-        def make() -> Job:
-            if training is None:
-                return maker.make(counts, seed)
-            return maker.make(counts, seed, training=training)
-
-        document, _ = self._stage("sampling", SampleDoc, make, describe)
-        for formula, count in document.missing.items():
-            self.voice.warn(
-                f"  {formula}: {count} fewer than asked for; the sampler {sampler} found no more"
-            )
-        return document
 
     def relax(
         self, engine: Engine, candidates: Sequence[CandidateDoc], workers: int
@@ -122,7 +86,7 @@ class Pipeline:
             notes |= {"candidates": len(wanted), "reused": reused, "retried": len(failed)}
             notes |= {state: states.count(state) for state in sorted(set(states))}
             parts = [f"{states.count(state)} {state}" for state in sorted(set(states))]
-            stage.result = f"{len(wanted)} crystals: {', '.join(parts)}" + _reuse(
+            stage.result = f"{len(wanted)} crystals: {', '.join(parts)}" + reuse(
                 reused, len(wanted)
             )
         return [done[key] for key in wanted]
@@ -182,7 +146,7 @@ class Pipeline:
                 if doc.candidate_id in ids
             ]
             stage.result = self._judged(engine, stability, references)
-            stage.result += _reuse(0 if written else len(stability), len(stability))
+            stage.result += reuse(0 if written else len(stability), len(stability))
         return stability, references
 
     def judge(
@@ -240,97 +204,9 @@ class Pipeline:
         self.stores.ingest_jobs()
         return [doc.candidate for doc in self.stores.load(CalculationDoc)]
 
-    def _train(self, preset: str, seed: int) -> OutputReference:
-        """Data set and training; a reference to the trained model in the job store."""
-        from atomate2_vogen.jobs.dataset import BuildDatasetMaker
-        from atomate2_vogen.jobs.training import TrainWGANMaker
 
-        def describe_dataset(doc: DatasetDoc) -> str:
-            unlabelled = f", {doc.n_label_failures} failed" if doc.n_label_failures else ""
-            return (
-                f"{doc.n_crystals:,} crystals, {doc.n_distinct:,} distinct; labels: "
-                f"{doc.n_labels_reused:,} shipped, {doc.n_crystals - doc.n_labels_reused:,} "
-                f"computed{unlabelled}"
-            )
-
-        def describe_training(doc: TrainingDoc) -> str:
-            return f"preset {doc.preset}, model {doc.model_id}"
-
-        finished = self._finished(TrainingDoc)
-        if finished is None:
-            maker = BuildDatasetMaker(
-                system=self.system, checkpoint_dir=str(self.folder / "checkpoints")
-            )
-            _, dataset = self._stage(
-                "data set",
-                DatasetDoc,
-                maker.make,
-                describe_dataset,
-            )
-        _, training = self._stage(
-            "training",
-            TrainingDoc,
-            lambda: TrainWGANMaker(preset=preset).make(dataset, seed),
-            describe_training,
-        )
-        return training
-
-    def _stage(
-        self,
-        title: str,
-        document_class: type[Doc],
-        make: Callable[[], Job],
-        describe: Callable[[Doc], str],
-    ) -> tuple[Doc, OutputReference]:
-        """One job in this process, unless its document is in the store already."""
-        from jobflow import OutputReference, run_locally
-
-        # no bar of our own: the job may draw one
-        with self.voice.stage(title, bar=False) as stage:
-            finished = self._finished(document_class)
-            if finished is None:
-                with (
-                    self.folder.stage(title) as notes,
-                    tempfile.TemporaryDirectory(prefix="vogen-") as scratch,
-                    warnings.catch_warnings(),
-                    native_output_to(self.logs / f"{document_class.__name__}.log"),
-                ):
-                    # of jobflow's own code, and meant for its authors
-                    warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)
-                    run_locally(
-                        make(),
-                        log=False,
-                        store=self.stores.job_store,
-                        root_dir=scratch,
-                        allow_external_references=True,
-                        raise_immediately=True,
-                    )
-                    finished = self._finished(document_class)
-                    if finished is None:
-                        raise RuntimeError(f"the {title} job left no {document_class.__name__}")
-                    notes["result"] = describe(finished[1])
-                stage.result = describe(finished[1])
-            else:
-                stage.result = describe(finished[1]) + _reuse(1, 1)
-        uuid, document = finished
-        return document, OutputReference(uuid)
-
-    def _finished(self, document_class: type[Doc]) -> tuple[str, Doc] | None:
-        """The newest document of a class among the job outputs, and its job."""
-        from atomate2_vogen.stores import parse
-
-        query = {"output.@class": document_class.__name__}
-        jobs = list(
-            self.stores.job_store.query(query, properties=["uuid", "index", "completed_at"])
-        )
-        if not jobs:
-            return None
-        newest = max(jobs, key=lambda job: str(job.get("completed_at")))
-        output = self.stores.job_store.get_output(newest["uuid"], load=True)
-        return newest["uuid"], parse(document_class, output)
-
-
-def _reuse(reused: int, total: int) -> str:
+def reuse(reused: int, total: int) -> str:
+    """Words on how much of a stage was there already."""
     if not reused:
         return ""
     return " [cyan](reused)[/cyan]" if reused == total else f" [cyan]({reused} reused)[/cyan]"

@@ -14,8 +14,16 @@ from atomate2_vogen.cli import options
 @options.sampler_options
 @options.json_option
 @options.out_option("vogen_sample")
+@click.pass_context
 def sample(
-    *, counts: tuple[str, ...], sampler: str, preset: str, seed: int, as_json: bool, out: Path
+    ctx: click.Context,
+    *,
+    counts: tuple[str, ...],
+    sampler: str,
+    preset: str,
+    seed: int,
+    as_json: bool,
+    out: Path,
 ) -> None:
     """Generate crystals and write them as CIF files, without relaxing them.
 
@@ -41,9 +49,10 @@ def sample(
         import json
 
         from atomate2_vogen.cli.exports import candidate_cif, plain
+        from atomate2_vogen.cli.generation import sample as generate
         from atomate2_vogen.cli.report import print_sample
 
-        document = run.sample(sampler, preset, wanted, seed)
+        document = generate(run, sampler, preset, wanted, seed)
         for candidate in document.candidates:
             run.folder.write(f"cifs/{candidate.candidate_id}.cif", candidate_cif(candidate))
         text = json.dumps(plain(document), indent=1) + "\n"
@@ -52,3 +61,6 @@ def sample(
             click.echo(text, nl=False)
         else:
             print_sample(voice, document, run.folder.path)
+        if not document.candidates:
+            voice.warn("no crystal was generated; see the rejections above")
+            ctx.exit(1)
