@@ -143,3 +143,30 @@ def test_a_handful_of_crystals_is_learned_by_heart(crystals, tiny):
             gaps = truth[:, None] - coords[numbers == z]
             gaps -= np.round(gaps)
             assert np.linalg.norm(gaps, axis=-1).min(axis=1).max() < 0.05
+
+
+def test_projection_is_the_encoding_of_what_is_read(trained, crystals):
+    """A box that holds a crystal projects to the latent of that crystal."""
+    model = trained.model
+    pool = batches.make_pool(crystals, "train", model.preset, model.codec)
+    sites = batches.sites_grids(pool, 16, model.codec.sigma_sites)
+    whole = []
+    for grid, counts in zip(sites, pool.counts.tolist(), strict=True):
+        try:
+            numbers = model.codec.decode_sites(grid)[1]
+        except GridError:
+            numbers = np.empty(0)
+        whole.append(len(numbers) == sum(counts))
+    chosen = np.flatnonzero(whole)[:4]
+    pool, sites = pool.take(chosen), sites[chosen]
+    encoded = model.encode(sites, batches.lattice_grids(pool, model.codec))
+    cut = model.preset.sites.latent
+    start = np.ones_like(encoded)
+    latents, moved = model.project(start, sites, pool.counts)
+    assert moved.all()
+    np.testing.assert_allclose(latents[:, :cut], encoded[:, :cut], atol=0.02)
+    np.testing.assert_array_equal(latents[:, cut:], 1)
+    # a blank box has nothing to read: its latent stays
+    latents, moved = model.project(start, np.zeros_like(sites), pool.counts)
+    assert not moved.any()
+    np.testing.assert_array_equal(latents, start)

@@ -68,7 +68,8 @@ def test_critic_learns_and_stays_clipped(parts, batch, tiny):
 def test_composite_moves_the_generator_alone(parts, batch):
     composite = wgan.Composite(parts["generator"], parts["twin"], parts["energy"], 0.5)
     composite.compile(optimizer=keras.optimizers.RMSprop(0.01), jit_compile=False)
-    composite.follow(parts["critic"])
+    composite.follow(parts["critic"], 3.0)
+    assert float(composite.scale) == pytest.approx(0.95 + 0.05 * 3)
     before = {name: _weights(network) for name, network in parts.items()}
     for _ in range(2):
         composite.train_on_batch((batch["noise"], batch["condition"]))
@@ -87,8 +88,9 @@ def test_composite_loss_is_energy_minus_score(parts, batch):
     (fake,) = run(parts["generator"], [batch["noise"], batch["condition"]])
     score = run(parts["twin"], [fake, batch["condition"]])[0].mean()
     energy = run(parts["energy"], [fake, batch["condition"]])[0].mean()
+    composite.scale.assign(2.0)
     got = float(composite.compute_loss(y_pred=pred))
-    assert got == pytest.approx(0.5 * energy - score, abs=1e-6)
+    assert got == pytest.approx(0.5 * energy - score / 2, abs=1e-6)
 
 
 def test_targets_are_drawn_evenly():

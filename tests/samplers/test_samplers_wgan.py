@@ -77,7 +77,9 @@ def book():
 
 
 def sampler(pages, **options):
-    return WGANSampler(BookModel(pages), **{"oversample": 1, "batch": 4, **options})
+    return WGANSampler(
+        BookModel(pages), **{"oversample": 1, "batch": 4, "projections": 0, **options}
+    )
 
 
 def test_is_a_sampler(book):
@@ -143,7 +145,13 @@ def test_lowest_predicted_energies_are_decoded(book):
 
 @pytest.mark.parametrize(
     "options",
-    [{"batch": 0}, {"max_attempts": 1.5}, {"oversample": True}, {"truncation": 0}],
+    [
+        {"batch": 0},
+        {"max_attempts": 1.5},
+        {"oversample": True},
+        {"truncation": 0},
+        {"projections": -1},
+    ],
 )
 def test_bad_options(book, options):
     with pytest.raises(InputError, match=next(iter(options))):

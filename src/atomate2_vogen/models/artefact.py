@@ -24,7 +24,7 @@ from typing import Any, Self
 import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import ArtefactError, CountsError, InputError
+from atomate2_vogen.errors import ArtefactError, CountsError, GridError, InputError
 from atomate2_vogen.models.backend import run
 from atomate2_vogen.models.batches import condition_length, conditions
 from atomate2_vogen.models.energy import EnergyScale, build_energy
@@ -32,6 +32,7 @@ from atomate2_vogen.models.presets import Preset
 from atomate2_vogen.models.vae import build_decoder, build_encoder
 from atomate2_vogen.models.wgan import build_critic, build_generator
 from atomate2_vogen.voxels.codec import VoxelCodec
+from atomate2_vogen.voxels.sites import write_sites
 
 FORMAT = 1
 CONFIG = "config.json"
@@ -187,6 +188,47 @@ class TrainedModel:
         )
         # tanh, unlike exp, does not overflow
         return 0.5 + 0.5 * np.tanh(0.5 * grids[0]), 0.5 + 0.5 * np.tanh(0.5 * grids[1])
+
+    def project(
+        self, latents: np.ndarray, sites: np.ndarray, counts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Latents moved onto what the autoencoder knows: read atoms, voxelise them, encode.
+
+        A generated latent decodes to a blurred box. Its highest peaks, as many as asked for,
+        make a sharp one, whose latent decodes to definite atoms. The lattice part stays.
+
+        Parameters
+        ----------
+        latents
+            (n, L) standardised.
+        sites
+            (n, N, N, N, 2) grids that they decode to.
+        counts
+            (n, 2) atoms of metal and anion to read.
+
+        Returns
+        -------
+        latents : np.ndarray
+            (n, L); those whose box lacks peaks are unchanged.
+        moved : np.ndarray
+            (n,) whether a latent was projected.
+        """
+        latents = np.array(latents, dtype=np.float32)
+        moved = np.zeros(len(latents), dtype=bool)
+        sharp = np.zeros_like(sites, dtype=np.float32)
+        for i, wanted in enumerate(np.asarray(counts).tolist()):
+            try:
+                coords, numbers, _ = self.codec.decode_sites(sites[i], wanted)
+            except GridError:
+                continue
+            channels = (numbers == self.system.atomic_numbers[1]).astype(int)
+            write_sites(coords, channels, self.codec.n_sites, self.codec.sigma_sites, sharp[i])
+            moved[i] = True
+        if moved.any():
+            means = self._run("sites_encoder", [np.minimum(sharp[moved], 1.0)])[0]
+            cut = self.preset.sites.latent
+            latents[moved, :cut] = (means - self.mean[:cut]) / self.width[:cut]
+        return latents, moved
 
     def _run(self, network: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """Outputs of a network in inference mode, in bounded batches."""

@@ -360,10 +360,11 @@ def fit_wgan(
             loss = critic_update.train_on_batch(
                 (real, fakes[k * size : (k + 1) * size], condition[chosen[k]])
             )
-        composite.follow(critic)
+        distance = float(np.ravel(loss)[0])
+        composite.follow(critic, distance)
         figures = composite.train_on_batch((noise[-1], condition[chosen[-1]]), return_dict=True)
         figures = {key: float(value) for key, value in figures.items()}
-        figures["critic"] = float(np.ravel(loss)[0])
+        figures["critic"] = distance
         for key, value in figures.items():
             sums.setdefault(key, []).append(value)
         if step in ends:

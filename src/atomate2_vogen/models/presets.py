@@ -119,7 +119,7 @@ class WGANPreset:
     critic_channels: tuple[int, ...] = (16, 32, 64)
     dropout: float = 0.1
     l2: float = 1e-5
-    clip: float = 1.5
+    clip: float = 1.0
     critic_steps: int = 5
     generator_rate: float = 2e-4
     critic_rate: float = 2e-4

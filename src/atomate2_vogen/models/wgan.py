@@ -47,7 +47,9 @@ def build_generator(preset: WGANPreset, n_latent: int, n_condition: int) -> Any:
     row = layers.LeakyReLU(negative_slope=0.2)(row)
     row = layers.Conv1D(1, 5, padding="same")(row)
     row = layers.Flatten()(layers.Cropping1D((0, 4 * quarter - n_latent))(row))
-    return keras.Model([noise, condition], layers.Add()([dense, row]), name="generator")
+    # standardised like the latents it imitates: a clipped critic alone lets it run away
+    x = layers.BatchNormalization(momentum=0.95)(layers.Add()([dense, row]))
+    return keras.Model([noise, condition], x, name="generator")
 
 
 def build_critic(preset: WGANPreset, n_latent: int, n_condition: int, name: str) -> Any:
@@ -145,6 +147,7 @@ class Composite(keras.Model):
         self.critic.trainable = False
         self.energy.trainable = False
         self.energy_weight = energy_weight
+        self.scale = keras.Variable(1.0, trainable=False, dtype="float32", name="scale")
         self.score_tracker = keras.metrics.Mean("score")
         self.energy_tracker = keras.metrics.Mean("energy")
 
@@ -165,15 +168,20 @@ class Composite(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """Wasserstein term plus weight times predicted energy."""
+        """Wasserstein term, in units of `scale`, plus weight times predicted energy."""
         del x, y, sample_weight, training
         score, energy = (ops.mean(part) for part in y_pred)
         self.score_tracker.update_state(score)
         self.energy_tracker.update_state(energy)
-        return self.energy_weight * energy - score
+        return self.energy_weight * energy - score / self.scale
 
-    def follow(self, critic: Any) -> None:
-        """Take over the weights of the critic that is trained."""
+    def follow(self, critic: Any, distance: float) -> None:
+        """Take over the weights of the critic that is trained, and what it estimates.
+
+        Scores have arbitrary units; divided by the running mean of the estimated distance
+        between real and generated they can be weighed against an energy.
+        """
+        self.scale.assign(0.95 * self.scale + 0.05 * max(abs(distance), 1e-3))
         for mine, its in zip(self.critic.variables, critic.variables, strict=True):
             mine.assign(its)
 

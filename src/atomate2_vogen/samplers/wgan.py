@@ -38,8 +38,11 @@ class WGANSampler:
         1 decodes all.
     truncation
         Standard deviation of the generator's noise.
+    projections
+        How often a decoded box is read with the counts told, voxelised afresh, encoded and
+        decoded again (`TrainedModel.project`).
     told_counts
-        True (composition-aware reading) takes the highest peaks, as many as atoms were asked
+        How the box is read in the end. True (composition-aware reading) takes the highest peaks, as many as atoms were asked
         for, and rejects a box that lacks them. False reads the composition from the grid alone
         and rejects any other. Each candidate's details tell which it was, and what the grid
         alone would have said.
@@ -63,6 +66,7 @@ class WGANSampler:
         max_attempts: int = 4096,
         oversample: int = 4,
         truncation: float = 1.0,
+        projections: int = 1,
         told_counts: bool = True,
         batch: int = 64,
         progress: Callable[[str, int, int], None] | None = None,
@@ -76,7 +80,9 @@ class WGANSampler:
                 raise InputError(f"{option} is {value!r}; give a positive whole number")
         if not 0 < truncation <= 2:
             raise InputError(f"truncation is {truncation!r}; give a number from 0 to 2")
-        self.model = model
+        if isinstance(projections, bool) or not isinstance(projections, int) or projections < 0:
+            raise InputError(f"projections is {projections!r}; give 0 or a positive whole number")
+        self.model, self.projections = model, projections
         self.model_id = model.model_id
         self.system = model.system
         self.max_attempts, self.oversample, self.batch = max_attempts, oversample, batch
@@ -159,6 +165,7 @@ class WGANSampler:
                         "predicted_energy_above_line": round(energy, 4),
                         "counts_told": self.told_counts,
                         "counts_read": self._counts_read(sites),
+                        "projections": self.projections,
                     },
                 )
             )
@@ -182,7 +189,12 @@ class WGANSampler:
             latents = self.model.generate(counts, rng, self.truncation)
             energies = self.model.predict_energy(latents, counts)
             order = np.sort(np.argsort(energies, kind="stable")[: self.batch])
-            sites, lattices = self.model.decode(latents[order])
+            latents = latents[order]
+            sites, lattices = self.model.decode(latents)
+            for _ in range(self.projections):
+                latents, moved = self.model.project(latents, sites, counts[order])
+                if moved.any():
+                    sites[moved] = self.model.decode(latents[moved])[0]
             for row, at in enumerate(order[: self.max_attempts - tried]):
                 n_metal, n_anion = counts[at].tolist()
                 yield sites[row], lattices[row], (n_metal, n_anion), float(energies[at])
