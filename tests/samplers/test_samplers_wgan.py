@@ -121,7 +121,7 @@ def test_told_counts_take_the_highest_peaks(book):
         .sample({"VO2": 1})
         .candidates
     )
-    (candidate,) = sampler([(noisy, lattice)]).sample({"VO2": 1}).candidates
+    (candidate,) = sampler([(noisy, lattice)], told_counts=True).sample({"VO2": 1}).candidates
     assert default_matcher().fit(candidate.structure, rutile())
     assert candidate.details["counts_read"] == [4, 8]
 

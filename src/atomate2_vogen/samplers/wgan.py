@@ -40,12 +40,13 @@ class WGANSampler:
         Standard deviation of the generator's noise.
     projections
         How often a decoded box is read with the counts told, voxelised afresh, encoded and
-        decoded again (`TrainedModel.project`).
+        decoded again (`TrainedModel.project`). Generated boxes are blurred; one projection
+        makes their composition readable without being told.
     told_counts
-        How the box is read in the end. True (composition-aware reading) takes the highest peaks, as many as atoms were asked
-        for, and rejects a box that lacks them. False reads the composition from the grid alone
-        and rejects any other. Each candidate's details tell which it was, and what the grid
-        alone would have said.
+        How the box is read in the end. False reads the composition from the grid and rejects
+        any other than the one asked for. True (composition-aware reading) takes the highest
+        peaks, as many as atoms were asked for, and rejects a box that lacks them. Each
+        candidate's details tell which it was, and what the grid alone would have said.
     batch
         Latents decoded at once; part of what decides the outcome of a seed.
     progress
@@ -67,7 +68,7 @@ class WGANSampler:
         oversample: int = 4,
         truncation: float = 1.0,
         projections: int = 1,
-        told_counts: bool = True,
+        told_counts: bool = False,
         batch: int = 64,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
