@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import cheap_engine
 import pytest
+from montydb.storage import StorageDuplicateKeyError
 from pymongo.errors import DuplicateKeyError
 
 from atomate2_vogen.errors import ArtefactError, StoreConnectionError
@@ -63,7 +64,8 @@ def test_saving_twice_replaces_by_key(stores):
     assert read.energy_per_atom == -8.0
 
 
-def test_the_key_is_the_identity_so_that_a_race_cannot_double(stores, monkeypatch):
+@pytest.mark.parametrize("error", [DuplicateKeyError, StorageDuplicateKeyError])
+def test_the_key_is_the_identity_so_that_a_race_cannot_double(stores, monkeypatch, error):
     candidate = cheap_engine.candidate()
     store = stores.candidates
     found_nothing = store.update
@@ -71,7 +73,7 @@ def test_the_key_is_the_identity_so_that_a_race_cannot_double(stores, monkeypatc
     def update_behind_our_back(content, key):
         monkeypatch.setattr(store, "update", found_nothing)
         found_nothing(dict(content), key=key)
-        raise DuplicateKeyError("another process was faster")
+        raise error("another process was faster")
 
     monkeypatch.setattr(store, "update", update_behind_our_back)
     stores.save(candidate)
@@ -140,6 +142,16 @@ def test_a_damaged_store_is_a_typed_error(tmp_path):
     (tmp_path / "db" / "candidates.collection").write_bytes(b"no database at all" * 99)
     with pytest.raises(StoreConnectionError, match=tmp_path.name):
         VogenStores.open(tmp_path)
+
+
+def test_opening_again_leaves_no_trace_for_readers(tmp_path, monkeypatch):
+    VogenStores.open(tmp_path).close()
+    seen = []
+    monkeypatch.setattr(
+        "montydb.collection.MontyCollection.insert_one", lambda _, document: seen.append(document)
+    )
+    VogenStores.open(tmp_path).close()
+    assert seen == []
 
 
 def test_documents_without_collection_are_refused(stores):

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from uuid import uuid4
 
 from jobflow import JobStore
 from maggma.stores import MemoryStore, MontyStore
 from monty.json import jsanitize
 from montydb.errors import DuplicateKeyError as MontyDuplicateKeyError
+from montydb.storage import StorageDuplicateKeyError
 from pydantic import ValidationError
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
@@ -70,11 +70,13 @@ class EmbeddedStore(MontyStore):
         """Connect, and make the collection if it is missing."""
         if self._coll is not None and not force_reset:
             return
-        probe = f"connection probe {uuid4()}"
-        with _lock(Path(self.database_path) / ".lock"):
+        folder = Path(self.database_path)
+        with _lock(folder / ".lock"):
             super().connect(force_reset)
-            self._collection.insert_one({"_id": probe})
-            self._collection.delete_one({"_id": probe})
+            if not (folder / self.database_name / f"{self.collection_name}.collection").exists():
+                # a reader in another process must never meet this document: only once, here
+                self._collection.insert_one({"_id": "first"})
+                self._collection.delete_one({"_id": "first"})
 
 
 @contextmanager
@@ -129,6 +131,8 @@ class VogenStores:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreConnectionError(f"{folder} cannot hold a store: {error}") from error
+        if not os.access(folder, os.W_OK):
+            raise StoreConnectionError(f"{folder} cannot be written")
 
         def store(collection: str, key: str) -> Store:
             return EmbeddedStore(collection, database_path=str(folder), key=key)
@@ -156,21 +160,18 @@ class VogenStores:
         return stores
 
     def connect(self, where: str = "the store") -> None:
-        """Connect every store and prove that it can be read and written.
+        """Connect every store and prove that it can be read.
 
         Raises
         ------
         StoreConnectionError
             If one of them cannot.
         """
-        probe = f"connection probe {uuid4()}"
         try:
             self.job_store.connect()
             for store in self._all():
                 store.connect()
-                # also makes the collection, so that two workers need not race to make it
-                store.update({store.key: probe, "_id": probe}, key=store.key)
-                store.remove_docs({store.key: probe})
+                store.count({store.key: "any"})
         except (OSError, sqlite3.Error, PyMongoError, ValueError) as error:
             raise StoreConnectionError(f"{where} cannot be used as a store: {error}") from error
 
@@ -332,11 +333,14 @@ def moment(content: Mapping[str, Any]) -> datetime:
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
+_ALREADY_THERE = (DuplicateKeyError, MontyDuplicateKeyError, StorageDuplicateKeyError)
+
+
 def upsert(store: Store, content: dict[str, Any], key: str) -> None:
     """Write one document by key, safe against another process that writes the same key."""
     content = {**content, "_id": content[key]}
     try:
         store.update(content, key=key)
-    except (sqlite3.IntegrityError, DuplicateKeyError, MontyDuplicateKeyError):
+    except _ALREADY_THERE:
         # it came into being between the look-up and the insertion: now it can be replaced
         store.update(content, key=key)
