@@ -61,7 +61,7 @@ def test_from_data_set_to_candidates(artefact, training_is_done, crystals, train
     model = TrainedModel.from_bytes(read_artefact(document.artefact))
     assert document.model_id == model.model_id == trained.model.model_id
     assert document.dataset_id == crystals.dataset_id
-    assert document.config == model.preset.as_dict()
+    assert document.config == json.loads(json.dumps(model.preset.as_dict()))
     assert document.history == trained.history
     assert document.metrics["seconds_wgan"] > 0
     made = outputs[sample.uuid][1].output

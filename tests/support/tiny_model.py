@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -72,4 +74,16 @@ def crystals():
 def trained(tiny, crystals):
     from atomate2_vogen.models.training import train_wgan
 
-    return train_wgan(crystals, tiny, seed=3)
+    with eager():
+        return train_wgan(crystals, tiny, seed=3)
+
+
+@contextmanager
+def eager():
+    """Run steps one by one: for a few steps, compiling them takes longest by far."""
+    tensorflow = pytest.importorskip("tensorflow")
+    tensorflow.config.run_functions_eagerly(run_eagerly=True)
+    try:
+        yield
+    finally:
+        tensorflow.config.run_functions_eagerly(run_eagerly=False)
