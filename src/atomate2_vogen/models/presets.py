@@ -249,7 +249,8 @@ PRESETS: dict[str, Preset] = {
             channels=(32, 96),
             periodic=True,
             head=96,
-            epochs=14,
+            epochs=11,
+            gate_steps=500,
         ),
         lattice=VAEPreset(
             grid=16,
