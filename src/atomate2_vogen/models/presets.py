@@ -249,7 +249,7 @@ PRESETS: dict[str, Preset] = {
             channels=(32, 96),
             periodic=True,
             head=96,
-            epochs=11,
+            epochs=10,
             gate_steps=500,
         ),
         lattice=VAEPreset(
@@ -261,12 +261,12 @@ PRESETS: dict[str, Preset] = {
             head=32,
             dropout=0.0,
             steps=40,
-            epochs=10,
+            epochs=8,
             batch=64,
         ),
-        energy=EnergyPreset(steps=40, epochs=20),
+        energy=EnergyPreset(steps=40, epochs=12),
         wgan=WGANPreset(
-            width=128, generator_channels=(16, 8), critic_channels=(8, 16, 32), batch=64, steps=800
+            width=128, generator_channels=(16, 8), critic_channels=(8, 16, 32), batch=64, steps=500
         ),
     ),
     "paper": Preset(

@@ -151,9 +151,7 @@ class WGANSampler:
                     Rejection(formula=formula, index=index, reason=error.reason, message=str(error))
                 )
                 continue
-            known = KnownStructures(
-                {**{str(doc.index): doc.structure for doc in found}, str(index): structure}
-            )
+            known.add(str(index), structure)
             found.append(
                 CandidateDoc.make(
                     structure,
