@@ -25,7 +25,7 @@ class CircularPad3D(keras.layers.Layer):
     Parameters
     ----------
     before, after
-        Voxels added at the low and at the high end of each axis.
+        Voxels added at the low and at the high end of each axis; together at most its length.
     """
 
     def __init__(self, before: int = 1, after: int = 1, **kwargs: Any) -> None:
@@ -36,12 +36,15 @@ class CircularPad3D(keras.layers.Layer):
         """Pad."""
         for axis in (1, 2, 3):
             n = inputs.shape[axis]
-            parts = [inputs]
-            if self.before:
-                parts.insert(0, _slice(inputs, axis, n - self.before, n))
-            if self.after:
-                parts.append(_slice(inputs, axis, 0, self.after))
-            inputs = ops.concatenate(parts, axis=axis)
+            if self.before + self.after > n:
+                raise ValueError(f"pads of {self.before} and {self.after} exceed {n} voxels")
+            # split, not slice: the gradient of a split is one concatenation, that of every
+            # slice a whole array of zeros
+            cuts = sorted({self.after, n - self.before} - {0, n})
+            parts = ops.split(inputs, cuts, axis=axis)
+            low = [parts[-1]] if self.before else []
+            high = [parts[0]] if self.after else []
+            inputs = ops.concatenate([*low, *parts, *high], axis=axis)
         return inputs
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -52,12 +55,6 @@ class CircularPad3D(keras.layers.Layer):
             *(None if n is None else n + extra for n in input_shape[1:4]),
             input_shape[4],
         )
-
-
-def _slice(inputs: Any, axis: int, start: int, stop: int) -> Any:
-    index = [slice(None)] * len(inputs.shape)
-    index[axis] = slice(start, stop)
-    return inputs[tuple(index)]
 
 
 @keras.saving.register_keras_serializable("vogen")
