@@ -106,7 +106,7 @@ def summary_table(stability: Sequence[StabilityDoc], sample: SampleDoc | None = 
                 str(sample.requested[formula]),
                 str(made),
                 str(attempts),
-                f"{sample.yields[formula]:.0%}",
+                f"{sample.yields[formula]:.1%}",
             ]
         row += map(str, counts_of([doc for doc in stability if doc.formula == formula]).values())
         table.add_row(*row)

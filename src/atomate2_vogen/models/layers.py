@@ -25,7 +25,7 @@ class CircularPad3D(keras.layers.Layer):
     Parameters
     ----------
     before, after
-        Voxels added at the low and at the high end of each axis; together at most its length.
+        Voxels added at the low and at the high end of each axis; each at most its length.
     """
 
     def __init__(self, before: int = 1, after: int = 1, **kwargs: Any) -> None:
@@ -36,14 +36,18 @@ class CircularPad3D(keras.layers.Layer):
         """Pad."""
         for axis in (1, 2, 3):
             n = inputs.shape[axis]
-            if self.before + self.after > n:
-                raise ValueError(f"pads of {self.before} and {self.after} exceed {n} voxels")
             # split, not slice: the gradient of a split is one concatenation, that of every
             # slice a whole array of zeros
             cuts = sorted({self.after, n - self.before} - {0, n})
             parts = ops.split(inputs, cuts, axis=axis)
-            low = [parts[-1]] if self.before else []
-            high = [parts[0]] if self.after else []
+            low = [
+                part
+                for part, start in zip(parts, [0, *cuts], strict=True)
+                if start >= n - self.before
+            ]
+            high = [
+                part for part, stop in zip(parts, [*cuts, n], strict=True) if stop <= self.after
+            ]
             inputs = ops.concatenate([*low, *parts, *high], axis=axis)
         return inputs
 
