@@ -156,8 +156,8 @@ def test_counts_of_the_summary():
         "unique_and_novel": 1,
     }
     lines = shown(summary_table(STABILITY, SAMPLE))
-    assert lines[-2].split() == ["VO2", "6", "5", "9", "56%", "4", "3", "2", "1", "1", "1"]
-    assert lines[-1].split() == ["V2O3", "1", "0", "2", "0%", "0", "0", "0", "0", "0", "0"]
+    assert lines[-2].split() == ["VO2", "6", "5", "9", "55.6%", "4", "3", "2", "1", "1", "1"]
+    assert lines[-1].split() == ["V2O3", "1", "0", "2", "0.0%", "0", "0", "0", "0", "0", "0"]
 
 
 def test_reasons_are_not_lost():
