@@ -266,7 +266,7 @@ PRESETS: dict[str, Preset] = {
         ),
         energy=EnergyPreset(steps=40, epochs=12),
         wgan=WGANPreset(
-            width=128, generator_channels=(16, 8), critic_channels=(8, 16, 32), batch=64, steps=500
+            width=128, generator_channels=(16, 8), critic_channels=(8, 16, 32), batch=64, steps=800
         ),
     ),
     "paper": Preset(
