@@ -261,12 +261,12 @@ PRESETS: dict[str, Preset] = {
             head=32,
             dropout=0.0,
             steps=40,
-            epochs=8,
+            epochs=6,
             batch=64,
         ),
-        energy=EnergyPreset(steps=40, epochs=12),
+        energy=EnergyPreset(steps=40, epochs=8),
         wgan=WGANPreset(
-            width=128, generator_channels=(16, 8), critic_channels=(8, 16, 32), batch=64, steps=800
+            width=128, generator_channels=(16, 8), critic_channels=(8, 16, 32), batch=64, steps=650
         ),
     ),
     "paper": Preset(
