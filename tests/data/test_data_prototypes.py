@@ -104,6 +104,8 @@ def test_file_is_small_and_names_its_source():
         gzip.compress(b'{"format": 2}'),
         gzip.compress(b'{"format": 1, "prototypes": {"name": []}}'),
     ],
+    # gzip writes the time into its header: contents as names would differ between workers
+    ids=["empty", "no gzip", "cut short", "a list", "other format", "columns missing"],
 )
 def test_damaged_file_is_refused_by_name(tmp_path, content):
     path = tmp_path / "broken.json.gz"
