@@ -160,4 +160,6 @@ def cross_entropy(targets: Any, logits: Any) -> Any:
 
     Shapes (B, N, N, N, C) twice -> (B,), in nats.
     """
+    # `train_on_batch` hands numpy arrays on as they are, also inside a tuple
+    targets = ops.reshape(ops.convert_to_tensor(targets, logits.dtype), ops.shape(logits))
     return ops.sum(ops.softplus(logits) - targets * logits, axis=(1, 2, 3, 4))
