@@ -14,6 +14,9 @@ from atomate2_vogen.errors import InputError
 MAX_WEIGHTS = 50_000_000
 """Most weights of one layer; the paper's sizes need 1.6 million."""
 
+LOSSES = ("wasserstein", "gan")
+PENALTIES = ("clip", "lipschitz", "none")
+
 
 @dataclass(frozen=True)
 class VAEPreset:
@@ -101,6 +104,13 @@ class WGANPreset:
         Units of the dense layers.
     generator_channels, critic_channels
         Feature maps of the convolutions, in order.
+    loss
+        ``wasserstein``, or ``gan``: the cross-entropy of a plain GAN, for comparison.
+    penalty
+        What keeps the critic smooth: ``clip`` (weight clipping, the paper's), ``lipschitz``
+        (see `models.wgan.CriticUpdate`) or, for a plain GAN only, ``none``.
+    penalty_weight
+        Of the penalty ``lipschitz``.
     clip
         Weights of a critic's layer stay within plus and minus this over √(its inputs).
     critic_steps
@@ -127,6 +137,25 @@ class WGANPreset:
     target_share: float = 0.5
     batch: int = 128
     steps: int = 1500
+    loss: str = "wasserstein"
+    penalty: str = "clip"
+    penalty_weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names.
+
+        Raises
+        ------
+        InputError
+            If `loss` or `penalty` is none of the above, or nothing keeps the critic of a
+            Wasserstein loss from growing without limit.
+        """
+        if self.loss not in LOSSES:
+            raise InputError(f"wgan.loss is {self.loss!r}, not one of {', '.join(LOSSES)}")
+        if self.penalty not in PENALTIES:
+            raise InputError(f"wgan.penalty is {self.penalty!r}, not one of {', '.join(PENALTIES)}")
+        if (self.loss, self.penalty) == ("wasserstein", "none"):
+            raise InputError("wgan.loss wasserstein needs a penalty: clip or lipschitz")
 
 
 @dataclass(frozen=True)
