@@ -47,6 +47,10 @@ class GridError(InputError):
     """A voxel grid of the wrong shape, or one from which no crystal can be read."""
 
 
+class MissingModelError(InputError):
+    """A trained model that was neither given nor shipped."""
+
+
 class OutputFolderError(InputError):
     """An output folder that holds another run or cannot be written."""
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from numbers import Integral
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from atomate2_vogen.errors import CountsError, InputError
+from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
 
 if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
     from atomate2_vogen.chemistry import OxideSystem
-    from atomate2_vogen.schemas import SampleDoc
 
 
 @runtime_checkable
@@ -47,6 +51,138 @@ class Sampler(Protocol):
             counted as rejected with its reason.
         """
         ...
+
+
+class RefusedError(Exception):
+    """An attempt that does not become a candidate; raised and caught inside samplers."""
+
+    def __init__(self, reason: RejectionReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def collect(
+    sampler: Sampler,
+    system: OxideSystem,
+    counts: Mapping[str, int],
+    seed: int,
+    outcomes: Callable[[str, int, int], Iterable[tuple[Structure, dict[str, Any]] | RefusedError]],
+    *,
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> SampleDoc:
+    """Turn attempts into a sample: the loop and the documents that all samplers share.
+
+    Parameters
+    ----------
+    sampler
+        Gives its name and model id.
+    system
+        The oxide.
+    counts, seed
+        As `Sampler.sample`.
+    outcomes
+        Called with a reduced formula, the number wanted and the seed; yields what each attempt
+        came to, one after the other, and ends when the sampler gives up.
+    options
+        Options with which another crystal comes out of the same seed and attempt; they become
+        part of a candidate's id and are kept in the document.
+    progress
+        Called with formula, candidates so far, candidates wanted.
+
+    Raises
+    ------
+    UnknownFormulaError, CountsError
+        As `check_counts`.
+    InputError
+        As `check_seed`.
+    """
+    begin = time.perf_counter()
+    requested = check_counts(counts, system)
+    seed = check_seed(seed)
+    model_id = sampler.model_id
+    attempts = dict.fromkeys(requested, 0)
+    candidates: list[CandidateDoc] = []
+    rejections: list[Rejection] = []
+    for formula, wanted in requested.items():
+        found = 0
+        for index, outcome in enumerate(outcomes(formula, wanted, seed)):
+            attempts[formula] += 1
+            if isinstance(outcome, RefusedError):
+                rejections.append(
+                    Rejection(
+                        formula=formula, index=index, reason=outcome.reason, message=str(outcome)
+                    )
+                )
+                continue
+            structure, details = outcome
+            candidates.append(
+                CandidateDoc.make(
+                    structure,
+                    sampler=sampler.name,
+                    model_id=model_id,
+                    formula=formula,
+                    seed=seed,
+                    index=index,
+                    details=details,
+                    options=options,
+                )
+            )
+            found += 1
+            if progress:
+                progress(formula, found, wanted)
+            if found == wanted:
+                break
+    return SampleDoc.make(
+        sampler=sampler.name,
+        model_id=model_id,
+        seed=seed,
+        requested=requested,
+        attempts=attempts,
+        candidates=candidates,
+        rejections=rejections,
+        wall_time=time.perf_counter() - begin,
+        options=options,
+    )
+
+
+def check_whole(name: str, value: Any, least: int = 1) -> int:
+    """An option that must be a whole number.
+
+    Raises
+    ------
+    InputError
+        If it is not, or below `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        kind = "0 or a positive whole number" if least == 0 else "a positive whole number"
+        raise InputError(f"{name} is {value!r}; give {kind}")
+    return int(value)
+
+
+def check_number(name: str, value: Any, most: float = math.inf, *, zero: bool = False) -> float:
+    """An option that must be a finite positive number.
+
+    Parameters
+    ----------
+    name, value
+        The option.
+    most
+        Largest value that is let through.
+    zero
+        Whether 0 is let through as well.
+
+    Raises
+    ------
+    InputError
+        If it is none, or out of range.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or value > most or value < 0 or (value == 0 and not zero):
+        kind = "0 or a positive number" if zero else "a positive number"
+        limit = f" up to {most:g}" if math.isfinite(most) else ""
+        raise InputError(f"{name} is {value!r}; give {kind}{limit}")
+    return float(value)
 
 
 def check_counts(counts: Mapping[str, int], system: OxideSystem) -> dict[str, int]:

@@ -7,10 +7,8 @@ DOI 10.1016/j.cpc.2020.107810.
 
 from __future__ import annotations
 
-import math
-import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import metadata
@@ -23,9 +21,15 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.errors import InputError, MissingDependencyError
-from atomate2_vogen.samplers.base import check_counts, check_seed, formula_rng
-from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
+from atomate2_vogen.errors import MissingDependencyError
+from atomate2_vogen.samplers.base import (
+    RefusedError,
+    check_number,
+    check_whole,
+    collect,
+    formula_rng,
+)
+from atomate2_vogen.schemas import RejectionReason, SampleDoc
 
 # special positions sit exactly on their symmetry elements, so the primitive cell is found tightly
 _SYMPREC = 1e-3
@@ -42,8 +46,8 @@ class RandomSampler(MSONable):
     Each attempt draws a number of formula units that fits in `max_atoms`, one of the space
     groups that can hold them in a primitive cell, a cell of the system's atomic volumes and
     Wyckoff positions. Attempts whose atoms find no place, or come closer than the minimum
-    distances, are rejected. Attempt i of a formula has a random stream of its own, so it comes out the same
-    whatever else is asked for.
+    distances, are rejected. Attempt i of a formula has a random stream of its own, so it comes
+    out the same whatever else is asked for.
 
     Parameters
     ----------
@@ -68,10 +72,8 @@ class RandomSampler(MSONable):
 
     def __post_init__(self) -> None:
         """Refuse parameters that no crystal can be made with."""
-        if not (math.isfinite(self.volume_factor) and self.volume_factor > 0):
-            raise InputError(f"volume_factor is {self.volume_factor}; give a positive number")
-        if self.max_attempts < 1:
-            raise InputError(f"max_attempts is {self.max_attempts}; give at least 1")
+        check_number("volume_factor", self.volume_factor)
+        check_whole("max_attempts", self.max_attempts)
 
     @cached_property
     def model_id(self) -> str:
@@ -96,58 +98,28 @@ class RandomSampler(MSONable):
         MissingDependencyError
             If PyXtal is not installed.
         """
-        start = time.perf_counter()
-        requested = check_counts(counts, self.system)
-        seed = check_seed(seed)
-        model_id = self.model_id
-        attempts = dict.fromkeys(requested, 0)
-        candidates: list[CandidateDoc] = []
-        rejections: list[Rejection] = []
-        for formula, wanted in requested.items():
-            found = 0
-            while found < wanted and attempts[formula] < self.max_attempts * wanted:
-                index = attempts[formula]
-                outcome = self._try(formula, seed, index)
-                attempts[formula] += 1
-                if isinstance(outcome, Rejection):
-                    rejections.append(outcome)
-                    continue
-                structure, details = outcome
-                candidates.append(
-                    CandidateDoc.make(
-                        structure,
-                        sampler=self.name,
-                        model_id=model_id,
-                        formula=formula,
-                        seed=seed,
-                        index=index,
-                        details=details,
-                    )
-                )
-                found += 1
-        return SampleDoc.make(
-            sampler=self.name,
-            model_id=model_id,
-            seed=seed,
-            requested=requested,
-            attempts=attempts,
-            candidates=candidates,
-            rejections=rejections,
-            wall_time=time.perf_counter() - start,
-        )
+        return collect(self, self.system, counts, seed, self._outcomes)
 
-    def _try(
-        self, formula: str, seed: int, index: int
-    ) -> tuple[Structure, dict[str, Any]] | Rejection:
-        """One attempt: a crystal with its details, or why there is none."""
+    def _outcomes(
+        self, formula: str, wanted: int, seed: int
+    ) -> Iterator[tuple[Structure, dict[str, Any]] | RefusedError]:
+        """Attempts, each from a random stream of its own."""
+        for index in range(self.max_attempts * wanted):
+            try:
+                yield self._try(formula, seed, index)
+            except RefusedError as refusal:
+                yield refusal
+
+    def _try(self, formula: str, seed: int, index: int) -> tuple[Structure, dict[str, Any]]:
+        """One attempt: a crystal with its details, or `RefusedError`."""
         rng = formula_rng(seed, formula, index)
         n_units = int(rng.integers(1, self.system.max_formula_units(formula), endpoint=True))
         n_metal, n_anion = (n_units * n for n in self.system.formula_unit(formula))
         space_group = int(rng.choice(_compatible_groups(n_metal, n_anion)))
 
-        def rejection(reason: RejectionReason, message: str) -> Rejection:
+        def refusal(reason: RejectionReason, message: str) -> RefusedError:
             where = f"space group {space_group}, {n_metal + n_anion} atoms: "
-            return Rejection(formula=formula, index=index, reason=reason, message=where + message)
+            return RefusedError(reason, where + message)
 
         volume = self.volume_factor * sum(
             n * self.system.atomic_volumes[symbol]
@@ -155,12 +127,12 @@ class RandomSampler(MSONable):
         )
         structure = _random_crystal(space_group, (n_metal, n_anion), volume, self.system, rng)
         if structure is None:
-            return rejection(RejectionReason.GENERATION_FAILED, "no place for all atoms")
+            raise refusal(RejectionReason.GENERATION_FAILED, "no place for all atoms")
         if structure.composition.reduced_formula != formula:
             made = structure.composition.reduced_formula
-            return rejection(RejectionReason.WRONG_COMPOSITION, f"made {made}")
+            raise refusal(RejectionReason.WRONG_COMPOSITION, f"made {made}")
         if message := too_close(structure, self.system):
-            return rejection(RejectionReason.ATOMS_TOO_CLOSE, message)
+            raise refusal(RejectionReason.ATOMS_TOO_CLOSE, message)
         return structure, {"space_group": space_group, "formula_units": n_units}
 
 

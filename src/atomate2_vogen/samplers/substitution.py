@@ -7,22 +7,22 @@ against the pool it is drawn from.
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from monty.json import MSONable
+from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.prototypes import load_prototypes
-from atomate2_vogen.samplers.base import check_counts, check_seed, formula_rng
-from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
+from atomate2_vogen.samplers.base import RefusedError, collect, formula_rng
+from atomate2_vogen.schemas import RejectionReason, SampleDoc
 
 
 @lru_cache(maxsize=1)
@@ -54,6 +54,10 @@ class SubstitutionSampler(MSONable):
         return crystals.select(crystals.is_distinct & (crystals.n_atoms <= self.system.max_atoms))
 
     @cached_property
+    def _formulas(self) -> np.ndarray:
+        return self.pool.formulas()
+
+    @cached_property
     def model_id(self) -> str:
         """Name of the pool: its size and a hash of its cells, species and coordinates."""
         digest = hashlib.sha256(self.pool.keys().tobytes()).hexdigest()[:12]
@@ -71,57 +75,25 @@ class SubstitutionSampler(MSONable):
         InputError
             If the seed is negative or not whole.
         """
-        start = time.perf_counter()
-        requested = check_counts(counts, self.system)
-        seed = check_seed(seed)
-        formulas = self.pool.formulas()
-        attempts = dict.fromkeys(requested, 0)
-        candidates: list[CandidateDoc] = []
-        rejections: list[Rejection] = []
-        for formula, wanted in requested.items():
-            members = np.flatnonzero(formulas == formula)
-            found = 0
-            for member in formula_rng(seed, formula).permutation(members):
-                if found == wanted:
-                    break
-                outcome = self._try(int(member), formula, seed, attempts[formula])
-                attempts[formula] += 1
-                if isinstance(outcome, Rejection):
-                    rejections.append(outcome)
-                else:
-                    candidates.append(outcome)
-                    found += 1
-        return SampleDoc.make(
-            sampler=self.name,
-            model_id=self.model_id,
-            seed=seed,
-            requested=requested,
-            attempts=attempts,
-            candidates=candidates,
-            rejections=rejections,
-            wall_time=time.perf_counter() - start,
-        )
+        return collect(self, self.system, counts, seed, self._outcomes)
 
-    def _try(self, member: int, formula: str, seed: int, index: int) -> CandidateDoc | Rejection:
-        structure = self.pool.structure(member)
-        if message := too_close(structure, self.system):
-            return Rejection(
-                formula=formula,
-                index=index,
-                reason=RejectionReason.ATOMS_TOO_CLOSE,
-                message=message,
+    def _outcomes(
+        self, formula: str, wanted: int, seed: int
+    ) -> Iterator[tuple[Structure, dict[str, Any]] | RefusedError]:
+        """Members of the pool in random order."""
+        del wanted  # the pool ends by itself
+        members = np.flatnonzero(self._formulas == formula)
+        for member in formula_rng(seed, formula).permutation(members).tolist():
+            structure = self.pool.structure(member)
+            if message := too_close(structure, self.system):
+                yield RefusedError(RejectionReason.ATOMS_TOO_CLOSE, message)
+                continue
+            prototype_id = int(self.pool.prototype_ids[member])
+            yield (
+                structure,
+                {
+                    "prototype": _prototype_names()[prototype_id],
+                    "prototype_id": prototype_id,
+                    "swapped": bool(self.pool.swapped[member]),
+                },
             )
-        prototype_id = int(self.pool.prototype_ids[member])
-        return CandidateDoc.make(
-            structure,
-            sampler=self.name,
-            model_id=self.model_id,
-            formula=formula,
-            seed=seed,
-            index=index,
-            details={
-                "prototype": _prototype_names()[prototype_id],
-                "prototype_id": prototype_id,
-                "swapped": bool(self.pool.swapped[member]),
-            },
-        )

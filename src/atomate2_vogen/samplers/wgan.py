@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.analysis.matching import KnownStructures
-from atomate2_vogen.errors import GridError, InputError, VogenError
-from atomate2_vogen.samplers.base import check_counts, check_seed, formula_rng
-from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
+from atomate2_vogen.analysis.symmetry import symmetrise
+from atomate2_vogen.samplers.base import (
+    RefusedError,
+    check_number,
+    check_whole,
+    collect,
+    formula_rng,
+)
+from atomate2_vogen.samplers.decoding import counts_read, read_box
+from atomate2_vogen.schemas import RejectionReason, SampleDoc
 
 if TYPE_CHECKING:
     from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.models.descent import EnergyDescent
+
+DEFAULTS: dict[str, Any] = {
+    "oversample": 4,
+    "truncation": 1.0,
+    "energy_steps": 0,
+    "energy_step": 0.25,
+    "projections": 1,
+    "stop_when_read": False,
+    "told_counts": False,
+    "symmetry_tolerance": 0.0,
+    "batch": 64,
+}
+"""Options that decide what comes out of a seed, and what they are unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class _Box:
+    """One decoded latent."""
+
+    sites: np.ndarray
+    lattice: np.ndarray
+    atoms: tuple[int, int]
+    energy: float
+    projections: int
 
 
 class WGANSampler:
     """Draws from a trained generator and keeps what decodes to sane crystals as asked for.
 
     Every decoded latent is one attempt. It ends as a candidate or as a rejection with its
-    reason: a grid that cannot be read, a lattice that is no reduced cell, a composition other
-    than the one asked for, atoms too close, or a crystal that matches an earlier candidate.
-    Nothing else ever fills a gap: what is short is in `SampleDoc.missing`.
+    reason: a grid that cannot be read, a composition other than the one asked for, a lattice
+    that is no reduced cell, atoms too close, or a crystal that matches an earlier candidate.
+    Nothing else ever fills a gap: what is short is in `SampleDoc.missing`. To keep only the
+    lowest in energy of more crystals, wrap it in a `FilteredSampler`.
 
     Parameters
     ----------
@@ -37,16 +70,29 @@ class WGANSampler:
         Latents generated per latent decoded; those of the lowest predicted energy are decoded.
         1 decodes all.
     truncation
-        Standard deviation of the generator's noise.
+        Standard deviation of the generator's noise, up to 2; less than 1 stays closer to the
+        typical crystal.
+    energy_steps
+        Steps that each latent takes down the predicted energy before it is decoded; 0 takes
+        none (`models.descent`).
+    energy_step
+        Length of the first step in units of the standardised latent, whose typical norm is the
+        square root of its length (15 for 225).
     projections
         How often a decoded box is read with the counts told, voxelised afresh, encoded and
         decoded again (`TrainedModel.project`). Generated boxes are blurred; one projection
         makes their composition readable without being told.
+    stop_when_read
+        Whether `projections` is a maximum: a box that by itself reads as what was asked for is
+        projected no further.
     told_counts
         How the box is read in the end. False reads the composition from the grid and rejects
         any other than the one asked for. True (composition-aware reading) takes the highest
         peaks, as many as atoms were asked for, and rejects a box that lacks them. Each
         candidate's details tell which it was, and what the grid alone would have said.
+    symmetry_tolerance
+        Å within which a symmetry that a crystal almost has is made exact; 0 leaves crystals as
+        they are (`analysis.symmetry.symmetrise`; 0.1 to 0.3 are sensible).
     batch
         Latents decoded at once; part of what decides the outcome of a seed.
     progress
@@ -65,29 +111,35 @@ class WGANSampler:
         model: TrainedModel,
         *,
         max_attempts: int = 4096,
-        oversample: int = 4,
-        truncation: float = 1.0,
-        projections: int = 1,
-        told_counts: bool = False,
-        batch: int = 64,
+        oversample: int = DEFAULTS["oversample"],
+        truncation: float = DEFAULTS["truncation"],
+        energy_steps: int = DEFAULTS["energy_steps"],
+        energy_step: float = DEFAULTS["energy_step"],
+        projections: int = DEFAULTS["projections"],
+        stop_when_read: bool = DEFAULTS["stop_when_read"],
+        told_counts: bool = DEFAULTS["told_counts"],
+        symmetry_tolerance: float = DEFAULTS["symmetry_tolerance"],
+        batch: int = DEFAULTS["batch"],
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
-        for option, value in (
-            ("max_attempts", max_attempts),
-            ("oversample", oversample),
-            ("batch", batch),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"{option} is {value!r}; give a positive whole number")
-        if not 0 < truncation <= 2:
-            raise InputError(f"truncation is {truncation!r}; give a number from 0 to 2")
-        if isinstance(projections, bool) or not isinstance(projections, int) or projections < 0:
-            raise InputError(f"projections is {projections!r}; give 0 or a positive whole number")
-        self.model, self.projections = model, projections
-        self.model_id = model.model_id
-        self.system = model.system
-        self.max_attempts, self.oversample, self.batch = max_attempts, oversample, batch
-        self.truncation, self.told_counts, self.progress = truncation, told_counts, progress
+        self.model, self.model_id, self.system = model, model.model_id, model.system
+        self.max_attempts = check_whole("max_attempts", max_attempts)
+        self.oversample = check_whole("oversample", oversample)
+        self.truncation = check_number("truncation", truncation, 2.0)
+        self.energy_steps = check_whole("energy_steps", energy_steps, 0)
+        self.energy_step = check_number("energy_step", energy_step)
+        self.projections = check_whole("projections", projections, 0)
+        self.stop_when_read, self.told_counts = bool(stop_when_read), bool(told_counts)
+        self.symmetry_tolerance = check_number(
+            "symmetry_tolerance", symmetry_tolerance, 1.0, zero=True
+        )
+        self.batch = check_whole("batch", batch)
+        self.progress = progress
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options that are not at their defaults and decide what comes out of a seed."""
+        return {k: getattr(self, k) for k, v in DEFAULTS.items() if getattr(self, k) != v}
 
     def sample(self, counts: Mapping[str, int], seed: int = 0) -> SampleDoc:
         """Make crystals.
@@ -114,144 +166,103 @@ class WGANSampler:
         InputError
             If the seed is negative or not whole.
         """
-        begin = time.perf_counter()
-        requested = check_counts(counts, self.system)
-        seed = check_seed(seed)
-        candidates: list[CandidateDoc] = []
-        rejections: list[Rejection] = []
-        attempts = {}
-        for formula, wanted in requested.items():
-            found, refused = self._sample_formula(formula, wanted, seed)
-            candidates.extend(found)
-            rejections.extend(refused)
-            attempts[formula] = len(found) + len(refused)
-        return SampleDoc.make(
-            sampler=self.name,
-            model_id=self.model_id,
-            seed=seed,
-            requested=requested,
-            attempts=attempts,
-            candidates=candidates,
-            rejections=rejections,
-            wall_time=time.perf_counter() - begin,
+        return collect(
+            self,
+            self.system,
+            counts,
+            seed,
+            self._outcomes,
+            options=self.options,
+            progress=self.progress,
         )
 
-    def _sample_formula(
+    def _outcomes(
         self, formula: str, wanted: int, seed: int
-    ) -> tuple[list[CandidateDoc], list[Rejection]]:
-        found: list[CandidateDoc] = []
-        refused: list[Rejection] = []
+    ) -> Iterator[tuple[Structure, dict[str, Any]] | RefusedError]:
+        """What becomes of one decoded latent after the other."""
+        del wanted  # the number of attempts is what ends it
         known = KnownStructures({})
-        for index, (sites, lattice, atoms, energy) in enumerate(self._grids(formula, seed)):
+        for index, box in enumerate(self._boxes(formula, seed)):
             try:
-                structure = self._read(sites, lattice, atoms)
-                _check_new(structure, known)
-            except _RejectedError as error:
-                refused.append(
-                    Rejection(formula=formula, index=index, reason=error.reason, message=str(error))
-                )
+                structure, details = self._read(box)
+                if twin := known.find(structure):
+                    yield RefusedError(RejectionReason.DUPLICATE, f"matches attempt {twin}")
+                    continue
+            except RefusedError as refusal:
+                yield refusal
                 continue
             known.add(str(index), structure)
-            found.append(
-                CandidateDoc.make(
-                    structure,
-                    sampler=self.name,
-                    model_id=self.model_id,
-                    formula=formula,
-                    seed=seed,
-                    index=index,
-                    details={
-                        "predicted_energy_above_line": round(energy, 4),
-                        "counts_told": self.told_counts,
-                        "counts_read": self._counts_read(sites),
-                        "projections": self.projections,
-                    },
-                )
-            )
-            if self.progress:
-                self.progress(formula, len(found), wanted)
-            if len(found) == wanted:
-                break
-        return found, refused
+            yield structure, details
 
-    def _grids(
-        self, formula: str, seed: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int], float]]:
-        """Sites grid, lattice grid, atom counts asked for and predicted energy, per attempt."""
+    def _boxes(self, formula: str, seed: int) -> Iterator[_Box]:
+        """Decoded latents, at most `max_attempts`."""
         rng = formula_rng(seed, formula)
         unit = np.array(self.system.formula_unit(formula))
         units, chance = self.model.formula_units(formula)
-        tried = 0
-        while tried < self.max_attempts:
+        for tried in range(0, self.max_attempts, self.batch):
             n = self.batch * self.oversample
             counts = rng.choice(units, n, p=chance)[:, None] * unit
             latents = self.model.generate(counts, rng, self.truncation)
             energies = self.model.predict_energy(latents, counts)
             order = np.sort(np.argsort(energies, kind="stable")[: self.batch])
-            latents = latents[order]
+            counts, latents, energies = counts[order], latents[order], energies[order]
+            if self.energy_steps:
+                latents = self._descent.descend(
+                    latents, counts, self.energy_steps, self.energy_step
+                )
+                energies = self.model.predict_energy(latents, counts)
             sites, lattices = self.model.decode(latents)
-            for _ in range(self.projections):
-                latents, moved = self.model.project(latents, sites, counts[order])
-                if moved.any():
-                    sites[moved] = self.model.decode(latents[moved])[0]
-            for row, at in enumerate(order[: self.max_attempts - tried]):
-                n_metal, n_anion = counts[at].tolist()
-                yield sites[row], lattices[row], (n_metal, n_anion), float(energies[at])
-            tried += self.batch
+            projected = self._project(latents, sites, counts)
+            for row in range(min(self.batch, self.max_attempts - tried)):
+                n_metal, n_anion = counts[row].tolist()
+                yield _Box(
+                    sites[row],
+                    lattices[row],
+                    (n_metal, n_anion),
+                    float(energies[row]),
+                    int(projected[row]),
+                )
 
-    def _read(self, sites: np.ndarray, lattice: np.ndarray, atoms: tuple[int, int]) -> Structure:
-        """The crystal of two grids, if it is the one asked for and sane."""
+    def _project(self, latents: np.ndarray, sites: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Project boxes in place; how often each was projected."""
+        times = np.zeros(len(latents), dtype=int)
+        todo = np.ones(len(latents), dtype=bool)
+        for _ in range(self.projections):
+            if self.stop_when_read:
+                todo &= np.array(
+                    [
+                        counts_read(self.model.codec, box) != tuple(wanted)
+                        for box, wanted in zip(sites, counts.tolist(), strict=True)
+                    ]
+                )
+            if not todo.any():
+                break
+            latents[todo], moved = self.model.project(latents[todo], sites[todo], counts[todo])
+            rows = np.flatnonzero(todo)[moved]
+            if len(rows):
+                sites[rows] = self.model.decode(latents[rows])[0]
+            times[rows] += 1
+        return times
+
+    def _read(self, box: _Box) -> tuple[Structure, dict[str, Any]]:
+        """Crystal and details of a box, or `RefusedError`."""
         codec = self.model.codec
-        try:
-            cell = codec.decode_lattice(lattice)
-        except GridError as error:
-            raise _RejectedError(RejectionReason.IMPOSSIBLE_LATTICE, str(error)) from error
-        try:
-            coords, numbers, _ = codec.decode_sites(sites, atoms if self.told_counts else None)
-        except GridError as error:
-            # with the counts told, only missing peaks can be in the way
-            reason = (
-                RejectionReason.WRONG_COMPOSITION
-                if self.told_counts
-                else RejectionReason.UNREADABLE_GRID
-            )
-            raise _RejectedError(reason, str(error)) from error
-        metal, anion = self.system.atomic_numbers
-        got = (int((numbers == metal).sum()), int((numbers == anion).sum()))
-        if got != atoms:
-            raise _RejectedError(
-                RejectionReason.WRONG_COMPOSITION,
-                f"holds {got[0]} {self.system.metal} and {got[1]} {self.system.anion}, asked for "
-                f"{atoms[0]} and {atoms[1]}",
-            )
-        symbols = [self.system.elements[int(z == anion)] for z in numbers]
-        structure = Structure(cell, symbols, coords)
-        try:
-            message = too_close(structure, self.system)
-        except VogenError as error:
-            raise _RejectedError(RejectionReason.IMPOSSIBLE_LATTICE, str(error)) from error
-        if message:
-            raise _RejectedError(RejectionReason.ATOMS_TOO_CLOSE, message)
-        return structure
+        structure = read_box(codec, box.sites, box.lattice, box.atoms, told=self.told_counts)
+        read = counts_read(codec, box.sites) if self.told_counts else box.atoms
+        details: dict[str, Any] = {
+            "predicted_energy_above_line": round(box.energy, 4),
+            "counts_told": self.told_counts,
+            "counts_read": None if read is None else list(read),
+            "projections": box.projections,
+        }
+        if self.symmetry_tolerance:
+            regular = symmetrise(structure, self.system, self.symmetry_tolerance)
+            structure = regular.structure
+            details |= regular.details()
+        return structure, details
 
-    def _counts_read(self, sites: np.ndarray) -> list[int] | None:
-        """Atoms of metal and anion that the grid alone holds; None if it cannot be read."""
-        try:
-            _, numbers, _ = self.model.codec.decode_sites(sites)
-        except GridError:
-            return None
-        return [int((numbers == z).sum()) for z in self.system.atomic_numbers]
+    @cached_property
+    def _descent(self) -> EnergyDescent:
+        from atomate2_vogen.models.descent import EnergyDescent
 
-
-def _check_new(structure: Structure, known: KnownStructures) -> None:
-    """Reject a crystal that matches an earlier candidate."""
-    if twin := known.find(structure):
-        raise _RejectedError(RejectionReason.DUPLICATE, f"matches attempt {twin}")
-
-
-class _RejectedError(Exception):
-    """An attempt that does not become a candidate."""
-
-    def __init__(self, reason: RejectionReason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+        return EnergyDescent(self.model, self.batch)

@@ -1,0 +1,85 @@
+"""Reading a generated box: from two grids to a crystal, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+from pymatgen.core import Structure
+
+from atomate2_vogen.analysis.geometry import too_close
+from atomate2_vogen.errors import GridError, VogenError
+from atomate2_vogen.samplers.base import RefusedError
+from atomate2_vogen.schemas import RejectionReason
+from atomate2_vogen.voxels.codec import VoxelCodec
+
+
+def read_box(
+    codec: VoxelCodec,
+    sites: np.ndarray,
+    lattice: np.ndarray,
+    atoms: tuple[int, int],
+    *,
+    told: bool,
+) -> Structure:
+    """The crystal of two grids, if it is the one asked for and sane.
+
+    Atoms are read before the cell, so that the composition of every box is judged, whatever
+    its lattice.
+
+    Parameters
+    ----------
+    codec
+        Of the grids.
+    sites, lattice
+        Grids of one box.
+    atoms
+        Atoms of metal and anion asked for.
+    told
+        Whether the reader may know `atoms` and take as many of the highest peaks, or must read
+        the composition from the grid.
+
+    Raises
+    ------
+    RefusedError
+        With the reason.
+    """
+    try:
+        coords, numbers, _ = codec.decode_sites(sites, atoms if told else None)
+    except GridError as error:
+        # with the counts told, only missing peaks can be in the way
+        reason = RejectionReason.WRONG_COMPOSITION if told else RejectionReason.UNREADABLE_GRID
+        raise RefusedError(reason, str(error)) from error
+    system = codec.system
+    got = _counts(codec, numbers)
+    if got != atoms:
+        raise RefusedError(
+            RejectionReason.WRONG_COMPOSITION,
+            f"holds {got[0]} {system.metal} and {got[1]} {system.anion}, asked for "
+            f"{atoms[0]} and {atoms[1]}",
+        )
+    try:
+        cell = codec.decode_lattice(lattice)
+    except GridError as error:
+        raise RefusedError(RejectionReason.IMPOSSIBLE_LATTICE, str(error)) from error
+    symbols = [system.elements[int(z == system.atomic_numbers[1])] for z in numbers]
+    structure = Structure(cell, symbols, coords)
+    try:
+        message = too_close(structure, system)
+    except VogenError as error:
+        raise RefusedError(RejectionReason.IMPOSSIBLE_LATTICE, str(error)) from error
+    if message:
+        raise RefusedError(RejectionReason.ATOMS_TOO_CLOSE, message)
+    return structure
+
+
+def counts_read(codec: VoxelCodec, sites: np.ndarray) -> tuple[int, int] | None:
+    """Atoms of metal and anion that a sites grid holds by itself; None if it cannot be read."""
+    try:
+        _, numbers, _ = codec.decode_sites(sites)
+    except GridError:
+        return None
+    return _counts(codec, numbers)
+
+
+def _counts(codec: VoxelCodec, numbers: np.ndarray) -> tuple[int, int]:
+    metal, anion = codec.system.atomic_numbers
+    return int((numbers == metal).sum()), int((numbers == anion).sum())
