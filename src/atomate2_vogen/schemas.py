@@ -471,6 +471,10 @@ class TrainingDoc(VogenDoc):
     """A trained model: how it was made, how the training went, and the file itself."""
 
     model_id: str = Field(description="hash of the weights")
+    stage: str = Field(
+        default="wgan",
+        description="vae, energy, or wgan: the last one, whose file holds all networks",
+    )
     preset: str
     seed: int
     chemsys: str
