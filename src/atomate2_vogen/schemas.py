@@ -116,6 +116,7 @@ class SampleDoc(VogenDoc):
         description="number of rejections by reduced formula and reason"
     )
     wall_time: float = Field(description="seconds")
+    cpu_time: float | None = Field(None, description="seconds of all threads of the process")
     options: dict[str, Any] = Field(
         default_factory=dict, description="of the sampler, those that are not at their defaults"
     )
@@ -132,6 +133,7 @@ class SampleDoc(VogenDoc):
         candidates: list[CandidateDoc],
         rejections: list[Rejection],
         wall_time: float,
+        cpu_time: float | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> SampleDoc:
         """Build the document; rejections are counted by formula and reason."""
@@ -148,6 +150,7 @@ class SampleDoc(VogenDoc):
             candidates=candidates,
             rejected=rejected,
             wall_time=wall_time,
+            cpu_time=cpu_time,
             options=dict(options or {}),
         )
 
@@ -395,6 +398,9 @@ class MetricsDoc(VogenDoc):
     samplers: dict[str, int] = Field(description="candidates by sampler")
     model_ids: list[str] = Field(description="of the samples; empty for files")
     seeds: list[int] = Field(description="of the samples; empty for files")
+    options: list[dict[str, Any]] = Field(
+        default_factory=list, description="of the samplers, those not at their defaults"
+    )
     scheme: str | None = Field(description="energy scale of the judge")
     hull_id: str | None
     engine_versions: dict[str, str] = Field(default_factory=dict)

@@ -21,6 +21,15 @@ LENGTH_TOLERANCE = 0.2
 SITE_TOLERANCE = 0.3
 ANGLE_TOLERANCE = 5.0
 
+RMSD_SETTINGS = {
+    "ltol": 0.5,
+    "stol": 0.5,
+    "angle_tol": 10.0,
+    "scale": False,
+    "primitive_cell": False,
+}
+"""StructureMatcher of `rmsd`: loose, so that it follows a crystal through its relaxation."""
+
 # slack on the necessary conditions, well above the noise of cell reduction
 _SLACK = 1e-3
 
@@ -182,7 +191,7 @@ def rmsd(generated: Structure, relaxed: Structure) -> float | None:
     float or None
         Å; None if the two no longer match.
     """
-    matcher = StructureMatcher(ltol=0.5, stol=0.5, angle_tol=10, scale=False, primitive_cell=False)
+    matcher = StructureMatcher(**RMSD_SETTINGS)
     distances = matcher.get_rms_dist(generated, relaxed)
     if distances is None:
         return None

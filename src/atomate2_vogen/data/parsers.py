@@ -117,6 +117,11 @@ def _parse_cif_block(chunk: str, max_atoms: int) -> Structure:
     except Exception as error:
         if "exceeded tolerance" in str(error):
             raise StructureFileError("several atoms lie on one site") from error
+        if _is_torn_loop(error):
+            raise StructureFileError(
+                "the CIF file does not parse: the values of a loop_ do not fill its columns; "
+                "the file may be cut off"
+            ) from error
         raise _unparsed("CIF file", error) from error
     if "implicit_hydrogens" in structure.site_properties:
         raise ElementError("hydrogen without coordinates")
@@ -127,6 +132,14 @@ def _parse_cif_block(chunk: str, max_atoms: int) -> Structure:
             "formula says; check its symbols and its symmetry"
         )
     return structure
+
+
+def _is_torn_loop(error: Exception) -> bool:
+    """Whether pymatgen or the standard library stumbled over a loop_ that ends too early."""
+    return isinstance(error, ZeroDivisionError) or (
+        isinstance(error, ValueError)
+        and ("is not a multiple of" in str(error) or "zip() argument" in str(error))
+    )
 
 
 def _check_cif_values(values: dict[str, Any], max_atoms: int) -> None:

@@ -8,6 +8,7 @@ same job and hands on a `JobFailure` instead.
 from __future__ import annotations
 
 import logging
+import time
 import types
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ class JobFailure(BaseModel):
     """What a guarded job returns when it could not do its work."""
 
     error: str
+    elapsed_time: float | None = None
+    """Seconds that this job worked until it failed."""
 
 
 @dataclass
@@ -70,16 +73,19 @@ class GuardedMaker(Maker):
     def run(self, source: Any) -> Any:
         """Do the work of the wrapped Maker; called by jobflow inside the job."""
         if source is None:
-            return JobFailure(error="the job before this one left no result; see its log")
+            return JobFailure(
+                error="the job before this one left no result; see its log", elapsed_time=0.0
+            )
         if isinstance(source, JobFailure):
-            return source
+            return source.model_copy(update={"elapsed_time": 0.0})
         try:
             structure = source if isinstance(source, Structure) else relaxed_structure(source)
         except NonFiniteError as error:
-            return JobFailure(error=str(error))
+            return JobFailure(error=str(error), elapsed_time=0.0)
         inner = self.maker.make(structure)
         if isinstance(inner, Flow):
             return Response(replace=inner)
+        begin = time.perf_counter()
         try:
             return _call(inner)
         except NOT_THE_CRYSTALS_FAULT:
@@ -87,7 +93,10 @@ class GuardedMaker(Maker):
         except Exception as error:
             # the reason goes into a document; the trace is for those who look for it
             logger.info("%s failed", inner.name, exc_info=True)
-            return JobFailure(error=f"{inner.name}: {type(error).__name__}: {error}")
+            return JobFailure(
+                error=f"{inner.name}: {type(error).__name__}: {error}",
+                elapsed_time=time.perf_counter() - begin,
+            )
 
 
 def _call(inner: Job) -> Any:

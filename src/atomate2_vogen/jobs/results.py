@@ -83,6 +83,14 @@ def n_steps(document: Any) -> int | None:
     return None if steps is None else int(steps)
 
 
+def elapsed_time(document: Any) -> float | None:
+    """Seconds that a calculation took, or took until it failed; None where nobody tells."""
+    seconds = getattr(document, "elapsed_time", None)
+    if seconds is None:
+        seconds = getattr(getattr(document, "output", None), "elapsed_time", None)
+    return None if seconds is None else float(seconds)
+
+
 def forcefield_version(document: Any) -> str | None:
     """Version of the force field's package that a worker found, None for other codes."""
     return getattr(document, "forcefield_version", None)

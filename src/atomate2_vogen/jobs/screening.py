@@ -100,6 +100,7 @@ def record(
         candidate=candidate,
         engine_versions=engine_versions,
     )
+    document.wall_time = _wall_time(initial, relaxed, static)
     try:
         _require(relaxed, "relaxation")
         _require(static, "static calculation")
@@ -129,6 +130,13 @@ def _require(calculation: Any, stage: str) -> None:
         raise NonFiniteError(f"the {stage} left no result; see the log of its job")
     if isinstance(calculation, JobFailure):
         raise NonFiniteError(calculation.error)
+
+
+def _wall_time(*calculations: Any) -> float | None:
+    """Seconds of all calculations; None unless every one tells."""
+    seconds = [results.elapsed_time(calculation) for calculation in calculations]
+    known = [value for value in seconds if value is not None]
+    return sum(known) if len(known) == len(seconds) else None
 
 
 def _check_version(calculation: Any, expected: dict[str, str]) -> None:

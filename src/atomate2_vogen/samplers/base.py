@@ -97,7 +97,7 @@ def collect(
     InputError
         As `check_seed`.
     """
-    begin = time.perf_counter()
+    begin, begin_cpu = time.perf_counter(), time.process_time()
     requested = check_counts(counts, system)
     seed = check_seed(seed)
     model_id = sampler.model_id
@@ -142,6 +142,7 @@ def collect(
         candidates=candidates,
         rejections=rejections,
         wall_time=time.perf_counter() - begin,
+        cpu_time=time.process_time() - begin_cpu,
         options=options,
     )
 

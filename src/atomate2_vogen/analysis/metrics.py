@@ -1,0 +1,434 @@
+"""How good a sampler's crystals are: a pure function from documents to a document.
+
+Conventions
+-----------
+- Every share names its whole: crystals asked for, candidates delivered, candidates ranked. A
+  crystal that failed, collapsed or did not converge is neither stable nor unique nor novel.
+- *Unique* is counted as generated and again after relaxation; S.U.N. and finds use the latter.
+- Intervals are Wilson's at 95 % and take the candidates for independent draws. Uniqueness
+  depends on the size of the sample: compare samplers at the same number of candidates only.
+- Thresholds above the hull are met within `hull.ENERGY_TOLERANCE`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from atomate2_vogen.analysis import matching
+from atomate2_vogen.analysis.geometry import too_close
+from atomate2_vogen.analysis.hull import ENERGY_TOLERANCE, NEAR_HULL_LIMIT
+from atomate2_vogen.analysis.neutrality import charge_neutral, neutrality_settings
+from atomate2_vogen.analysis.statistics import INTERVAL, distribution, proportion
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.errors import InputError, SchemeMismatchError, VogenError
+from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CandidateDoc,
+    FormulaMetrics,
+    MetricsDoc,
+    Proportion,
+    Rate,
+    RejectionReason,
+    SampleDoc,
+    StabilityDoc,
+    StabilityState,
+)
+
+THRESHOLDS = (0.0, 0.025, 0.08, 0.1, 0.3, 0.5)
+"""eV/atom above hull: the field's 0 and 0.1, iMatGen's 0.08, the paper's 0.3 and 0.5."""
+
+SUN_THRESHOLD = NEAR_HULL_LIMIT
+
+STEPS: dict[str, tuple[RejectionReason, ...]] = {
+    "decoded": (
+        RejectionReason.UNREADABLE_GRID,
+        RejectionReason.IMPOSSIBLE_LATTICE,
+        RejectionReason.GENERATION_FAILED,
+    ),
+    "exact_composition": (RejectionReason.WRONG_COMPOSITION,),
+    "sound": (RejectionReason.ATOMS_TOO_CLOSE,),
+    "kept": (
+        RejectionReason.DUPLICATE,
+        RejectionReason.HIGH_ENERGY,
+        RejectionReason.NO_ENERGY,
+    ),
+}
+"""What an attempt passes one after the other, and the rejections that say it did not."""
+
+Delivered = SampleDoc | CandidateDoc
+Document = TypeVar("Document", StabilityDoc, CalculationDoc)
+
+
+def measure(
+    delivered: Delivered | Sequence[Delivered],
+    calculations: Sequence[CalculationDoc] = (),
+    stability: Sequence[StabilityDoc] = (),
+    system: OxideSystem = VANADIUM,
+    *,
+    cpu_seconds: Mapping[str, float] | None = None,
+    novelty_pool: Mapping[str, int] | None = None,
+) -> MetricsDoc:
+    """Metrics of samples, or of crystals of any origin, with or without a judge.
+
+    Parameters
+    ----------
+    delivered
+        Samples, whose requests and attempts are counted; or candidates without a sample, each
+        of which counts as asked for.
+    calculations
+        One per candidate, or none; they tell what the judge cost.
+    stability
+        One per candidate, as `hull.assess` gives them, or none: then nothing that needs a
+        judge is told.
+    system
+        Gives the minimum distances.
+    cpu_seconds
+        Seconds by stage, beside or instead of what the documents tell, e.g. ``{"training": 230}``
+        to have the training paid for by the finds.
+    novelty_pool
+        What novelty was judged against, for the record.
+
+    Returns
+    -------
+    MetricsDoc
+        The same whatever the order of the documents.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to measure, a candidate is there twice, has no judgement where
+        others have, or is of no requested formula; if a sample holds more candidates than were
+        asked for; or if a time is negative or not finite.
+    SchemeMismatchError
+        If the documents are of several schemes or hulls.
+    """
+    samples, crystals = _unpack(delivered)
+    judged = _by_candidate(stability, crystals, "stability document")
+    _by_candidate(calculations, crystals, "calculation")
+    scheme = _only({doc.scheme for doc in (*stability, *calculations)}, "schemes")
+    hull = _only({doc.hull_id for doc in stability}, "hulls")
+    facts = _facts(crystals, judged, system)
+    requested = _requested(samples, crystals)
+    attempts, rejected = _attempts(samples, crystals)
+    flags = {
+        "judged": bool(judged),
+        # without a pool of known crystals novelty is unknown, and so is what builds on it
+        "judged_novelty": all(fact.ranked.is_novel is not None for fact in facts if fact.ranked),
+    }
+    formulas = {
+        formula: _formula_metrics(
+            wanted,
+            attempts.get(formula, 0) if attempts is not None else None,
+            rejected.get(formula, Counter()),
+            [fact for fact in facts if fact.formula == formula],
+            **flags,
+        )
+        for formula, wanted in sorted(requested.items())
+    }
+    overall = _formula_metrics(
+        sum(requested.values()),
+        sum(attempts.values()) if attempts is not None else None,
+        sum(rejected.values(), Counter()),
+        facts,
+        **flags,
+    )
+    seconds, n_untimed = _seconds(samples, calculations, cpu_seconds or {})
+    keys = "|".join([*sorted(c.candidate_id for c in crystals), scheme or "", hull or ""])
+    return MetricsDoc(
+        metrics_id=hashlib.sha256(keys.encode()).hexdigest()[:16],
+        chemsys=system.chemsys,
+        samplers=dict(sorted(Counter(c.sampler for c in crystals).items())),
+        model_ids=sorted({sample.model_id for sample in samples}),
+        seeds=sorted({sample.seed for sample in samples}),
+        options=_options(samples),
+        scheme=scheme,
+        hull_id=hull,
+        engine_versions=_versions(calculations),
+        overall=overall,
+        formulas=formulas,
+        cpu_seconds=seconds,
+        n_untimed=n_untimed,
+        finds_per_cpu_hour=_finds_per_hour(overall, seconds, sampled=bool(samples)),
+        thresholds=list(THRESHOLDS),
+        sun_threshold=SUN_THRESHOLD,
+        interval=INTERVAL,
+        matcher={
+            "ltol": matching.LENGTH_TOLERANCE,
+            "stol": matching.SITE_TOLERANCE,
+            "angle_tol": matching.ANGLE_TOLERANCE,
+        },
+        rmsd_matcher=dict(matching.RMSD_SETTINGS),
+        minimum_distances={f"{a}-{b}": system.minimum_distance(a, b) for a, b in system.pairs},
+        charge_neutrality=neutrality_settings(),
+        undecided_formulas=sorted({fact.composition for fact in facts if fact.neutral is None}),
+        novelty_pool=dict(novelty_pool or {}),
+    )
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """What the counts need to know about one candidate."""
+
+    formula: str
+    composition: str
+    distances: bool
+    neutral: bool | None
+    leads: bool
+    """First of those that match it as generated."""
+    stability: StabilityDoc | None
+
+    @property
+    def ranked(self) -> StabilityDoc | None:
+        """The judgement, where there is one to count with."""
+        document = self.stability
+        if document is None or document.state is not StabilityState.RANKED:
+            return None
+        return document
+
+    def within(self, threshold: float) -> bool:
+        """Ranked, and no further above the hull than the threshold."""
+        above = self.ranked.energy_above_hull if self.ranked else None
+        return above is not None and above <= threshold + ENERGY_TOLERANCE
+
+
+def _formula_metrics(
+    wanted: int,
+    attempts: int | None,
+    rejected: Counter[str],
+    facts: Sequence[_Fact],
+    *,
+    judged: bool,
+    judged_novelty: bool,
+) -> FormulaMetrics:
+    """Counts of one formula, or of all."""
+    if len(facts) > wanted:
+        raise InputError(f"{len(facts)} candidates where {wanted} were asked for")
+    documents = [fact.ranked for fact in facts if fact.ranked is not None]
+
+    def rate(flags: Iterable[bool], *, of_ranked: bool = False) -> Rate:
+        count = sum(flags)
+        return Rate(
+            of_requested=proportion(count, wanted),
+            of_delivered=proportion(count, len(facts)),
+            of_ranked=proportion(count, len(documents)) if of_ranked else None,
+        )
+
+    def passed(last: str) -> Proportion | None:
+        if attempts is None:
+            return None
+        steps = list(STEPS)
+        lost = sum(
+            rejected[reason.value]
+            for step in steps[: steps.index(last) + 1]
+            for reason in STEPS[step]
+        )
+        return proportion(attempts - lost, attempts)
+
+    metrics = FormulaMetrics(
+        n_requested=wanted,
+        n_attempts=attempts,
+        n_delivered=len(facts),
+        n_ranked=len(documents) if judged else None,
+        delivered=proportion(len(facts), wanted),
+        decoded=passed("decoded"),
+        exact_composition=passed("exact_composition"),
+        sound=passed("sound"),
+        distances_valid=rate(fact.distances for fact in facts),
+        charge_neutral=rate(fact.neutral is True for fact in facts),
+        valid=rate(fact.distances and fact.neutral is True for fact in facts),
+        unique=rate(fact.leads for fact in facts),
+        ranked=None,
+        unique_relaxed=None,
+        novel=None,
+        stable=None,
+        sun=None,
+        above_hull_before=None,
+        above_hull_before_ranked=None,
+        above_hull_after=None,
+        rmsd_to_relaxed=None,
+        still_matches=None,
+    )
+    if not judged:
+        return metrics
+    metrics.ranked = rate(fact.ranked is not None for fact in facts)
+    metrics.unique_relaxed = rate((bool(doc.is_unique) for doc in documents), of_ranked=True)
+    metrics.stable = {
+        f"{threshold:g}": rate((fact.within(threshold) for fact in facts), of_ranked=True)
+        for threshold in THRESHOLDS
+    }
+    if judged_novelty:
+        metrics.novel = rate((bool(doc.is_novel) for doc in documents), of_ranked=True)
+        metrics.sun = rate(
+            (
+                bool(fact.ranked and fact.ranked.is_unique and fact.ranked.is_novel)
+                and fact.within(SUN_THRESHOLD)
+                for fact in facts
+            ),
+            of_ranked=True,
+        )
+    metrics.above_hull_before = distribution(
+        fact.stability.initial_energy_above_hull for fact in facts if fact.stability
+    )
+    metrics.above_hull_before_ranked = distribution(d.initial_energy_above_hull for d in documents)
+    metrics.above_hull_after = distribution(d.energy_above_hull for d in documents)
+    metrics.rmsd_to_relaxed = distribution(d.rmsd_to_relaxed for d in documents)
+    metrics.still_matches = rate((d.rmsd_to_relaxed is not None for d in documents), of_ranked=True)
+    return metrics
+
+
+def _unpack(
+    delivered: Delivered | Sequence[Delivered],
+) -> tuple[list[SampleDoc], list[CandidateDoc]]:
+    """Samples, and all candidates in the order of their ids."""
+    documents = [delivered] if isinstance(delivered, SampleDoc | CandidateDoc) else list(delivered)
+    samples = [document for document in documents if isinstance(document, SampleDoc)]
+    crystals = [document for document in documents if isinstance(document, CandidateDoc)]
+    for sample in samples:
+        for candidate in sample.candidates:
+            if candidate.formula not in sample.requested:
+                raise InputError(
+                    f"candidate {candidate.candidate_id} is of {candidate.formula}, which its "
+                    "sample was not asked for"
+                )
+        crystals.extend(sample.candidates)
+    if not documents:
+        raise InputError("nothing to measure: no sample and no candidate")
+    seen = Counter(candidate.candidate_id for candidate in crystals)
+    if twice := sorted(key for key, count in seen.items() if count > 1):
+        raise InputError(f"candidate {twice[0]} is there twice")
+    return samples, sorted(crystals, key=lambda candidate: candidate.candidate_id)
+
+
+def _by_candidate(
+    documents: Sequence[Document], crystals: Sequence[CandidateDoc], what: str
+) -> dict[str, Document]:
+    """Documents by candidate id: one for each candidate, or none at all."""
+    found: dict[str, Document] = {}
+    for document in documents:
+        if document.candidate_id in found:
+            raise InputError(f"{what} of candidate {document.candidate_id} is there twice")
+        found[document.candidate_id] = document
+    ids = {candidate.candidate_id for candidate in crystals}
+    if strange := sorted(set(found) - ids):
+        raise InputError(f"{what} of {strange[0]}, which is not among the candidates")
+    if found and (missing := sorted(ids - set(found))):
+        raise InputError(f"candidate {missing[0]} has no {what}; {len(missing)} lack one")
+    return found
+
+
+def _only(values: set[str], what: str) -> str | None:
+    """The one value; None if there is none."""
+    if len(values) > 1:
+        raise SchemeMismatchError(
+            f"documents of {len(values)} {what}: {', '.join(sorted(values))}; measure each apart"
+        )
+    return next(iter(values), None)
+
+
+def _facts(
+    crystals: Sequence[CandidateDoc], judged: Mapping[str, StabilityDoc], system: OxideSystem
+) -> list[_Fact]:
+    """What is known of each candidate as generated, beside its judgement."""
+    structures = [candidate.structure for candidate in crystals]
+    leaders = matching.duplicate_groups(structures, [0.0] * len(structures))
+    facts = []
+    for index, candidate in enumerate(crystals):
+        composition = candidate.structure.composition.reduced_formula
+        try:
+            distances = too_close(candidate.structure, system) is None
+        except VogenError:
+            distances = False
+        facts.append(
+            _Fact(
+                formula=candidate.formula,
+                composition=composition,
+                distances=distances,
+                neutral=charge_neutral(composition),
+                leads=leaders[index] == index,
+                stability=judged.get(candidate.candidate_id),
+            )
+        )
+    return facts
+
+
+def _requested(samples: Sequence[SampleDoc], crystals: Sequence[CandidateDoc]) -> dict[str, int]:
+    """Crystals asked for by formula; a candidate without a sample was asked for."""
+    requested: Counter[str] = Counter()
+    for sample in samples:
+        requested.update(sample.requested)
+    requested.update(candidate.formula for candidate in _bare(samples, crystals))
+    return dict(requested)
+
+
+def _bare(samples: Sequence[SampleDoc], crystals: Sequence[CandidateDoc]) -> list[CandidateDoc]:
+    """Candidates without a sample."""
+    sampled = {candidate.candidate_id for sample in samples for candidate in sample.candidates}
+    return [candidate for candidate in crystals if candidate.candidate_id not in sampled]
+
+
+def _attempts(
+    samples: Sequence[SampleDoc], crystals: Sequence[CandidateDoc]
+) -> tuple[dict[str, int] | None, dict[str, Counter[str]]]:
+    """Attempts and rejections by formula; None where some candidates tell nothing of theirs."""
+    if not samples or _bare(samples, crystals):
+        return None, {}
+    attempts: Counter[str] = Counter()
+    rejected: dict[str, Counter[str]] = {}
+    for sample in samples:
+        attempts.update(sample.attempts)
+        for formula, reasons in sample.rejected.items():
+            rejected.setdefault(formula, Counter()).update(reasons)
+    return dict(attempts), rejected
+
+
+def _seconds(
+    samples: Sequence[SampleDoc],
+    calculations: Sequence[CalculationDoc],
+    given: Mapping[str, float],
+) -> tuple[dict[str, float], int]:
+    """CPU seconds by stage, and the number of calculations that do not tell theirs."""
+    seconds: dict[str, float] = {}
+    if samples:
+        seconds["sampling"] = math.fsum(
+            sample.wall_time if sample.cpu_time is None else sample.cpu_time for sample in samples
+        )
+    timed = [c.wall_time for c in calculations if c.wall_time is not None]
+    n_untimed = len(calculations) - len(timed)
+    if timed:
+        seconds["relaxation"] = math.fsum([*timed, n_untimed * max(timed)])
+    for stage, value in given.items():
+        if not (math.isfinite(value) and value >= 0):
+            raise InputError(f"seconds of the stage {stage} are {value}")
+    return seconds | dict(given), n_untimed
+
+
+def _finds_per_hour(
+    overall: FormulaMetrics, seconds: Mapping[str, float], *, sampled: bool
+) -> float | None:
+    """Finds per hour of all stages, if each that cost something has told its time."""
+    total = math.fsum(seconds.values())
+    needed = {"relaxation"} | ({"sampling"} if sampled else set())
+    if overall.sun is None or not needed <= set(seconds) or total <= 0:
+        return None
+    return overall.sun.count * 3600 / total
+
+
+def _options(samples: Sequence[SampleDoc]) -> list[dict[str, Any]]:
+    """Distinct options of the samplers that are not at their defaults."""
+    distinct = {json.dumps(s.options, sort_keys=True): s.options for s in samples if s.options}
+    return [distinct[key] for key in sorted(distinct)]
+
+
+def _versions(calculations: Sequence[CalculationDoc]) -> dict[str, str]:
+    """Versions of the engine, all that occur."""
+    found: dict[str, set[str]] = {}
+    for calculation in calculations:
+        for package, version in calculation.engine_versions.items():
+            found.setdefault(package, set()).add(version)
+    return {package: ", ".join(sorted(found[package])) for package in sorted(found)}
