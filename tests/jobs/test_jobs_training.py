@@ -91,7 +91,7 @@ def test_unknown_names():
 
 
 def test_wgan_needs_a_training():
-    maker = SampleMaker()
+    maker = SampleMaker(preset="one that is never shipped")
     with pytest.raises(InputError, match="TrainWGANMaker"):
         maker.make.original(maker, {"VO2": 1})
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bare_model import bare_model
 from pymatgen.core import Lattice, Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.analysis.matching import default_matcher
@@ -151,6 +153,10 @@ def test_lowest_predicted_energies_are_decoded(book):
         {"oversample": True},
         {"truncation": 0},
         {"projections": -1},
+        {"truncation": float("nan")},
+        {"energy_steps": -1},
+        {"energy_step": 0},
+        {"symmetry_tolerance": -0.1},
     ],
 )
 def test_bad_options(book, options):
@@ -180,3 +186,73 @@ def test_trained_model_is_deterministic_and_adds_up(trained):
         assert made + sum(both.rejected[formula].values()) == both.attempts[formula]
     for candidate in both.candidates:
         assert candidate.structure.composition.reduced_formula == candidate.formula
+
+
+def test_options_away_from_their_defaults_are_told_and_make_other_ids(book):
+    plain = WGANSampler(BookModel([book["good"]]), projections=0, oversample=1, batch=4)
+    moved = WGANSampler(
+        BookModel([book["good"]]), projections=0, oversample=1, batch=4, truncation=0.5
+    )
+    assert WGANSampler(BookModel([]), max_attempts=3).options == {}
+    assert moved.options == plain.options | {"truncation": 0.5}
+    first, second = (s.sample({"VO2": 1}) for s in (plain, moved))
+    assert second.options == moved.options
+    assert first.candidates[0].candidate_id != second.candidates[0].candidate_id
+
+
+def test_near_symmetric_candidates_are_made_symmetric(book):
+    crystal = rutile()
+    crystal.perturb(0.02)
+    page = VoxelCodec(VANADIUM, n_sites=32, n_lattice=16).encode(crystal)
+    (plain,) = sampler([page]).sample({"VO2": 1}).candidates
+    (regular,) = sampler([page], symmetry_tolerance=0.2).sample({"VO2": 1}).candidates
+    group = lambda c: SpacegroupAnalyzer(c.structure, 1e-3).get_space_group_symbol()  # noqa: E731
+    assert group(plain) != "P4_2/mnm"
+    assert group(regular) == "P4_2/mnm"
+    assert regular.details["space_group_after"] == "P4_2/mnm"
+    assert regular.details["space_group_before"] != "P4_2/mnm"
+    assert 0 < regular.details["largest_displacement"] < 0.1
+    assert "space_group_after" not in plain.details
+    assert regular.structure.composition == plain.structure.composition
+
+
+class ProjectingModel(BookModel):
+    """Each projection turns to the next page of the book."""
+
+    def project(self, latents, sites, counts):
+        return latents + 1, np.ones(len(latents), dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        # latent 0 starts at "fewer": one projection reads "good", the next spoils it again
+        ({"projections": 2, "stop_when_read": False}, None),
+        ({"projections": 1, "stop_when_read": False}, 1),
+        ({"projections": 5, "stop_when_read": True}, 1),
+        ({"projections": 0, "stop_when_read": True}, None),
+    ],
+)
+def test_projections_stop_where_they_are_told(book, options, expected):
+    model = ProjectingModel([book["fewer"], book["good"], book["blank"]])
+    sample = WGANSampler(model, oversample=1, batch=1, max_attempts=1, **options).sample({"VO2": 1})
+    assert [c.details["projections"] for c in sample.candidates] == (
+        [] if expected is None else [expected]
+    )
+
+
+def test_composition_is_judged_before_the_cell(book):
+    both_wrong = (book["fewer"][0], book["no cell"][1])
+    sample = sampler([both_wrong], max_attempts=4).sample({"VO2": 1})
+    assert sample.rejected["VO2"] == {RejectionReason.WRONG_COMPOSITION: 4}
+
+
+def test_energy_steps_lower_the_predicted_energy(tiny):
+    """Every attempt of the same noise, decoded with and without steps."""
+    options = {"max_attempts": 8, "batch": 8, "oversample": 1, "projections": 0}
+    model = bare_model(tiny)
+    still = WGANSampler(model, **options)
+    moving = WGANSampler(model, energy_steps=3, energy_step=0.5, **options)
+    before, after = ([b.energy for b in s._boxes("VO2", 1)] for s in (still, moving))
+    assert len(before) == len(after) == 8
+    assert all(b < a for a, b in zip(before, after, strict=True))

@@ -222,10 +222,25 @@ def shipped_labels_path(system: OxideSystem, scheme: str = JUDGE_SCHEME) -> Path
     return Path(str(files("atomate2_vogen.data") / "files" / name))
 
 
-def _compute(
+def single_points(
     structures: Sequence[Structure], judge: EnergyFunction, system: OxideSystem
 ) -> list[tuple[float, str]]:
-    """Energy and reason of failure per structure; one failure does not touch the others."""
+    """Energy and reason of failure per structure; one failure does not touch the others.
+
+    Parameters
+    ----------
+    structures
+        Crystals as they are; those that `check_structure` refuses are not shown to the judge.
+    judge
+        Gives the energies.
+    system
+        Oxide system.
+
+    Returns
+    -------
+    list of tuple
+        Energy in eV/atom with an empty text, or not-a-number with the reason.
+    """
     results: list[tuple[float, str]] = [(np.nan, "")] * len(structures)
     sound = []
     for index, structure in enumerate(structures):
@@ -319,7 +334,7 @@ def label_crystals(
         if any(keys[index] not in done.energies for index in chunk):
             energies = energies or judge()
             structures = [crystals.structure(index) for index in chunk]
-            results = _compute(structures, energies, crystals.system)
+            results = single_points(structures, energies, crystals.system)
             for index, (energy, reason) in zip(chunk, results, strict=True):
                 done.energies[keys[index]] = energy
                 if reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,11 +10,11 @@ from jobflow import Maker, job
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.artefact import read_artefact
+from atomate2_vogen.data.labels import JUDGE_SCHEME, EnergyFunction, chgnet_energies
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.samplers.base import Sampler
+from atomate2_vogen.samplers import SAMPLERS, load_sampler
+from atomate2_vogen.samplers.base import check_whole
 from atomate2_vogen.schemas import Artefact, SampleDoc, TrainingDoc
-
-SAMPLERS = ("wgan", "substitution", "random")
 
 
 @dataclass
@@ -25,27 +26,41 @@ class SampleMaker(Maker):
     name
         Name of the job.
     sampler
-        ``wgan`` (needs a training), ``substitution`` or ``random``.
+        ``wgan``, ``substitution`` or ``random``.
     options
         Further arguments of the sampler's constructor.
     system
         The two elements.
+    preset
+        Which shipped model ``wgan`` uses where `make` is given no training.
+    judge_oversample
+        Crystals drawn per crystal asked for; the lowest in energy by the judge's single points
+        are kept (`FilteredSampler`). 1 keeps all and asks no judge.
+    judge
+        Loads the function that gives the energies; any importable function.
+    scheme
+        Name of the judge's energy scale.
 
     Raises
     ------
     InputError
-        If there is no such sampler.
+        If there is no such sampler, or `judge_oversample` is no positive whole number.
     """
 
     name: str = "sample"
     sampler: str = "wgan"
     options: dict[str, Any] = field(default_factory=dict)
     system: OxideSystem = field(default_factory=lambda: VANADIUM)
+    preset: str = "paper"
+    judge_oversample: int = 1
+    judge: Callable[[], EnergyFunction] = chgnet_energies
+    scheme: str = JUDGE_SCHEME
 
     def __post_init__(self) -> None:
-        """Refuse a name that could only fail later."""
+        """Refuse what could only fail later."""
         if self.sampler not in SAMPLERS:
             raise InputError(f"unknown sampler {self.sampler!r}; take one of {', '.join(SAMPLERS)}")
+        check_whole("judge_oversample", self.judge_oversample)
 
     @job(output_schema=SampleDoc)
     def make(
@@ -64,59 +79,33 @@ class SampleMaker(Maker):
             The same seed gives the same crystals.
         training
             Trained networks, as `TrainWGANMaker` gives them, or their file; for ``wgan`` only.
+            Without, those that are shipped are taken.
 
         Raises
         ------
         InputError
-            If the sampler needs a training and has none, its model is of another system, or an
-            option is unknown; also as the sampler's `sample`.
+            If the model is of another system, or an option is unknown; also as the sampler's
+            `sample`.
+        MissingModelError
+            If the sampler needs a training, has none and none is shipped.
         ArtefactError
             If the model's file is damaged.
         """
-        return build_sampler(self.sampler, self.system, self.options, training).sample(counts, seed)
+        sampler = load_sampler(
+            self.sampler,
+            system=self.system,
+            model=None if training is None else _read_model(training),
+            preset=self.preset,
+            judge_oversample=self.judge_oversample,
+            judge=self.judge,
+            scheme=self.scheme,
+            **self.options,
+        )
+        return sampler.sample(counts, seed)
 
 
-def build_sampler(
-    name: str,
-    system: OxideSystem,
-    options: dict[str, Any],
-    training: TrainingDoc | Artefact | None = None,
-) -> Sampler:
-    """A sampler by name.
-
-    Raises
-    ------
-    InputError, ArtefactError
-        As `SampleMaker.make`.
-    """
-    try:
-        if name == "substitution":
-            from atomate2_vogen.samplers.substitution import SubstitutionSampler
-
-            return SubstitutionSampler(system=system, **options)
-        if name == "random":
-            from atomate2_vogen.samplers.random_symmetric import RandomSampler
-
-            return RandomSampler(system=system, **options)
-        from atomate2_vogen.samplers.wgan import WGANSampler
-
-        return WGANSampler(_load_model(training, system), **options)
-    except TypeError as error:
-        raise InputError(f"options of the sampler {name}: {error}") from error
-
-
-def _load_model(training: TrainingDoc | Artefact | None, system: OxideSystem) -> Any:
+def _read_model(training: TrainingDoc | Artefact) -> Any:
     from atomate2_vogen.models.artefact import TrainedModel
 
-    if training is None:
-        raise InputError(
-            "the sampler wgan needs trained networks; give `training` the output of TrainWGANMaker"
-        )
     artefact = training.artefact if isinstance(training, TrainingDoc) else training
-    model = TrainedModel.from_bytes(read_artefact(artefact), artefact.filename)
-    if model.system.chemsys != system.chemsys:
-        raise InputError(
-            f"the model {artefact.filename} is of {model.system.chemsys}, asked for is "
-            f"{system.chemsys}"
-        )
-    return model
+    return TrainedModel.from_bytes(read_artefact(artefact), artefact.filename)

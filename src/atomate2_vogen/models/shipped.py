@@ -1,0 +1,56 @@
+"""Trained models that come with the package."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atomate2_vogen.errors import ArtefactError, MissingModelError
+
+if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.models.artefact import TrainedModel
+
+
+def shipped_path(preset: str, system: OxideSystem) -> Path:
+    """Where the package keeps the model of a system and preset, whether it is there or not."""
+    name = f"wgan-{system.chemsys}-{preset}.zip"
+    return Path(str(files("atomate2_vogen.models") / "files" / name))
+
+
+def load_shipped(preset: str = "paper", system: OxideSystem | None = None) -> TrainedModel:
+    """The model that is shipped for a system.
+
+    Parameters
+    ----------
+    preset
+        Name of the preset that it was trained with.
+    system
+        Oxide system; by default the one that the package is about.
+
+    Raises
+    ------
+    MissingModelError
+        If none is shipped.
+    ArtefactError
+        If the file is damaged or holds something else than its name says.
+    """
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.models.artefact import TrainedModel
+
+    system = system or VANADIUM
+    path = shipped_path(preset, system)
+    if not path.is_file():
+        raise MissingModelError(
+            f"no trained networks are shipped for {system.chemsys} and the preset {preset!r}; "
+            "train them (TrainWGANMaker, or vogen sample --preset quick) and give the model or "
+            "its file"
+        )
+    model = TrainedModel.load(path)
+    if (model.system.chemsys, model.preset.name) != (system.chemsys, preset):
+        raise ArtefactError(
+            f"{path.name} holds the preset {model.preset.name} of {model.system.chemsys}; "
+            "install the package anew"
+        )
+    return model
