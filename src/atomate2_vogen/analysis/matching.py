@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase.geometry import minkowski_reduce
@@ -21,7 +22,7 @@ LENGTH_TOLERANCE = 0.2
 SITE_TOLERANCE = 0.3
 ANGLE_TOLERANCE = 5.0
 
-RMSD_SETTINGS = {
+RMSD_SETTINGS: dict[str, Any] = {
     "ltol": 0.5,
     "stol": 0.5,
     "angle_tol": 10.0,

@@ -5,6 +5,7 @@ Conventions
 - Every share names its whole: crystals asked for, candidates delivered, candidates ranked. A
   crystal that failed, collapsed or did not converge is neither stable nor unique nor novel.
 - *Unique* is counted as generated and again after relaxation; S.U.N. and finds use the latter.
+  It is counted among the candidates measured, also where more were judged together with them.
 - Intervals are Wilson's at 95 % and take the candidates for independent draws. Uniqueness
   depends on the size of the sample: compare samplers at the same number of candidates only.
 - Thresholds above the hull are met within `hull.ENERGY_TOLERANCE`.
@@ -13,20 +14,29 @@ Conventions
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from atomate2_vogen.analysis import matching
+from atomate2_vogen.analysis.bookkeeping import (
+    Delivered,
+    attempts_and_rejections,
+    by_candidate,
+    cpu_seconds_by_stage,
+    engine_versions,
+    only,
+    requested_counts,
+    sampler_options,
+    unpack,
+)
 from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.analysis.hull import ENERGY_TOLERANCE, NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.neutrality import charge_neutral, neutrality_settings
 from atomate2_vogen.analysis.statistics import INTERVAL, distribution, proportion
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.errors import InputError, SchemeMismatchError, VogenError
+from atomate2_vogen.errors import InputError, VogenError
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
@@ -35,7 +45,6 @@ from atomate2_vogen.schemas import (
     Proportion,
     Rate,
     RejectionReason,
-    SampleDoc,
     StabilityDoc,
     StabilityState,
 )
@@ -60,9 +69,6 @@ STEPS: dict[str, tuple[RejectionReason, ...]] = {
     ),
 }
 """What an attempt passes one after the other, and the rejections that say it did not."""
-
-Delivered = SampleDoc | CandidateDoc
-Document = TypeVar("Document", StabilityDoc, CalculationDoc)
 
 
 def measure(
@@ -108,14 +114,15 @@ def measure(
     SchemeMismatchError
         If the documents are of several schemes or hulls.
     """
-    samples, crystals = _unpack(delivered)
-    judged = _by_candidate(stability, crystals, "stability document")
-    _by_candidate(calculations, crystals, "calculation")
-    scheme = _only({doc.scheme for doc in (*stability, *calculations)}, "schemes")
-    hull = _only({doc.hull_id for doc in stability}, "hulls")
+    samples, crystals = unpack(delivered)
+    judged = by_candidate(stability, crystals, "stability document")
+    by_candidate(calculations, crystals, "calculation")
+    schemes = {doc.scheme for doc in stability} | {doc.scheme for doc in calculations}
+    scheme = only(schemes, "schemes")
+    hull = only({doc.hull_id for doc in stability}, "hulls")
     facts = _facts(crystals, judged, system)
-    requested = _requested(samples, crystals)
-    attempts, rejected = _attempts(samples, crystals)
+    requested = requested_counts(samples, crystals)
+    attempts, rejected = attempts_and_rejections(samples, crystals)
     flags = {
         "judged": bool(judged),
         # without a pool of known crystals novelty is unknown, and so is what builds on it
@@ -138,7 +145,7 @@ def measure(
         facts,
         **flags,
     )
-    seconds, n_untimed = _seconds(samples, calculations, cpu_seconds or {})
+    seconds, n_untimed = cpu_seconds_by_stage(samples, calculations, cpu_seconds or {})
     keys = "|".join([*sorted(c.candidate_id for c in crystals), scheme or "", hull or ""])
     return MetricsDoc(
         metrics_id=hashlib.sha256(keys.encode()).hexdigest()[:16],
@@ -146,10 +153,10 @@ def measure(
         samplers=dict(sorted(Counter(c.sampler for c in crystals).items())),
         model_ids=sorted({sample.model_id for sample in samples}),
         seeds=sorted({sample.seed for sample in samples}),
-        options=_options(samples),
+        options=sampler_options(samples),
         scheme=scheme,
         hull_id=hull,
-        engine_versions=_versions(calculations),
+        engine_versions=engine_versions(calculations),
         overall=overall,
         formulas=formulas,
         cpu_seconds=seconds,
@@ -181,6 +188,8 @@ class _Fact:
     neutral: bool | None
     leads: bool
     """First of those that match it as generated."""
+    leads_relaxed: bool
+    """Lowest of those that match it after relaxation."""
     stability: StabilityDoc | None
 
     @property
@@ -257,7 +266,7 @@ def _formula_metrics(
     if not judged:
         return metrics
     metrics.ranked = rate(fact.ranked is not None for fact in facts)
-    metrics.unique_relaxed = rate((bool(doc.is_unique) for doc in documents), of_ranked=True)
+    metrics.unique_relaxed = rate((fact.leads_relaxed for fact in facts), of_ranked=True)
     metrics.stable = {
         f"{threshold:g}": rate((fact.within(threshold) for fact in facts), of_ranked=True)
         for threshold in THRESHOLDS
@@ -266,7 +275,8 @@ def _formula_metrics(
         metrics.novel = rate((bool(doc.is_novel) for doc in documents), of_ranked=True)
         metrics.sun = rate(
             (
-                bool(fact.ranked and fact.ranked.is_unique and fact.ranked.is_novel)
+                fact.leads_relaxed
+                and bool(fact.ranked and fact.ranked.is_novel)
                 and fact.within(SUN_THRESHOLD)
                 for fact in facts
             ),
@@ -282,61 +292,13 @@ def _formula_metrics(
     return metrics
 
 
-def _unpack(
-    delivered: Delivered | Sequence[Delivered],
-) -> tuple[list[SampleDoc], list[CandidateDoc]]:
-    """Samples, and all candidates in the order of their ids."""
-    documents = [delivered] if isinstance(delivered, SampleDoc | CandidateDoc) else list(delivered)
-    samples = [document for document in documents if isinstance(document, SampleDoc)]
-    crystals = [document for document in documents if isinstance(document, CandidateDoc)]
-    for sample in samples:
-        for candidate in sample.candidates:
-            if candidate.formula not in sample.requested:
-                raise InputError(
-                    f"candidate {candidate.candidate_id} is of {candidate.formula}, which its "
-                    "sample was not asked for"
-                )
-        crystals.extend(sample.candidates)
-    if not documents:
-        raise InputError("nothing to measure: no sample and no candidate")
-    seen = Counter(candidate.candidate_id for candidate in crystals)
-    if twice := sorted(key for key, count in seen.items() if count > 1):
-        raise InputError(f"candidate {twice[0]} is there twice")
-    return samples, sorted(crystals, key=lambda candidate: candidate.candidate_id)
-
-
-def _by_candidate(
-    documents: Sequence[Document], crystals: Sequence[CandidateDoc], what: str
-) -> dict[str, Document]:
-    """Documents by candidate id: one for each candidate, or none at all."""
-    found: dict[str, Document] = {}
-    for document in documents:
-        if document.candidate_id in found:
-            raise InputError(f"{what} of candidate {document.candidate_id} is there twice")
-        found[document.candidate_id] = document
-    ids = {candidate.candidate_id for candidate in crystals}
-    if strange := sorted(set(found) - ids):
-        raise InputError(f"{what} of {strange[0]}, which is not among the candidates")
-    if found and (missing := sorted(ids - set(found))):
-        raise InputError(f"candidate {missing[0]} has no {what}; {len(missing)} lack one")
-    return found
-
-
-def _only(values: set[str], what: str) -> str | None:
-    """The one value; None if there is none."""
-    if len(values) > 1:
-        raise SchemeMismatchError(
-            f"documents of {len(values)} {what}: {', '.join(sorted(values))}; measure each apart"
-        )
-    return next(iter(values), None)
-
-
 def _facts(
     crystals: Sequence[CandidateDoc], judged: Mapping[str, StabilityDoc], system: OxideSystem
 ) -> list[_Fact]:
     """What is known of each candidate as generated, beside its judgement."""
     structures = [candidate.structure for candidate in crystals]
     leaders = matching.duplicate_groups(structures, [0.0] * len(structures))
+    lowest = _lowest_of_groups(judged.values())
     facts = []
     for index, candidate in enumerate(crystals):
         composition = candidate.structure.composition.reduced_formula
@@ -351,61 +313,26 @@ def _facts(
                 distances=distances,
                 neutral=charge_neutral(composition),
                 leads=leaders[index] == index,
+                leads_relaxed=candidate.candidate_id in lowest,
                 stability=judged.get(candidate.candidate_id),
             )
         )
     return facts
 
 
-def _requested(samples: Sequence[SampleDoc], crystals: Sequence[CandidateDoc]) -> dict[str, int]:
-    """Crystals asked for by formula; a candidate without a sample was asked for."""
-    requested: Counter[str] = Counter()
-    for sample in samples:
-        requested.update(sample.requested)
-    requested.update(candidate.formula for candidate in _bare(samples, crystals))
-    return dict(requested)
-
-
-def _bare(samples: Sequence[SampleDoc], crystals: Sequence[CandidateDoc]) -> list[CandidateDoc]:
-    """Candidates without a sample."""
-    sampled = {candidate.candidate_id for sample in samples for candidate in sample.candidates}
-    return [candidate for candidate in crystals if candidate.candidate_id not in sampled]
-
-
-def _attempts(
-    samples: Sequence[SampleDoc], crystals: Sequence[CandidateDoc]
-) -> tuple[dict[str, int] | None, dict[str, Counter[str]]]:
-    """Attempts and rejections by formula; None where some candidates tell nothing of theirs."""
-    if not samples or _bare(samples, crystals):
-        return None, {}
-    attempts: Counter[str] = Counter()
-    rejected: dict[str, Counter[str]] = {}
-    for sample in samples:
-        attempts.update(sample.attempts)
-        for formula, reasons in sample.rejected.items():
-            rejected.setdefault(formula, Counter()).update(reasons)
-    return dict(attempts), rejected
-
-
-def _seconds(
-    samples: Sequence[SampleDoc],
-    calculations: Sequence[CalculationDoc],
-    given: Mapping[str, float],
-) -> tuple[dict[str, float], int]:
-    """CPU seconds by stage, and the number of calculations that do not tell theirs."""
-    seconds: dict[str, float] = {}
-    if samples:
-        seconds["sampling"] = math.fsum(
-            sample.wall_time if sample.cpu_time is None else sample.cpu_time for sample in samples
-        )
-    timed = [c.wall_time for c in calculations if c.wall_time is not None]
-    n_untimed = len(calculations) - len(timed)
-    if timed:
-        seconds["relaxation"] = math.fsum([*timed, n_untimed * max(timed)])
-    for stage, value in given.items():
-        if not (math.isfinite(value) and value >= 0):
-            raise InputError(f"seconds of the stage {stage} are {value}")
-    return seconds | dict(given), n_untimed
+def _lowest_of_groups(documents: Iterable[StabilityDoc]) -> set[str]:
+    """Ranked candidates that are the lowest of their group of equal crystals."""
+    groups: dict[str, tuple[float, str]] = {}
+    for document in documents:
+        energy, group = document.energy_above_hull, document.duplicate_group
+        if document.state is not StabilityState.RANKED or energy is None:
+            continue
+        if group is None:
+            raise InputError(f"candidate {document.candidate_id} is ranked but in no group")
+        best = groups.get(group)
+        mine = (energy, document.candidate_id)
+        groups[group] = mine if best is None else min(best, mine)
+    return {candidate for _, candidate in groups.values()}
 
 
 def _finds_per_hour(
@@ -417,18 +344,3 @@ def _finds_per_hour(
     if overall.sun is None or not needed <= set(seconds) or total <= 0:
         return None
     return overall.sun.count * 3600 / total
-
-
-def _options(samples: Sequence[SampleDoc]) -> list[dict[str, Any]]:
-    """Distinct options of the samplers that are not at their defaults."""
-    distinct = {json.dumps(s.options, sort_keys=True): s.options for s in samples if s.options}
-    return [distinct[key] for key in sorted(distinct)]
-
-
-def _versions(calculations: Sequence[CalculationDoc]) -> dict[str, str]:
-    """Versions of the engine, all that occur."""
-    found: dict[str, set[str]] = {}
-    for calculation in calculations:
-        for package, version in calculation.engine_versions.items():
-            found.setdefault(package, set()).add(version)
-    return {package: ", ".join(sorted(found[package])) for package in sorted(found)}

@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
-OPTIONS: dict[str, bool] = {
+OPTIONS: dict[str, Any] = {
     "use_pauling_test": True,
     "include_alloys": True,
     "mixed_valence": True,
