@@ -10,7 +10,7 @@ from tiny_model import eager
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import GridError, TrainingError
-from atomate2_vogen.models import batches, fitting, training
+from atomate2_vogen.models import assessment, batches, fitting, training
 from atomate2_vogen.models.backend import keras
 from atomate2_vogen.models.vae import VAE
 from atomate2_vogen.voxels.codec import VoxelCodec
@@ -64,17 +64,17 @@ def test_unlabelled_data_are_refused(crystals, tiny):
 def test_blank_boxes_are_refused(tiny):
     long = replace(tiny.sites, steps=300, epochs=2)
     with pytest.raises(TrainingError, match=r"blank.*0\.31"):
-        fitting.check_gate(0.31, long)
-    fitting.check_gate(0.51, long)
+        assessment.check_gate(0.31, long)
+    assessment.check_gate(0.51, long)
     # too short a training to judge
-    fitting.check_gate(0.0, tiny.sites)
+    assessment.check_gate(0.0, tiny.sites)
 
 
 def test_untrained_boxes_are_blank(crystals, tiny):
     codec = VoxelCodec(VANADIUM, n_sites=16, n_lattice=16)
     pool = batches.make_pool(crystals, "train", tiny, codec).take(np.arange(4))
     grids = batches.sites_grids(pool, 16, codec.sigma_sites)
-    assert fitting.peak_height(VAE(tiny.sites, 2, "sites"), pool, grids, codec) < 0.5
+    assert assessment.peak_height(VAE(tiny.sites, 2, "sites"), pool, grids, codec) < 0.5
 
 
 def test_divergence_is_an_error(tiny):

@@ -9,7 +9,7 @@ import pytest
 from tiny_model import eager
 
 from atomate2_vogen.errors import TrainingError
-from atomate2_vogen.models import fitting, wgan
+from atomate2_vogen.models import adversarial, wgan
 from atomate2_vogen.models.backend import keras, run
 from atomate2_vogen.models.energy import build_energy
 
@@ -110,7 +110,7 @@ def test_divergence_is_an_error(tiny, parts):
     means[3] = np.nan
     preset = replace(tiny.wgan, steps=2)
     with eager(), pytest.raises(TrainingError, match="WGAN diverged"):
-        fitting.fit_wgan(
+        adversarial.fit_wgan(
             preset,
             parts["energy"],
             means,

@@ -1,4 +1,4 @@
-"""Training loops of the single networks: autoencoders, energy CNN, WGAN."""
+"""Training loops of autoencoders and energy CNN, which go on where a checkpoint stands."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from atomate2_vogen.errors import GridError, TrainingError
+from atomate2_vogen.errors import TrainingError
 from atomate2_vogen.models.backend import keras
-from atomate2_vogen.models.batches import Batches, Pool
-from atomate2_vogen.models.energy import EnergyScale, build_energy, composition_baseline
-from atomate2_vogen.models.presets import EnergyPreset, VAEPreset, WGANPreset
+from atomate2_vogen.models.batches import Batches
+from atomate2_vogen.models.checkpoint import Checkpoint, State, assign, pack, unpack
+from atomate2_vogen.models.energy import build_energy
+from atomate2_vogen.models.presets import EnergyPreset
 from atomate2_vogen.models.vae import VAE
-from atomate2_vogen.models.wgan import Composite, CriticUpdate, build_critic, build_generator
-from atomate2_vogen.voxels.codec import VoxelCodec
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with stage, done, total and the latest figures."""
@@ -27,9 +26,6 @@ CLIP_NORM = 50.0
 
 WARMUP_STEPS = 30
 
-GATE_HEIGHT = 0.5
-"""Median peak height, in nominal heights, below which a reconstructed box counts as blank."""
-
 
 def schedule(peak: float, steps: int) -> Any:
     """Learning rate: linear warm-up, then a cosine to zero."""
@@ -40,12 +36,11 @@ def schedule(peak: float, steps: int) -> Any:
 
 
 class _Watch(keras.callbacks.Callback):
-    """Anneals β, reports progress, stops on a loss that is no number."""
+    """Anneals β, records, stops on a loss that is no number."""
 
-    def __init__(self, stage: str, epochs: int, progress: Progress | None) -> None:
+    def __init__(self, stage: str, history: History) -> None:
         super().__init__()
-        self.stage, self.epochs, self.progress = stage, epochs, progress
-        self.history: History = {}
+        self.stage, self.history = stage, history
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set β."""
@@ -56,7 +51,7 @@ class _Watch(keras.callbacks.Callback):
             self.model.beta.assign(preset.beta * share)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Record, report."""
+        """Record."""
         figures = {key: float(value) for key, value in (logs or {}).items()}
         if not all(math.isfinite(value) for value in figures.values()):
             raise TrainingError(
@@ -67,8 +62,109 @@ class _Watch(keras.callbacks.Callback):
             figures["beta"] = float(self.model.beta)
         for key, value in figures.items():
             self.history.setdefault(key, []).append(value)
-        if self.progress:
-            self.progress(self.stage, epoch + 1, self.epochs, figures)
+
+
+class _Stopping(keras.callbacks.EarlyStopping):
+    """Early stopping that can go on from what it knew when a training was cut off."""
+
+    def __init__(self, state: State | None, **kwargs: Any) -> None:
+        super().__init__(mode="min", restore_best_weights=True, **kwargs)
+        self.state = state
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forget everything, save what the state tells."""
+        super().on_train_begin(logs)
+        if self.state is not None:
+            for key, value in self.state.record["stopping"].items():
+                setattr(self, key, value)
+            self.best_weights = unpack(self.state.arrays, "best") or None
+
+    def memory(self) -> dict[str, Any]:
+        """What `on_train_begin` takes from a state, save the weights."""
+        best = None if self.best is None else float(self.best)
+        return {"best": best, "best_epoch": int(self.best_epoch), "wait": int(self.wait)}
+
+
+class _Saver(keras.callbacks.Callback):
+    """Saves after every epoch; comes after the callbacks whose state it saves."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, watch: _Watch, stopping: _Stopping, progress: Progress | None
+    ) -> None:
+        super().__init__()
+        self.checkpoint, self.watch, self.stopping = checkpoint, watch, stopping
+        self.progress = progress
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Save, then report."""
+        del logs
+        epochs = self.params["epochs"]
+        arrays = {
+            **pack("variables", self.model.variables),
+            **pack("optimizer", self.model.optimizer.variables),
+            **pack("best", self.stopping.best_weights or ()),
+        }
+        record = {
+            "epoch": epoch + 1,
+            "finished": bool(self.model.stop_training or epoch + 1 == epochs),
+            "history": self.watch.history,
+            "stopping": self.stopping.memory(),
+        }
+        self.checkpoint.save(State(arrays, record))
+        _report(self.progress, self.watch.stage, epoch + 1, epochs, self.watch.history)
+
+
+def _report(progress: Progress | None, stage: str, done: int, total: int, history: History) -> None:
+    if progress:
+        progress(stage, done, total, {key: values[-1] for key, values in history.items()})
+
+
+def _fit(
+    network: Any,
+    stage: str,
+    batches: Batches | _LatentBatches,
+    validation: tuple[Any, ...],
+    *,
+    epochs: int,
+    stopping: dict[str, Any],
+    checkpoint: Checkpoint,
+    progress: Progress | None,
+) -> History:
+    """Train a compiled network, from its checkpoint on; the best epoch's weights stay."""
+    network.optimizer.build(network.trainable_variables)
+    state = checkpoint.load()
+    record: dict[str, Any] = {"epoch": 0, "finished": False, "history": {}}
+    if state is not None:
+        record = state.record
+        assign(state, "variables", network.variables)
+        _report(progress, stage, record["epoch"], epochs, record["history"])
+        if record.get("done"):
+            return dict(record["history"])
+        assign(state, "optimizer", network.optimizer.variables)
+    watch = _Watch(stage, record["history"])
+    stop = _Stopping(state, **stopping)
+    if not record["finished"]:
+        # batches are drawn by the number of the epoch
+        batches.epoch = record["epoch"]
+        network.fit(
+            batches,
+            initial_epoch=record["epoch"],
+            epochs=epochs,
+            validation_data=validation,
+            validation_batch_size=len(validation[-1]),
+            verbose=0,
+            callbacks=[watch, stop, _Saver(checkpoint, watch, stop, progress)],
+        )
+    elif state is not None and (best := unpack(state.arrays, "best")):
+        network.set_weights(best)
+    epoch = len(next(iter(watch.history.values())))
+    checkpoint.save(
+        State(
+            pack("variables", network.variables),
+            {"epoch": epoch, "finished": True, "done": True, "history": watch.history},
+        )
+    )
+    return watch.history
 
 
 def fit_vae(
@@ -76,6 +172,7 @@ def fit_vae(
     batches: Batches,
     validation: np.ndarray,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train an autoencoder; the weights of the best validation epoch stay.
 
@@ -89,6 +186,9 @@ def fit_vae(
         (n, N, N, N, C) grids of held-out crystals.
     progress
         Told after each epoch.
+    checkpoint
+        Holds the training's state after each epoch; a training that was cut off goes on from
+        there.
 
     Returns
     -------
@@ -99,6 +199,8 @@ def fit_vae(
     ------
     TrainingError
         If the loss is no longer finite.
+    OutputFolderError, ArtefactError
+        If the checkpoint is of another training, cannot be written, or is damaged.
     """
     preset = vae.preset
     vae.compile(
@@ -108,52 +210,20 @@ def fit_vae(
         ),
         jit_compile=False,
     )
-    watch = _Watch(vae.name, preset.epochs, progress)
-    stopping = keras.callbacks.EarlyStopping(
-        monitor="val_reconstruction",
-        mode="min",
-        patience=preset.patience,
-        restore_best_weights=True,
-        start_from_epoch=preset.anneal_epochs,
-    )
-    vae.fit(
+    return _fit(
+        vae,
+        vae.name,
         batches,
+        (validation,),
         epochs=preset.epochs,
-        validation_data=(validation,),
-        validation_batch_size=len(validation),
-        verbose=0,
-        callbacks=[watch, stopping],
+        stopping={
+            "monitor": "val_reconstruction",
+            "patience": preset.patience,
+            "start_from_epoch": preset.anneal_epochs,
+        },
+        checkpoint=checkpoint or Checkpoint(None),
+        progress=progress,
     )
-    return watch.history
-
-
-def peak_height(vae: VAE, pool: Pool, grids: np.ndarray, codec: VoxelCodec) -> float:
-    """Median height of the peaks that a sites autoencoder gives back, in nominal heights.
-
-    As many peaks as the crystal has atoms are asked for; a box that lacks them counts as 0.
-    """
-    heights = []
-    for grid, counts in zip(vae.decode(vae.encode(grids)[0]), pool.counts, strict=True):
-        try:
-            heights.extend(codec.decode_sites(grid, counts.tolist())[2].tolist())
-        except GridError:
-            heights.extend([0.0] * int(counts.sum()))
-    return float(np.median(heights))
-
-
-def check_gate(height: float, preset: VAEPreset) -> None:
-    """Refuse an autoencoder that gives back blank boxes.
-
-    Raises
-    ------
-    TrainingError
-        If the median peak height is not over `GATE_HEIGHT` although training was long enough.
-    """
-    if preset.steps * preset.epochs >= preset.gate_steps and height <= GATE_HEIGHT:
-        raise TrainingError(
-            f"the sites autoencoder gives back blank boxes (median peak height {height:.2f} "
-            f"after {preset.steps * preset.epochs} steps); train longer or lower beta"
-        )
 
 
 class _LatentBatches(keras.utils.PyDataset):
@@ -199,6 +269,7 @@ def fit_energy(
     validation: tuple[np.ndarray, np.ndarray, np.ndarray],
     seed: int,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[Any, History]:
     """Train the energy CNN on posterior samples.
 
@@ -216,6 +287,8 @@ def fit_energy(
         Of the draws.
     progress
         Told after each epoch.
+    checkpoint
+        As for `fit_vae`.
 
     Returns
     -------
@@ -223,6 +296,11 @@ def fit_energy(
         With the weights of the best validation epoch.
     history : dict
         Metric -> value per epoch.
+
+    Raises
+    ------
+    TrainingError, OutputFolderError, ArtefactError
+        As `fit_vae`.
     """
     network = build_energy(preset, means.shape[1], condition.shape[1])
     network.compile(
@@ -233,147 +311,16 @@ def fit_energy(
         metrics=["mae"],
         jit_compile=False,
     )
-    watch = _Watch("energy", preset.epochs, progress)
-    stopping = keras.callbacks.EarlyStopping(
-        monitor="val_mae", mode="min", patience=preset.patience, restore_best_weights=True
-    )
-    network.fit(
+    history = _fit(
+        network,
+        "energy",
         _LatentBatches(
             means, widths, condition, targets.astype(np.float32), preset=preset, seed=seed
         ),
+        ((validation[0], validation[1]), validation[2]),
         epochs=preset.epochs,
-        validation_data=((validation[0], validation[1]), validation[2]),
-        validation_batch_size=len(validation[2]),
-        verbose=0,
-        callbacks=[watch, stopping],
+        stopping={"monitor": "val_mae", "patience": preset.patience},
+        checkpoint=checkpoint or Checkpoint(None),
+        progress=progress,
     )
-    return network, watch.history
-
-
-def energy_errors(
-    predicted: np.ndarray,
-    pool: Pool,
-    scale: EnergyScale,
-    train: Pool,
-) -> dict[str, float]:
-    """Errors of the energy network and of the composition-only mean on held-out crystals.
-
-    Both are judged on the clipped energy above the composition line, eV/atom.
-
-    Parameters
-    ----------
-    predicted
-        (n,) predictions for the labelled crystals of `pool`, eV/atom.
-    pool
-        Held-out crystals.
-    scale
-        Of the target.
-    train
-        Crystals whose means the baseline uses.
-    """
-    known, learned = np.isfinite(pool.energies), np.isfinite(train.energies)
-    truth = scale.target(pool.energies[known], pool.counts[known])
-    baseline = composition_baseline(
-        scale.target(train.energies[learned], train.counts[learned]),
-        train.counts[learned],
-        pool.counts[known],
-    )
-    spread = float(((truth - truth.mean()) ** 2).sum())
-    return {
-        "energy_mae": float(np.abs(predicted - truth).mean()),
-        "energy_mae_composition_mean": float(np.abs(baseline - truth).mean()),
-        "energy_r2": 1 - float(((predicted - truth) ** 2).sum()) / spread if spread else 0.0,
-        "energy_n": float(known.sum()),
-    }
-
-
-def fit_wgan(
-    preset: WGANPreset,
-    energy: Any,
-    means: np.ndarray,
-    widths: np.ndarray,
-    condition: np.ndarray,
-    *,
-    chance: np.ndarray,
-    seed: int,
-    progress: Progress | None = None,
-) -> tuple[Any, Any, History]:
-    """Train generator and critic on posterior samples.
-
-    Parameters
-    ----------
-    preset
-        Sizes and steps.
-    energy
-        Trained energy network; it stays as it is.
-    means, widths
-        (n, L) of the standardised latents.
-    condition
-        (n, C).
-    chance
-        (n,) chance of each crystal to be drawn.
-    seed
-        Of noise and draws.
-    progress
-        Told every fiftieth of the way.
-
-    Returns
-    -------
-    generator, critic : keras.Model
-        Trained.
-    history : dict
-        Metric -> mean over each fiftieth of the way.
-
-    Raises
-    ------
-    TrainingError
-        If a loss is no longer finite.
-    """
-    n_latent, n_condition = means.shape[1], condition.shape[1]
-    generator = build_generator(preset, n_latent, n_condition)
-    generator.compile(jit_compile=False)
-    critic = build_critic(preset, n_latent, n_condition, "critic")
-    critic_update = CriticUpdate(critic)
-    critic_update.compile(optimizer=keras.optimizers.RMSprop(preset.critic_rate), jit_compile=False)
-    twin = build_critic(preset, n_latent, n_condition, "critic_twin")
-    composite = Composite(generator, twin, energy, preset.energy_weight)
-    composite.compile(
-        optimizer=keras.optimizers.RMSprop(schedule(preset.generator_rate, preset.steps)),
-        jit_compile=False,
-    )
-    rng = np.random.default_rng([seed, 5])
-    parts = min(50, preset.steps)
-    history: History = {}
-    sums: dict[str, list[float]] = {}
-    ends = {round(preset.steps * (part + 1) / parts): part + 1 for part in range(parts)}
-    size = preset.batch
-    for step in range(1, preset.steps + 1):
-        chosen = rng.choice(len(means), (preset.critic_steps + 1, size), p=chance)
-        noise = rng.standard_normal((*chosen.shape, preset.noise)).astype(np.float32)
-        shake = rng.standard_normal((*chosen.shape, n_latent)).astype(np.float32)
-        flat = chosen[:-1].reshape(-1)
-        fakes = np.asarray(
-            generator.predict_on_batch([noise[:-1].reshape(len(flat), -1), condition[flat]])
-        )
-        for k in range(preset.critic_steps):
-            real = means[chosen[k]] + widths[chosen[k]] * shake[k]
-            loss = critic_update.train_on_batch(
-                (real, fakes[k * size : (k + 1) * size], condition[chosen[k]])
-            )
-        distance = float(np.ravel(loss)[0])
-        composite.follow(critic, distance)
-        figures = composite.train_on_batch((noise[-1], condition[chosen[-1]]), return_dict=True)
-        figures = {key: float(value) for key, value in figures.items()}
-        figures["critic"] = distance
-        for key, value in figures.items():
-            sums.setdefault(key, []).append(value)
-        if step in ends:
-            latest = {key: float(np.mean(values)) for key, values in sums.items()}
-            sums = {}
-            if not all(math.isfinite(value) for value in latest.values()):
-                raise TrainingError(f"the WGAN diverged near step {step}; lower its rates")
-            for key, value in latest.items():
-                history.setdefault(key, []).append(value)
-            if progress:
-                progress("wgan", step, preset.steps, latest)
-    return generator, critic, history
+    return network, history

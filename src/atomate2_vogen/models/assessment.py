@@ -1,0 +1,130 @@
+"""What trained networks are worth: blank boxes, reconstruction, energy errors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from atomate2_vogen.analysis.matching import default_matcher
+from atomate2_vogen.errors import GridError, TrainingError, VogenError
+from atomate2_vogen.models.artefact import TrainedModel
+from atomate2_vogen.models.batches import Pool, lattice_grids, pool_structure, sites_grids
+from atomate2_vogen.models.energy import EnergyScale, composition_baseline
+from atomate2_vogen.models.presets import VAEPreset
+from atomate2_vogen.models.vae import VAE
+from atomate2_vogen.voxels.codec import VoxelCodec
+
+GATE_HEIGHT = 0.5
+"""Median peak height, in nominal heights, below which a reconstructed box counts as blank."""
+
+
+def peak_height(vae: VAE, pool: Pool, grids: np.ndarray, codec: VoxelCodec) -> float:
+    """Median height of the peaks that a sites autoencoder gives back, in nominal heights.
+
+    As many peaks as the crystal has atoms are asked for; a box that lacks them counts as 0.
+    """
+    heights = []
+    for grid, counts in zip(vae.decode(vae.encode(grids)[0]), pool.counts, strict=True):
+        try:
+            heights.extend(codec.decode_sites(grid, counts.tolist())[2].tolist())
+        except GridError:
+            heights.extend([0.0] * int(counts.sum()))
+    return float(np.median(heights))
+
+
+def check_gate(height: float, preset: VAEPreset) -> None:
+    """Refuse an autoencoder that gives back blank boxes.
+
+    Raises
+    ------
+    TrainingError
+        If the median peak height is not over `GATE_HEIGHT` although training was long enough.
+    """
+    if preset.steps * preset.epochs >= preset.gate_steps and height <= GATE_HEIGHT:
+        raise TrainingError(
+            f"the sites autoencoder gives back blank boxes (median peak height {height:.2f} "
+            f"after {preset.steps * preset.epochs} steps); train longer or lower beta"
+        )
+
+
+def reconstruction(model: TrainedModel, pool: Pool) -> dict[str, float]:
+    """How well crystals survive encoding and decoding by both networks, counts untold.
+
+    Returns
+    -------
+    dict
+        ``exact_composition`` and ``match`` (StructureMatcher at pymatgen's defaults) as
+        shares, ``length_mae`` in Å and ``angle_mae`` in degrees, ``reconstruction_n``.
+    """
+    sites, lattices = model.decode(encode_pool(model, pool))
+    matcher = default_matcher()
+    exact = match = 0
+    lengths, angles = [], []
+    for i in range(len(pool)):
+        truth = pool_structure(pool, i)
+        try:
+            decoded = model.codec.decode(sites[i], lattices[i])
+        except VogenError:
+            continue
+        lengths.append(np.abs(np.subtract(decoded.lattice.abc, truth.lattice.abc)).mean())
+        angles.append(np.abs(np.subtract(decoded.lattice.angles, truth.lattice.angles)).mean())
+        same = decoded.composition == truth.composition
+        exact += same
+        match += bool(same and matcher.fit(truth, decoded))
+    return {
+        "exact_composition": exact / len(pool),
+        "match": match / len(pool),
+        "length_mae": float(np.mean(lengths)) if lengths else float("inf"),
+        "angle_mae": float(np.mean(angles)) if angles else float("inf"),
+        "reconstruction_n": float(len(pool)),
+    }
+
+
+def encode_pool(model: TrainedModel, pool: Pool) -> np.ndarray:
+    """Standardised joint latents (n, L) of a pool."""
+    parts = []
+    for start in range(0, len(pool), 64):
+        part = pool.take(np.arange(start, min(start + 64, len(pool))))
+        parts.append(
+            model.encode(
+                sites_grids(part, model.codec.n_sites, model.codec.sigma_sites),
+                lattice_grids(part, model.codec),
+            )
+        )
+    return np.concatenate(parts)
+
+
+def energy_errors(
+    predicted: np.ndarray,
+    pool: Pool,
+    scale: EnergyScale,
+    train: Pool,
+) -> dict[str, float]:
+    """Errors of the energy network and of the composition-only mean on held-out crystals.
+
+    Both are judged on the clipped energy above the composition line, eV/atom.
+
+    Parameters
+    ----------
+    predicted
+        (n,) predictions for the labelled crystals of `pool`, eV/atom.
+    pool
+        Held-out crystals.
+    scale
+        Of the target.
+    train
+        Crystals whose means the baseline uses.
+    """
+    known, learned = np.isfinite(pool.energies), np.isfinite(train.energies)
+    truth = scale.target(pool.energies[known], pool.counts[known])
+    baseline = composition_baseline(
+        scale.target(train.energies[learned], train.counts[learned]),
+        train.counts[learned],
+        pool.counts[known],
+    )
+    spread = float(((truth - truth.mean()) ** 2).sum())
+    return {
+        "energy_mae": float(np.abs(predicted - truth).mean()),
+        "energy_mae_composition_mean": float(np.abs(baseline - truth).mean()),
+        "energy_r2": 1 - float(((predicted - truth) ** 2).sum()) / spread if spread else 0.0,
+        "energy_n": float(known.sum()),
+    }
