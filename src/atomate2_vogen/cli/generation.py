@@ -9,11 +9,13 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from atomate2_vogen.cli.console import native_output_to
+from atomate2_vogen.cli.decoding import Decoding
 from atomate2_vogen.cli.pipeline import Pipeline, reuse
-from atomate2_vogen.schemas import DatasetDoc, SampleDoc, TrainingDoc, VogenDoc
+from atomate2_vogen.schemas import Artefact, DatasetDoc, SampleDoc, TrainingDoc, VogenDoc
 
 if TYPE_CHECKING:
     from jobflow import Job, OutputReference
@@ -22,13 +24,30 @@ Doc = TypeVar("Doc", bound=VogenDoc)
 
 
 def sample(
-    run: Pipeline, sampler: str, preset: str, counts: dict[str, int], seed: int
+    run: Pipeline,
+    sampler: str,
+    preset: str,
+    counts: dict[str, int],
+    seed: int,
+    *,
+    decoding: Decoding | None = None,
 ) -> SampleDoc:
-    """Crystals of the requested compositions; trains first if the sampler needs it."""
+    """Crystals of the requested compositions.
+
+    The WGAN's networks come from the file that was given, from the package, or from a training
+    that is run first.
+    """
     from atomate2_vogen.jobs.sampling import SampleMaker
 
-    maker = SampleMaker(sampler=sampler, system=run.system)
-    training = _train(run, preset, seed) if sampler == "wgan" else None
+    decoding = decoding or Decoding()
+    maker = SampleMaker(
+        sampler=sampler,
+        options=decoding.options,
+        system=run.system,
+        preset=preset,
+        judge_oversample=decoding.judge_oversample,
+    )
+    training = _networks(run, preset, seed, decoding.model) if sampler == "wgan" else None
 
     def describe(doc: SampleDoc) -> str:
         made, wanted = len(doc.candidates), sum(doc.requested.values())
@@ -46,6 +65,20 @@ def sample(
             f"  {formula}: {count} fewer than asked for; the sampler {sampler} found no more"
         )
     return document
+
+
+def _networks(
+    run: Pipeline, preset: str, seed: int, model: Path | None
+) -> Artefact | OutputReference | None:
+    """Trained networks for `SampleMaker`; None stands for those that are shipped."""
+    from atomate2_vogen.data.artefact import make_artefact
+    from atomate2_vogen.models.shipped import shipped_path
+
+    if model is not None:
+        return make_artefact(model.name, model.read_bytes())
+    if shipped_path(preset, run.system).is_file():
+        return None
+    return _train(run, preset, seed)
 
 
 def _train(run: Pipeline, preset: str, seed: int) -> OutputReference:

@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.decoding import Decoding, decoding_options
 
 
 @click.command(short_help="Only generate crystals, as CIF files.")
 @options.counts_option
 @options.sampler_options
+@decoding_options
 @options.json_option
 @options.out_option("vogen_sample")
 @click.pass_context
@@ -22,6 +24,7 @@ def sample(
     sampler: str,
     preset: str,
     seed: int,
+    decoding: Decoding,
     as_json: bool,
     out: Path,
 ) -> None:
@@ -37,6 +40,7 @@ def sample(
     Examples:
       vogen sample --counts VO2=20 --sampler substitution
       vogen sample --counts VO2=8,V2O5=8 --seed 3 --out crystals
+      vogen sample --judge-oversample 4 --symmetry-tolerance 0.2
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
@@ -44,7 +48,7 @@ def sample(
 
     voice = Voice(quiet=as_json)
     wanted = options.parse_counts(counts, VANADIUM)
-    identity = generation_identity(sampler, preset, wanted, seed)
+    identity = generation_identity(sampler, preset, wanted, seed, decoding)
     with open_run(out, "sample", identity, voice, VANADIUM) as run:
         import json
 
@@ -52,7 +56,7 @@ def sample(
         from atomate2_vogen.cli.generation import sample as generate
         from atomate2_vogen.cli.report import print_sample
 
-        document = generate(run, sampler, preset, wanted, seed)
+        document = generate(run, sampler, preset, wanted, seed, decoding=decoding)
         for candidate in document.candidates:
             run.folder.write(f"cifs/{candidate.candidate_id}.cif", candidate_cif(candidate))
         text = json.dumps(plain(document), indent=1) + "\n"

@@ -13,17 +13,23 @@ from atomate2_vogen.cli.output import OutputFolder
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.cli.decoding import Decoding
     from atomate2_vogen.cli.pipeline import Pipeline
     from atomate2_vogen.engines import Engine
 
 
 def generation_identity(
-    sampler: str, preset: str, counts: Mapping[str, int], seed: int
+    sampler: str,
+    preset: str,
+    counts: Mapping[str, int],
+    seed: int,
+    decoding: Decoding | None = None,
 ) -> dict[str, Any]:
     """What decides which crystals are generated."""
     identity = {"version": __version__, "sampler": sampler, "counts": dict(counts), "seed": seed}
     # the baselines train nothing
-    return identity | ({"preset": preset} if sampler == "wgan" else {})
+    identity |= {"preset": preset} if sampler == "wgan" else {}
+    return identity | (decoding.identity() if decoding is not None else {})
 
 
 def engine_identity(engine: str) -> dict[str, Any]:

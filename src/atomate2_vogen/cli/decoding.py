@@ -1,0 +1,141 @@
+"""Options on how crystals are drawn from a sampler, shared by the verbs that generate."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from atomate2_vogen.errors import InputError
+
+_OPTIONS = (
+    click.option(
+        "--oversample",
+        type=click.IntRange(1),
+        help="wgan: latents generated per latent decoded; those of the lowest predicted energy "
+        "are.  [default: 4]",
+    ),
+    click.option(
+        "--truncation",
+        type=click.FloatRange(0, 2, min_open=True),
+        help="wgan: standard deviation of the generator's noise.  [default: 1]",
+    ),
+    click.option(
+        "--energy-steps",
+        type=click.IntRange(0),
+        help="wgan: steps of each latent down the predicted energy.  [default: 0]",
+    ),
+    click.option(
+        "--projections",
+        type=click.IntRange(0),
+        help="wgan: how often a box is read, voxelised afresh and decoded again.  [default: 1]",
+    ),
+    click.option(
+        "--stop-when-read",
+        is_flag=True,
+        default=None,
+        help="wgan: project no box further that reads as what was asked for.",
+    ),
+    click.option(
+        "--told-counts",
+        is_flag=True,
+        default=None,
+        help="wgan: the reader of a box may know how many atoms were asked for.",
+    ),
+    click.option(
+        "--symmetry-tolerance",
+        type=click.FloatRange(0, 1),
+        help="wgan: make symmetries exact that a crystal has within so many Å.  [default: off]",
+    ),
+)
+_NAMES = (
+    "oversample",
+    "truncation",
+    "energy_steps",
+    "projections",
+    "stop_when_read",
+    "told_counts",
+    "symmetry_tolerance",
+)
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What was said on the command line about drawing crystals.
+
+    Parameters
+    ----------
+    model
+        File of trained networks; None takes those that are shipped, or trains.
+    judge_oversample
+        As in `SampleMaker`.
+    options
+        Of the sampler, those that were given.
+    """
+
+    model: Path | None = None
+    judge_oversample: int = 1
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def check(self, sampler: str) -> None:
+        """Refuse what the sampler has no use for.
+
+        Raises
+        ------
+        InputError
+            If an option of the WGAN is given with another sampler.
+        """
+        given = [*(["model"] if self.model else []), *self.options]
+        if sampler != "wgan" and given:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise InputError(f"{names}: only for --sampler wgan, not for {sampler}")
+
+    def identity(self) -> dict[str, Any]:
+        """What of it decides which crystals are generated; nothing if all is at its default."""
+        identity: dict[str, Any] = dict(self.options)
+        if self.judge_oversample > 1:
+            identity["judge_oversample"] = self.judge_oversample
+        if self.model is not None:
+            identity["model"] = hashlib.sha256(self.model.read_bytes()).hexdigest()[:16]
+        return identity
+
+
+def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options; the command gets them as one argument ``decoding``."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        given = {name: kwargs.pop(name) for name in _NAMES}
+        decoding = Decoding(
+            model=kwargs.pop("model"),
+            judge_oversample=kwargs.pop("judge_oversample"),
+            options={name: value for name, value in given.items() if value is not None},
+        )
+        decoding.check(kwargs["sampler"])
+        return function(*args, decoding=decoding, **kwargs)
+
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    wrapped = click.option(
+        "--judge-oversample",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Draw so many crystals per crystal asked for, and keep the lowest in energy by single "
+        "points of the judge.",
+    )(wrapped)
+    return model_option(wrapped)
+
+
+def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--model``."""
+    return click.option(
+        "--model",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="File of trained networks.  [default: those that are shipped]",
+    )(function)

@@ -1,0 +1,103 @@
+"""Options on drawing crystals: from the command line to the sampler."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from bare_model import bare_model
+from click.testing import CliRunner
+
+from atomate2_vogen.cli.main import cli
+from atomate2_vogen.data import labels
+from atomate2_vogen.samplers.wgan import WGANSampler
+
+
+def vogen(*arguments):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def model(tiny, tmp_path):
+    path = tmp_path / "model.zip"
+    bare_model(tiny).save(path)
+    return path
+
+
+def test_judge_oversample_keeps_the_lowest(tmp_path: Path):
+    out = tmp_path / "out"
+    arguments = ("sample", "--sampler", "substitution", "--counts", "VO2=1", "--out", out)
+    result = vogen(*arguments, "--judge-oversample", "3")
+    assert result.exit_code == 0, result.output
+    (kept,) = json.loads((out / "candidates.json").read_text())["candidates"]
+    assert kept["details"]["judge"] == labels.JUDGE_SCHEME
+    assert kept["details"]["judged_of"] == 3
+    assert "energy too high" in result.stdout
+    record = json.loads((out / "run.json").read_text())
+    assert record["identity"]["judge_oversample"] == 3
+    # another number is another run
+    assert vogen(*arguments).exit_code == 2
+
+
+def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model, monkeypatch):
+    monkeypatch.setitem(WGANSampler.__init__.__kwdefaults__, "max_attempts", 64)
+    out = tmp_path / "out"
+    result = vogen(
+        *("sample", "--counts", "VO2=1", "--model", model, "--out", out, "--truncation", "0.5"),
+        *("--oversample", "1", "--energy-steps", "2", "--projections", "2", "--stop-when-read"),
+        *("--told-counts", "--symmetry-tolerance", "0.2"),
+    )
+    # random weights decode to nothing
+    assert result.exit_code == 1, result.output
+    assert "no crystal was generated" in result.stderr
+    expected = {
+        "truncation": 0.5,
+        "oversample": 1,
+        "energy_steps": 2,
+        "projections": 2,
+        "stop_when_read": True,
+        "told_counts": True,
+        "symmetry_tolerance": 0.2,
+    }
+    document = json.loads((out / "candidates.json").read_text())
+    assert document["options"] == expected
+    identity = json.loads((out / "run.json").read_text())["identity"]
+    assert identity | expected == identity
+    assert len(identity["model"]) == 16
+
+
+def test_options_of_the_wgan_are_refused_elsewhere(tmp_path: Path, model):
+    for verb in ("sample", "discover"):
+        result = vogen(
+            *(verb, "--sampler", "random", "--truncation", "1", "--model", model),
+            *("--out", tmp_path / "out"),
+        )
+        assert result.exit_code == 2
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("vogen: InputError: --model, --truncation: only for --sampler wgan")
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--truncation", "0"),
+        ("--energy-steps", "-1"),
+        ("--judge-oversample", "0"),
+        ("--symmetry-tolerance", "-1"),
+        ("--model", "nothing.zip"),
+    ],
+)
+def test_values_out_of_range(tmp_path: Path, arguments):
+    result = vogen("sample", *arguments, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_model(tmp_path: Path):
+    (tmp_path / "model.zip").write_bytes(b"broken")
+    result = vogen("sample", "--model", tmp_path / "model.zip", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "ArtefactError" in result.stderr
+    assert "model.zip" in result.stderr
