@@ -97,6 +97,11 @@ def test_stop_resume_reuse_rebuild(tmp_path: Path):
     assert record["judge"] == "CHGNet-0.3.0"
     assert record["hull_id"] == rows[0]["hull_id"]
     assert record["runs"] == 2
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["overall"]["n_requested"] == 2
+    assert metrics["overall"]["sun"]["of_requested"]["count"] == 0
+    assert set(metrics["cpu_seconds"]) == {"sampling", "relaxation"}
+    assert "S.U.N. at 0.1 eV/atom: 0.0%" in done.stdout
     with VogenStores.open(out / "store") as stores:
         assert len(stores.load(CalculationDoc)) == 2
         (best, _) = sorted(stores.load(StabilityDoc), key=lambda doc: doc.energy_above_hull)

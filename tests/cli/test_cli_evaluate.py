@@ -11,10 +11,11 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Poscar
 
-from atomate2_vogen.cli.evaluate import candidates_of, structure_digest
+from atomate2_vogen.cli.evaluate import candidates_of
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.data.readers import ReadStructure
 from atomate2_vogen.engines.references import reference_structures
+from atomate2_vogen.jobs.evaluation import structure_digest
 
 RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
@@ -70,6 +71,7 @@ def test_broken_files_as_json(tmp_path: Path):
     assert result.exit_code == 2
     content = json.loads(result.stdout)
     assert content["files"] == []
+    assert content["metrics"] is None
     assert len(content["bad"]) == 11
     assert content["bad"][4]["error"] == "ElementError"
     assert content["bad"][-1]["file"] == str(tmp_path / "gone.cif")
@@ -133,6 +135,15 @@ def test_known_phases_are_known_and_near_the_hull(tmp_path: Path):
         assert file["energy_above_hull"] <= 0.06
         assert file["formation_energy_per_atom"] < -2
     assert content["counts"]["ranked"] == 4
+    whole = content["metrics"]["overall"]
+    assert content["metrics"]["scheme"] == "CHGNet-0.3.0"
+    assert content["metrics"]["n_untimed"] == 0
+    assert content["metrics"]["cpu_seconds"]["relaxation"] > 0
+    assert whole["valid"]["of_delivered"]["share"] == 1
+    assert whole["novel"]["of_ranked"]["count"] == whole["sun"]["of_ranked"]["count"] == 0
+    assert whole["unique_relaxed"]["of_delivered"]["count"] == 3
+    assert whole["stable"]["0.1"]["of_delivered"]["count"] == 4
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["overall"] == whole
     # the perturbed copy ends where its original does
     assert sorted(file["is_unique"] for file in content["files"]) == [False, True, True, True]
     record = json.loads((tmp_path / "out" / "run.json").read_text())

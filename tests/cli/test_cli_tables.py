@@ -11,19 +11,27 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifParser
 from rich.console import Console
 
+from atomate2_vogen.analysis.metrics import measure
+from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.exports import candidate_cif, relaxed_cif, stability_csv, stability_json
+from atomate2_vogen.cli.report import print_evaluation
 from atomate2_vogen.cli.tables import (
     by_energy,
     candidate_table,
     counts_of,
+    metrics_lines,
+    metrics_table,
     reasons,
     rejection_lines,
     remarks,
     summary_table,
 )
 from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CalculationState,
     CandidateDoc,
     FieldClass,
+    MetricsDoc,
     PaperClass,
     Rejection,
     RejectionReason,
@@ -75,6 +83,7 @@ def document(index: int, above: float | None, **changes) -> StabilityDoc:
         "structure": RUTILE if above is not None else None,
         "is_unique": True if ranked else None,
         "is_novel": True if ranked else None,
+        "duplicate_group": CANDIDATES[4].candidate_id if ranked else None,
     }
     return StabilityDoc(**(content | changes))
 
@@ -207,3 +216,52 @@ def test_cif_bears_its_provenance_and_reads_back():
     assert relaxed_cif(STABILITY[1], CANDIDATES[1]) is None
     (structure,) = CifParser.from_str(candidate_cif(CANDIDATES[1])).parse_structures()
     assert structure.composition.reduced_formula == "VO2"
+
+
+def metrics() -> MetricsDoc:
+    calculations = [
+        CalculationDoc(
+            calculation_id=f"{made.candidate_id}|J",
+            candidate_id=made.candidate_id,
+            scheme="J",
+            state=CalculationState.COMPLETED,
+            candidate=made,
+            wall_time=1.0,
+        )
+        for made in CANDIDATES
+    ]
+    known = [doc.model_copy(update={"is_novel": True}) for doc in STABILITY]
+    return measure(SAMPLE, calculations, known)
+
+
+def test_metrics_are_shown_with_what_they_are_counted_against():
+    table = shown(metrics_table(metrics()))
+    assert all(len(line) <= 100 for line in table)
+    assert table[-2].split()[:8] == ["VO2", "5", "5", "1", "1", "3", "1", "1"]
+    assert table[-2].split()[8:] == ["3.250", "0.250", "–"]
+    assert table[-3].split() == ["V2O3", *["0"] * 7, "–", "–", "–"]
+    assert table[-1].split()[0] == "all"
+    share, cost = metrics_lines(metrics())
+    # Wilson's interval of 1 of 5, and of 1 of 7
+    assert share == (
+        "S.U.N. at 0.1 eV/atom: 20.0% (95 %: 3.6% to 62.4%) of 5 delivered, "
+        "14.3% (95 %: 2.6% to 51.3%) of 7 requested"
+    )
+    assert cost == "S.U.N. per CPU-hour: 600.0 (sampling 1.0 s, relaxation 5.0 s)"
+    unjudged = measure(SAMPLE)
+    assert metrics_lines(unjudged) == []
+    assert shown(metrics_table(unjudged))[-2].split() == ["VO2", "5", "5", "1", *["–"] * 7]
+
+
+def test_evaluation_as_json_and_as_text(capsys):
+    names = {doc.candidate_id: f"file{n}.cif" for n, doc in enumerate(STABILITY)}
+    print_evaluation(Voice(quiet=True), [], STABILITY, names, metrics(), as_json=True)
+    content = json.loads(capsys.readouterr().out)
+    assert MetricsDoc.model_validate(content["metrics"]) is not None
+    assert content["metrics"]["overall"]["sun"]["of_requested"]["total"] == 7
+    assert content["metrics"]["hull_id"] == content["hull_id"] == "hull"
+    assert len(content["files"]) == 5
+    print_evaluation(Voice(), [], STABILITY, names, metrics(), as_json=False)
+    text = capsys.readouterr().out
+    assert "S.U.N. at 0.1 eV/atom: 20.0%" in text
+    assert "of 7 requested" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Poscar
 
+from atomate2_vogen.data.parsers import parse
 from atomate2_vogen.data.readers import MAX_BYTES, read_structures
 from atomate2_vogen.errors import (
     DisorderError,
@@ -232,6 +234,17 @@ def test_broken_file(tmp_path: Path, rutile, cif, name):
     assert message.startswith(str(path))
     assert words in message
     assert "\n" not in message
+
+
+def test_a_cif_cut_off_anywhere_is_refused_in_plain_words(cif):
+    whole = cif.rstrip()
+    for length in range(0, len(whole), 7):
+        try:
+            (error,) = parse("cut.cif", whole[:length], 200)
+        except StructureFileError as raised:
+            error = raised
+        assert isinstance(error, StructureFileError), whole[:length]
+        assert not re.search(r"modulo|zip|len\(", str(error)), error
 
 
 def test_one_bad_file_hides_nothing(tmp_path: Path, cif):

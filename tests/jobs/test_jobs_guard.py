@@ -86,3 +86,13 @@ def test_settings_of_the_wrapped_maker_can_still_be_changed():
     guarded = GuardedMaker(cheap_engine.engine().relax_maker).make(cheap_engine.crystal())
     guarded.update_maker_kwargs({"steps": 7}, class_filter=ForceFieldRelaxMaker)
     assert guarded.maker.maker.steps == 7
+
+
+def test_the_time_until_a_failure_is_told_once(run):
+    first = GuardedMaker(Plain(trouble="crystal")).make(cheap_engine.crystal())
+    second = GuardedMaker(Plain()).make(first.output)
+    second_output = JobFailure.model_validate(run([first, second]))
+    first_output = JobFailure.model_validate(run.stores.job_store.get_output(first.uuid))
+    assert first_output.elapsed_time >= 0
+    assert second_output.error == first_output.error
+    assert second_output.elapsed_time == 0

@@ -102,3 +102,18 @@ def test_screening_accepts_samples_and_lists():
     for source in (sample, [CANDIDATE]):
         assert len(screen.original(engine, source).replace.jobs) == 2
     assert screen.original(engine, []).output == []
+
+
+def test_time_is_that_of_all_calculations_or_unknown():
+    def timed(seconds):
+        document = task()
+        document.output.elapsed_time = seconds
+        return document
+
+    tasks = {"initial": timed(1.5), "relaxed": timed(20.0), "static": timed(2.0)}
+    assert recorded(**tasks).wall_time == pytest.approx(23.5)
+    failed = {"relaxed": JobFailure(error="boom", elapsed_time=4.0)}
+    failed["static"] = JobFailure(error="boom", elapsed_time=0.0)
+    assert recorded(**(tasks | failed)).wall_time == pytest.approx(5.5)
+    for unknown in (None, timed(None), JobFailure(error="boom")):
+        assert recorded(**(tasks | {"relaxed": unknown})).wall_time is None

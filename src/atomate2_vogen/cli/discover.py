@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.decoding import Decoding, decoding_options
 
 
 @click.command(short_help="The whole chain: generate, relax, place on the hull.")
 @options.counts_option
 @options.sampler_options
+@decoding_options
 @options.engine_option
 @options.workers_option
 @options.out_option("vogen_output")
@@ -24,6 +26,7 @@ def discover(
     sampler: str,
     preset: str,
     seed: int,
+    decoding: Decoding,
     engine: str,
     workers: int,
     out: Path,
@@ -33,9 +36,10 @@ def discover(
     Makes the training data from known prototypes, trains the networks, samples crystals of the
     formulas you ask for, relaxes each with the judge, and compares them with the known phases.
 
-    The folder --out then holds the table (stability.csv, stability.json), the relaxed crystals
-    (cifs/), two pictures, a record of the run (run.json) and every document (store/). Stop it
-    with Ctrl-C at any time: the same command goes on from there.
+    The folder --out then holds the table (stability.csv, stability.json), counts over all
+    crystals (metrics.json), the relaxed crystals (cifs/), two pictures, a record of the run
+    (run.json) and every document (store/). Stop it with Ctrl-C at any time: the same command
+    goes on from there.
 
     \b
     Examples:
@@ -50,22 +54,23 @@ def discover(
     begin = time.perf_counter()
     voice = Voice()
     wanted = options.parse_counts(counts, VANADIUM)
-    identity = generation_identity(sampler, preset, wanted, seed) | {"engine": engine}
+    identity = generation_identity(sampler, preset, wanted, seed, decoding) | {"engine": engine}
     with open_run(out, "discover", identity, voice, VANADIUM) as run:
         from atomate2_vogen.cli.generation import sample as generate
         from atomate2_vogen.cli.report import print_discovery
 
         judge = make_engine(engine)
-        sample = generate(run, sampler, preset, wanted, seed)
-        run.relax(judge, sample.candidates, workers)
+        sample = generate(run, sampler, preset, wanted, seed, decoding=decoding)
+        calculations = run.relax(judge, sample.candidates, workers)
         stability, references = run.build(judge, sample.candidates)
-        written = run.export(stability, sample.candidates, references)
+        metrics = run.measure(sample, calculations, stability, references)
+        written = run.export(stability, sample.candidates, references, metrics=metrics)
         run.folder.note(
             workers=workers,
             missing=sample.missing,
             seconds=round(time.perf_counter() - begin, 1),
         )
-        print_discovery(voice, stability, sample, run.folder.path, written)
+        print_discovery(voice, stability, sample, metrics, path=run.folder.path, written=written)
         if not sample.candidates:
             voice.warn("no crystal was generated; see the rejections above")
             ctx.exit(1)

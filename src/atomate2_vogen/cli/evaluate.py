@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,8 +13,6 @@ import click
 from atomate2_vogen.cli import options
 
 if TYPE_CHECKING:
-    from pymatgen.core import Structure
-
     from atomate2_vogen.data.readers import ReadStructure
     from atomate2_vogen.schemas import CandidateDoc
 
@@ -43,6 +39,9 @@ def evaluate(
     with the judge, placed on the convex hull of the known phases, classed, and compared with
     the others and with every known prototype. Files that cannot be used are listed at the end
     with what is wrong; the others are computed all the same, and the exit code is 2.
+
+    Below the table stand counts over all crystals; --json has them in full, with what each is
+    counted against, 95 % intervals, and the settings of every comparison.
 
     With --out results are kept, and a second run computes only what is new.
 
@@ -72,10 +71,10 @@ def evaluate(
             judge = make_engine(engine)
             candidates, names = candidates_of(good)
             calculations = run.relax(judge, candidates, workers)
-            stability, references = run.judge(judge, calculations)
+            stability, metrics, references = run.judge(judge, candidates, calculations)
             if kept:
-                run.export(stability, candidates, references, names)
-            results = {"stability": stability, "names": names}
+                run.export(stability, candidates, references, names, metrics)
+            results = {"stability": stability, "names": names, "metrics": metrics}
         from atomate2_vogen.cli.report import print_evaluation
 
         print_evaluation(voice, bad, as_json=as_json, **results)
@@ -88,33 +87,14 @@ def candidates_of(
 ) -> tuple[list[CandidateDoc], dict[str, str]]:
     """Candidates from files, and their names by candidate id.
 
-    The id comes from the crystal and not from the path: a file that was moved is recognised,
-    one that was changed is computed anew.
+    A file that was moved is recognised, one that was changed is computed anew.
     """
-    from atomate2_vogen.schemas import CandidateDoc
+    from atomate2_vogen.jobs.evaluation import candidates_from
 
-    candidates = []
-    names = {}
-    copies: Counter[str] = Counter()
-    for file in files:
-        digest = structure_digest(file.structure)
-        candidate = CandidateDoc.make(
-            file.structure,
-            sampler="files",
-            model_id=f"crystal-{digest}",
-            formula=file.structure.composition.reduced_formula,
-            seed=0,
-            index=copies[digest],
-            details={"file": file.label},
-        )
-        copies[digest] += 1
-        candidates.append(candidate)
-        names[candidate.candidate_id] = file.label
-    return candidates, names
-
-
-def structure_digest(structure: Structure) -> str:
-    """Hash of cell, species and coordinates as they stand, to 1e-8."""
-    parts = [structure.lattice.matrix.round(8) + 0.0, structure.frac_coords.round(8) + 0.0]
-    text = repr([part.tolist() for part in parts]) + repr(structure.atomic_numbers)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    candidates = candidates_from(
+        [file.structure for file in files], [{"file": file.label} for file in files]
+    )
+    return candidates, {
+        candidate.candidate_id: file.label
+        for candidate, file in zip(candidates, files, strict=True)
+    }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from atomate2_vogen.chemistry import OxideSystem
-    from atomate2_vogen.schemas import CandidateDoc, ReferenceDoc, StabilityDoc
+    from atomate2_vogen.schemas import CandidateDoc, MetricsDoc, ReferenceDoc, StabilityDoc
 
 COLUMNS = (
     "candidate_id",
@@ -115,6 +115,7 @@ def write_results(
     candidates: Iterable[CandidateDoc],
     references: Sequence[ReferenceDoc],
     names: Mapping[str, str] | None = None,
+    metrics: MetricsDoc | None = None,
 ) -> list[str]:
     """Write CIFs, tables and pictures into an output folder.
 
@@ -134,6 +135,9 @@ def write_results(
     folder.write("stability.csv", stability_csv(stability, names))
     folder.write("stability.json", stability_json(stability))
     written = [f"cifs/ ({n_cifs} files)", "stability.csv", "stability.json"]
+    if metrics is not None:
+        folder.write("metrics.json", json.dumps(plain(metrics), indent=1) + "\n")
+        written.append("metrics.json")
     if any(doc.paper_class is not None for doc in stability):
         with folder.replacing("hull.png") as path:
             plot_hull(stability, references, path, system)

@@ -18,7 +18,9 @@ from atomate2_vogen.schemas import (
     CalculationDoc,
     CalculationState,
     CandidateDoc,
+    MetricsDoc,
     ReferenceDoc,
+    SampleDoc,
     StabilityDoc,
 )
 
@@ -150,21 +152,43 @@ class Pipeline:
         return stability, references
 
     def judge(
-        self, engine: Engine, calculations: Sequence[CalculationDoc]
-    ) -> tuple[list[StabilityDoc], list[ReferenceDoc]]:
+        self,
+        engine: Engine,
+        candidates: Sequence[CandidateDoc],
+        calculations: Sequence[CalculationDoc],
+    ) -> tuple[list[StabilityDoc], MetricsDoc, list[ReferenceDoc]]:
         """Stability of these calculations among themselves, whatever else the store holds."""
-        from atomate2_vogen.analysis.hull import assess
         from atomate2_vogen.engines import load_references
-        from atomate2_vogen.jobs.known import known_structures
+        from atomate2_vogen.jobs.evaluation import judge_and_measure
 
         with self.folder.stage("stability") as notes, self.voice.stage("stability") as stage:
             references = load_references(engine, self.system)
-            known = known_structures(self.system, references)
-            stability = assess(calculations, references, self.system, known, joint=True)
+            stability, metrics = judge_and_measure(
+                candidates, calculations, references, self.system
+            )
             self.stores.save(references)
             notes["written"] = self.stores.save(stability)
             stage.result = self._judged(engine, stability, references)
-        return stability, references
+        return stability, metrics, references
+
+    def measure(
+        self,
+        sample: SampleDoc,
+        calculations: Sequence[CalculationDoc],
+        stability: Sequence[StabilityDoc],
+        references: Sequence[ReferenceDoc],
+    ) -> MetricsDoc:
+        """Metrics of what was sampled."""
+        from atomate2_vogen.analysis.metrics import measure
+        from atomate2_vogen.jobs.known import novelty_pool
+
+        return measure(
+            sample,
+            calculations,
+            stability,
+            self.system,
+            novelty_pool=novelty_pool(self.system, references),
+        )
 
     def _judged(
         self,
@@ -183,6 +207,7 @@ class Pipeline:
         candidates: Sequence[CandidateDoc],
         references: Sequence[ReferenceDoc],
         names: Mapping[str, str] | None = None,
+        metrics: MetricsDoc | None = None,
     ) -> list[str]:
         """Write tables, CIFs and pictures; names of what was written."""
         from atomate2_vogen.cli.exports import write_results
@@ -195,6 +220,7 @@ class Pipeline:
                 candidates=candidates,
                 references=references,
                 names=names,
+                metrics=metrics,
             )
             stage.result = f"in {self.folder.path}"
         return list(notes["written"])

@@ -14,6 +14,8 @@ from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.tables import (
     candidate_table,
     counts_of,
+    metrics_lines,
+    metrics_table,
     reasons,
     rejection_lines,
     remarks,
@@ -22,12 +24,16 @@ from atomate2_vogen.cli.tables import (
 
 if TYPE_CHECKING:
     from atomate2_vogen.data.readers import BadFile
-    from atomate2_vogen.schemas import SampleDoc, StabilityDoc
+    from atomate2_vogen.schemas import MetricsDoc, SampleDoc, StabilityDoc
 
 LEGEND = (
     "Energies in eV/atom: of formation, above the hull before and after relaxation. paper: stable "
     "≤ 0.3, metastable ≤ 0.5 above the hull, formation energy < 0. field: on hull ≤ 0, near hull "
     "≤ 0.1. novel: matches no known prototype and no reference phase."
+)
+METRICS_LEGEND = (
+    "Counts are of the crystals delivered. unique: differ, as generated and after relaxation. "
+    "S.U.N.: ≤ 0.1 above the hull, unique after relaxation, novel. Medians of ranked crystals."
 )
 
 
@@ -35,6 +41,8 @@ def print_discovery(
     voice: Voice,
     stability: Sequence[StabilityDoc],
     sample: SampleDoc,
+    metrics: MetricsDoc,
+    *,
     path: Path,
     written: Sequence[str],
 ) -> None:
@@ -43,6 +51,7 @@ def print_discovery(
     voice.out.print(summary_table(stability, sample))
     for line in rejection_lines(sample):
         voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
+    _print_metrics(voice, metrics)
     _print_judge(voice, stability)
     _print_written(voice, path, [*written, "run.json", "store/"])
 
@@ -60,6 +69,7 @@ def print_evaluation(
     bad: Sequence[BadFile],
     stability: Sequence[StabilityDoc] = (),
     names: Mapping[str, str] | None = None,
+    metrics: MetricsDoc | None = None,
     *,
     as_json: bool,
 ) -> None:
@@ -71,9 +81,13 @@ def print_evaluation(
             {"file": str(b.path), "error": type(b.error).__name__, "message": str(b.error)}
             for b in bad
         ]
-        click.echo(json.dumps({**_judge(stability), "files": files, "bad": wrong}, indent=1))
+        whole = None if metrics is None else metrics.model_dump(mode="json")
+        content = {**_judge(stability), "metrics": whole, "files": files, "bad": wrong}
+        click.echo(json.dumps(content, indent=1))
     elif stability:
         _print_candidates(voice, stability, names)
+        if metrics is not None:
+            _print_metrics(voice, metrics)
         _print_judge(voice, stability)
     for entry in bad:
         click.echo(f"vogen: {type(entry.error).__name__}: {entry.error}", err=True)
@@ -110,6 +124,13 @@ def _print_candidates(
             voice.out.print(escape(line), soft_wrap=True)
     for line in reasons(stability, names):
         voice.out.print(f"[dim]not ranked: {escape(line)}[/dim]", soft_wrap=True)
+
+
+def _print_metrics(voice: Voice, metrics: MetricsDoc) -> None:
+    voice.out.print(metrics_table(metrics))
+    for line in metrics_lines(metrics):
+        voice.out.print(escape(line), soft_wrap=True)
+    voice.out.print(f"[dim]{METRICS_LEGEND}[/dim]")
 
 
 def _print_judge(voice: Voice, stability: Sequence[StabilityDoc]) -> None:

@@ -10,7 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from atomate2_vogen.schemas import SampleDoc, StabilityDoc
+    from atomate2_vogen.schemas import (
+        Distribution,
+        MetricsDoc,
+        Proportion,
+        Rate,
+        SampleDoc,
+        StabilityDoc,
+    )
 
 STYLES = {
     "stable": "green",
@@ -113,6 +120,44 @@ def summary_table(stability: Sequence[StabilityDoc], sample: SampleDoc | None = 
     return table
 
 
+def metrics_table(metrics: MetricsDoc) -> Table:
+    """One row per formula, and one for all if there are several."""
+    table = _table()
+    table.add_column("formula")
+    for name in ("crystals", "valid", "unique", "relaxed", "novel", "≤ 0.1", "S.U.N."):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("before", "after", "RMSD"):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows = dict(metrics.formulas)
+    if len(rows) > 1:
+        rows["all"] = metrics.overall
+    for formula, row in rows.items():
+        near = None if row.stable is None else row.stable[f"{metrics.sun_threshold:g}"]
+        counts = (row.valid, row.unique, row.unique_relaxed, row.novel, near, row.sun)
+        medians = (row.above_hull_before_ranked, row.above_hull_after, row.rmsd_to_relaxed)
+        table.add_row(
+            formula,
+            str(row.n_delivered),
+            *(_count(rate) for rate in counts),
+            *(_median(values) for values in medians),
+        )
+    return table
+
+
+def metrics_lines(metrics: MetricsDoc) -> list[str]:
+    """What was found, against what, and at what cost."""
+    sun, lines = metrics.overall.sun, []
+    if sun is not None and metrics.overall.n_delivered:
+        parts = [f"{_share(sun.of_delivered)} of {sun.of_delivered.total} delivered"]
+        if sun.of_requested.total != sun.of_delivered.total:
+            parts.append(f"{_share(sun.of_requested)} of {sun.of_requested.total} requested")
+        lines.append(f"S.U.N. at {metrics.sun_threshold:g} eV/atom: {', '.join(parts)}")
+    if metrics.finds_per_cpu_hour is not None:
+        stages = ", ".join(f"{name} {value:.1f} s" for name, value in metrics.cpu_seconds.items())
+        lines.append(f"S.U.N. per CPU-hour: {metrics.finds_per_cpu_hour:.1f} ({stages})")
+    return lines
+
+
 def counts_of(stability: Sequence[StabilityDoc]) -> dict[str, int]:
     """Numbers of the summary, by name."""
     ranked = [doc for doc in stability if doc.paper_class is not None]
@@ -161,6 +206,20 @@ def rejection_lines(sample: SampleDoc) -> list[str]:
 
 def _table() -> Table:
     return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def _count(rate: Rate | None) -> str:
+    return "–" if rate is None else str(rate.count)
+
+
+def _median(values: Distribution | None) -> str:
+    return _energy(None if values is None else values.median)
+
+
+def _share(part: Proportion) -> str:
+    if part.share is None or part.low is None or part.high is None:
+        return "–"
+    return f"{part.share:.1%} (95 %: {part.low:.1%} to {part.high:.1%})"
 
 
 def _styled(text: str) -> Text:

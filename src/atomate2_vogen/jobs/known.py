@@ -1,4 +1,9 @@
-"""The pool of known crystals that novelty is judged against."""
+"""The pool of known crystals that novelty is judged against.
+
+It holds the reference phases as relaxed, and every distinct crystal of the substitution pool
+twice: as substituted and, where the package has it, as relaxed by the default judge. A crystal
+that falls into the basin of a known prototype is then no discovery, wherever it started.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,11 @@ from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.prototypes import load_prototypes
+from atomate2_vogen.data.relaxed import RelaxedSet, crystal_key, relaxed_path
 from atomate2_vogen.schemas import ReferenceDoc
+
+Named = tuple[str, str, Structure]
+"""Name, reduced formula and crystal."""
 
 
 def known_structures(
@@ -19,7 +28,7 @@ def known_structures(
     references: Sequence[ReferenceDoc] = (),
     formulas: Sequence[str] | None = None,
 ) -> KnownStructures:
-    """Reference phases as relaxed, then the distinct prototypes of the data set as substituted.
+    """Reference phases, then prototypes as substituted, then prototypes as relaxed.
 
     Parameters
     ----------
@@ -29,19 +38,35 @@ def known_structures(
         Relaxed reference phases; they give their names to what matches them.
     formulas
         Reduced formulas to restrict the prototypes to; None takes all.
+
+    Raises
+    ------
+    ArtefactError
+        If a shipped file is damaged. A system without a file of relaxed crystals has none.
     """
     pool: dict[str, Structure] = {
         reference.name: reference.structure
         for reference in sorted(references, key=lambda reference: reference.energy_per_atom)
     }
-    for name, formula, structure in _prototypes(system):
+    for name, formula, structure in (*_prototypes(system), *_relaxed_prototypes(system)):
         if formulas is None or formula in formulas:
             pool.setdefault(name, structure)
     return KnownStructures(pool)
 
 
+def novelty_pool(
+    system: OxideSystem = VANADIUM, references: Sequence[ReferenceDoc] = ()
+) -> dict[str, int]:
+    """Number of known crystals of each kind in `known_structures`."""
+    return {
+        "reference phases": len({reference.name for reference in references}),
+        "prototypes as substituted": len(_prototypes(system)),
+        "prototypes as relaxed": len(_relaxed_prototypes(system)),
+    }
+
+
 @lru_cache(maxsize=2)
-def _prototypes(system: OxideSystem) -> tuple[tuple[str, str, Structure], ...]:
+def _prototypes(system: OxideSystem) -> tuple[Named, ...]:
     names = {prototype.prototype_id: prototype.name for prototype in load_prototypes()}
     crystals = load_dataset(system)
     distinct = crystals.select(crystals.is_distinct)
@@ -52,3 +77,18 @@ def _prototypes(system: OxideSystem) -> tuple[tuple[str, str, Structure], ...]:
         name = f"prototype {names[int(prototype)]} #{int(prototype)}{swapped}, as {formula}"
         found.append((name, formula, distinct.structure(index)))
     return tuple(found)
+
+
+@lru_cache(maxsize=2)
+def _relaxed_prototypes(system: OxideSystem) -> tuple[Named, ...]:
+    """Where prototypes end, converged or not; random crystals of the file are not of the pool."""
+    path = relaxed_path(system)
+    if not path.exists():
+        return ()
+    relaxed = RelaxedSet.load(path)
+    at = {key: index for index, key in enumerate(relaxed.keys.tolist())}
+    return tuple(
+        (f"{name}, as relaxed", formula, relaxed.structure(at[key]))
+        for name, formula, structure in _prototypes(system)
+        if (key := crystal_key(structure)) in at
+    )

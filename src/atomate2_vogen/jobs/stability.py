@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from jobflow import job
 
-from atomate2_vogen.analysis.hull import assess
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.jobs.known import known_structures
+from atomate2_vogen.jobs.evaluation import judge_and_measure
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CalculationState,
@@ -42,15 +41,15 @@ def summarise(
     Returns
     -------
     DiscoveryDoc
-        Ranked candidates by energy above hull, then those that cannot be ranked.
+        Ranked candidates by energy above hull, then those that cannot be ranked; and the
+        metrics of all.
 
     Raises
     ------
     SchemeMismatchError
         If a calculation is of another scheme than the references.
     """
-    known = known_structures(system, references)
-    stability = assess(calculations, references, system, known, joint=True)
+    stability, metrics = judge_and_measure(sample, calculations, references, system)
     stability.sort(
         key=lambda document: (
             document.field_class is None,
@@ -75,4 +74,5 @@ def summarise(
         n_candidates=len(sample.candidates),
         n_calculated=sum(calculation.state is not made for calculation in calculations),
         stability=stability,
+        metrics=metrics,
     )

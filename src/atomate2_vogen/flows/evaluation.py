@@ -1,0 +1,76 @@
+"""The flow that judges crystals of any origin and measures them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jobflow import Flow, Maker, OutputReference
+from pymatgen.core import Structure
+
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.engines import Engine, chgnet, load_references
+from atomate2_vogen.flows.screening import ScreeningFlowMaker
+from atomate2_vogen.jobs.evaluation import checked_candidates, evaluate
+from atomate2_vogen.schemas import CandidateDoc, ReferenceDoc, SampleDoc
+
+
+@dataclass
+class EvaluateMaker(Maker):
+    """Relax crystals, place each on the hull, and measure them together.
+
+    Parameters
+    ----------
+    name
+        Name of the flow.
+    engine
+        Engine that judges; the default is CHGNet.
+    system
+        Oxide system.
+    references
+        Relaxed reference phases in the engine's scheme; by default those that are shipped.
+    """
+
+    name: str = "evaluation"
+    engine: Engine = field(default_factory=chgnet)
+    system: OxideSystem = field(default_factory=lambda: VANADIUM)
+    references: list[ReferenceDoc] | None = None
+
+    def make(
+        self, crystals: SampleDoc | Sequence[Structure | CandidateDoc] | OutputReference
+    ) -> Flow:
+        """Flow whose output is an `EvaluationDoc`.
+
+        Parameters
+        ----------
+        crystals
+            A sample, whose request and attempts are counted too; or structures and candidates,
+            each of which counts as asked for; or the output of a job that gives a sample or a
+            list of candidates.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to evaluate, a candidate is there twice, or a crystal is none
+            of the system or has overlapping atoms.
+        MissingReferenceError
+            If no references are shipped for the engine's scheme and none are given.
+        """
+        references = self.references
+        if references is None:
+            references = load_references(self.engine, self.system)
+        screening = ScreeningFlowMaker(engine=self.engine)
+        delivered: SampleDoc | list[CandidateDoc] | OutputReference
+        if isinstance(crystals, OutputReference):
+            delivered = crystals
+            relaxing = screening.make(crystals)
+        elif isinstance(crystals, SampleDoc):
+            checked_candidates(crystals.candidates, self.system)
+            delivered = crystals
+            relaxing = screening.make(crystals.candidates)
+        else:
+            delivered = checked_candidates(crystals, self.system)
+            relaxing = screening.make(delivered)
+        document = evaluate(delivered, relaxing.output, references, self.system)
+        document.update_metadata({"scheme": self.engine.scheme, "stage": "evaluation"})
+        return Flow([relaxing, document], output=document.output, name=self.name)

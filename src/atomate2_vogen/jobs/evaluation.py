@@ -1,0 +1,141 @@
+"""Jobs and helpers that judge crystals of any origin and measure them together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from jobflow import job
+from pymatgen.core import Structure
+
+from atomate2_vogen.analysis.geometry import check_structure
+from atomate2_vogen.analysis.hull import assess
+from atomate2_vogen.analysis.metrics import measure
+from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.jobs.known import known_structures, novelty_pool
+from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CandidateDoc,
+    EvaluationDoc,
+    MetricsDoc,
+    ReferenceDoc,
+    SampleDoc,
+    StabilityDoc,
+)
+
+
+def structure_digest(structure: Structure) -> str:
+    """Hash of cell, species and coordinates as they stand, to 1e-8."""
+    parts = [structure.lattice.matrix.round(8) + 0.0, structure.frac_coords.round(8) + 0.0]
+    text = repr([part.tolist() for part in parts]) + repr(structure.atomic_numbers)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def candidates_from(
+    structures: Sequence[Structure], details: Sequence[dict[str, Any]] | None = None
+) -> list[CandidateDoc]:
+    """Candidates of crystals that no sampler of this package made.
+
+    The id comes from the crystal and not from its place: the same crystal is recognised in
+    another list, a changed one is another candidate.
+
+    Parameters
+    ----------
+    structures
+        Crystals; copies are candidates of their own.
+    details
+        What to keep with each, e.g. the file it is from.
+    """
+    candidates = []
+    copies: Counter[str] = Counter()
+    for structure, detail in zip(structures, details or [{}] * len(structures), strict=True):
+        digest = structure_digest(structure)
+        candidates.append(
+            CandidateDoc.make(
+                structure,
+                sampler="files",
+                model_id=f"crystal-{digest}",
+                formula=structure.composition.reduced_formula,
+                seed=0,
+                index=copies[digest],
+                details=detail,
+            )
+        )
+        copies[digest] += 1
+    return candidates
+
+
+def checked_candidates(
+    crystals: Sequence[Structure | CandidateDoc], system: OxideSystem
+) -> list[CandidateDoc]:
+    """Candidates of a mixed list, in its order.
+
+    Raises
+    ------
+    InputError
+        If the list is empty, or a crystal is none of the system or has overlapping atoms; the
+        message tells which.
+    """
+    if not crystals:
+        raise InputError("no crystals to evaluate")
+    for number, crystal in enumerate(crystals):
+        structure = crystal.structure if isinstance(crystal, CandidateDoc) else crystal
+        try:
+            check_structure(structure, system)
+        except InputError as error:
+            raise type(error)(f"crystal {number}: {error}") from error
+    made = iter(candidates_from([c for c in crystals if isinstance(c, Structure)]))
+    return [c if isinstance(c, CandidateDoc) else next(made) for c in crystals]
+
+
+def judge_and_measure(
+    delivered: SampleDoc | Sequence[CandidateDoc],
+    calculations: Sequence[CalculationDoc],
+    references: Sequence[ReferenceDoc],
+    system: OxideSystem,
+) -> tuple[list[StabilityDoc], MetricsDoc]:
+    """Stability of each crystal on the references' hull, and metrics of all.
+
+    Raises
+    ------
+    SchemeMismatchError, MissingReferenceError
+        As `assess`.
+    InputError
+        As `measure`.
+    """
+    known = known_structures(system, references)
+    stability = assess(calculations, references, system, known, joint=True)
+    pool = novelty_pool(system, references)
+    return stability, measure(delivered, calculations, stability, system, novelty_pool=pool)
+
+
+@job(output_schema=EvaluationDoc)
+def evaluate(
+    delivered: SampleDoc | list[CandidateDoc],
+    calculations: list[CalculationDoc],
+    references: list[ReferenceDoc],
+    system: OxideSystem,
+) -> EvaluationDoc:
+    """Stability and metrics of crystals whose calculations are done.
+
+    Parameters
+    ----------
+    delivered
+        A sample, or candidates of any origin.
+    calculations
+        One per candidate.
+    references
+        Relaxed reference phases of the same scheme.
+    system
+        Oxide system.
+
+    Raises
+    ------
+    SchemeMismatchError, MissingReferenceError, InputError
+        As `judge_and_measure`.
+    """
+    stability, metrics = judge_and_measure(delivered, calculations, references, system)
+    return EvaluationDoc(metrics=metrics, stability=stability)
