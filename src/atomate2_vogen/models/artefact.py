@@ -16,7 +16,7 @@ import math
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -26,12 +26,11 @@ import numpy as np
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import ArtefactError, CountsError, GridError, InputError
 from atomate2_vogen.models.backend import run
-from atomate2_vogen.models.batches import condition_length, conditions
+from atomate2_vogen.models.batches import condition_length, conditions, make_codec
 from atomate2_vogen.models.energy import EnergyScale, build_energy
 from atomate2_vogen.models.presets import Preset
 from atomate2_vogen.models.vae import build_decoder, build_encoder
 from atomate2_vogen.models.wgan import build_critic, build_generator
-from atomate2_vogen.voxels.codec import VoxelCodec
 from atomate2_vogen.voxels.sites import write_sites
 
 FORMAT = 1
@@ -42,14 +41,19 @@ _CHUNK = 64
 
 
 def build_networks(preset: Preset, system: OxideSystem) -> dict[str, Any]:
-    """All networks that generation and reconstruction need, untrained, by name."""
+    """All networks that generation and reconstruction need, untrained, by name.
+
+    They compute in single precision, whatever the precision of training: bfloat16 logits would
+    shift the peaks.
+    """
     n_latent = preset.sites.latent + preset.lattice.latent
     n_condition = condition_length(system)
+    sites, lattice = (replace(part, precision="float32") for part in (preset.sites, preset.lattice))
     return {
-        "sites_encoder": build_encoder(preset.sites, 2, "sites"),
-        "sites_decoder": build_decoder(preset.sites, 2, "sites"),
-        "lattice_encoder": build_encoder(preset.lattice, 1, "lattice"),
-        "lattice_decoder": build_decoder(preset.lattice, 1, "lattice"),
+        "sites_encoder": build_encoder(sites, 2, "sites"),
+        "sites_decoder": build_decoder(sites, 2, "sites"),
+        "lattice_encoder": build_encoder(lattice, 1, "lattice"),
+        "lattice_decoder": build_decoder(lattice, 1, "lattice"),
         "energy": build_energy(preset.energy, n_latent, n_condition),
         "critic": build_critic(preset.wgan, n_latent, n_condition, "critic"),
         "generator": build_generator(preset.wgan, n_latent, n_condition),
@@ -95,7 +99,7 @@ class TrainedModel:
         self.energy_scale = energy_scale
         self.cells = {f: {int(z): int(n) for z, n in of.items()} for f, of in cells.items()}
         self.provenance = dict(provenance)
-        self.codec = VoxelCodec(system, n_sites=preset.sites.grid, n_lattice=preset.lattice.grid)
+        self.codec = make_codec(preset, system)
 
     # --- use -------------------------------------------------------------------------------
 

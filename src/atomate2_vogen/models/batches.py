@@ -175,6 +175,16 @@ def pool_of(crystals: CrystalSet, codec: VoxelCodec, name: str = "data set") -> 
     )
 
 
+def make_codec(preset: Preset, system: OxideSystem) -> VoxelCodec:
+    """The codec of a preset's grids."""
+    return VoxelCodec(
+        system,
+        n_sites=preset.sites.grid,
+        n_lattice=preset.lattice.grid,
+        sigma_sites=preset.sites.sigma,
+    )
+
+
 def sites_grids(pool: Pool, n: int, sigma: float) -> np.ndarray:
     """Sites grids (len(pool), n, n, n, 2) of a pool as it is."""
     grids = np.empty((len(pool), n, n, n, 2), dtype=np.float32)

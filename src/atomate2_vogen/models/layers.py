@@ -5,6 +5,7 @@ All of them are written with `keras.ops` and run on any backend.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from atomate2_vogen.models.backend import keras
@@ -16,6 +17,9 @@ LOG_VARIANCE_RANGE = (-10.0, 4.0)
 
 LOG_VARIANCE_START = -4.0
 """Log-variance that an untrained encoder answers."""
+
+LOGIT_LIMIT = 80.0
+"""Logits are clamped to plus and minus this in the loss: e⁻⁸⁰ is still a normal number."""
 
 
 @keras.saving.register_keras_serializable("vogen")
@@ -95,6 +99,110 @@ class DepthToSpace3D(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("vogen")
+class VoxelNorm(keras.layers.Layer):
+    r"""Batch norm of (B, N, N, N, C) per channel (Ioffe & Szegedy, arXiv:1502.03167).
+
+    The same function of the same weights as `keras.layers.BatchNormalization`. That one walks
+    about twenty times through the whole tensor, forth and back, which on a CPU costs more than
+    the convolutions; here every sum and every scaling is a matrix product, and the gradient is
+    written out. With :math:`\hat x = (x - \bar x) / s` and the gradient :math:`g` that arrives,
+
+    .. math:: \partial x = \frac{\gamma}{s}
+              \left(g - \overline{g} - \hat x\,\overline{g \hat x}\right).
+
+    Statistics are single precision whatever the precision of the voxels.
+
+    Parameters
+    ----------
+    momentum
+        Of the moving averages that inference uses.
+    epsilon
+        Added to the variance.
+    """
+
+    def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.momentum, self.epsilon = momentum, epsilon
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make scale, shift and moving averages."""
+        for name, start, learned in (
+            ("gamma", "ones", True),
+            ("beta", "zeros", True),
+            ("moving_mean", "zeros", False),
+            ("moving_variance", "ones", False),
+        ):
+            weight = self.add_weight(
+                name=name,
+                shape=(input_shape[-1],),
+                initializer=start,
+                trainable=learned,
+                autocast=False,
+            )
+            setattr(self, name, weight)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Normalise."""
+        if not training:
+            scale = self.gamma * ops.rsqrt(self.moving_variance + self.epsilon)
+            shift = self.beta - self.moving_mean * scale
+            return inputs * ops.cast(scale, inputs.dtype) + ops.cast(shift, inputs.dtype)
+        n_voxels, n_channels = math.prod(inputs.shape[1:4]), inputs.shape[4]
+        x = ops.reshape(inputs, (-1, n_voxels, n_channels))
+        count = ops.cast(ops.shape(x)[0] * n_voxels, "float32")
+        fixed = ops.stop_gradient(x)
+        mean = _channel_sum(fixed) / count
+        variance = ops.maximum(_channel_dot(fixed, fixed) / count - ops.square(mean), 0.0)
+        for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            average.assign(self.momentum * average + (1.0 - self.momentum) * value)
+        inverse = ops.rsqrt(variance + self.epsilon)
+
+        # everything differentiable is an argument: JAX wants no closures over it
+        @ops.custom_gradient
+        def normalise(x: Any, scale: Any, shift: Any, mean: Any, inverse: Any) -> Any:
+            def gradient(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
+                (g,) = args if upstream is None else (upstream,)
+                by_shift, by_scale = _channel_sum(g), _channel_dot(g, x)
+                slope = -scale * ops.square(inverse) * (by_scale - mean * by_shift) / count
+                start = -scale * by_shift / count - slope * mean
+                by_x = _affine(g, scale) + _affine(x, slope, start)
+                # how the statistics depend on x is in by_x already
+                return by_x, by_scale, by_shift, ops.zeros_like(mean), ops.zeros_like(mean)
+
+            return _affine(x, scale, shift), gradient
+
+        scale = self.gamma * inverse
+        answer = normalise(x, scale, self.beta - mean * scale, mean, inverse)
+        return ops.reshape(answer, ops.shape(inputs))
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
+
+
+def _channel_sum(x: Any) -> Any:
+    """Sum per channel of (B, n, C), single precision (C,).
+
+    One product per crystal, so that half-precision results are rounded before the last sum
+    only, each on its own.
+    """
+    ones = ops.ones((1, x.shape[1]), dtype=x.dtype)
+    return ops.sum(ops.cast(ops.matmul(ones, x), "float32"), axis=(0, 1))
+
+
+def _channel_dot(x: Any, y: Any) -> Any:
+    """Sum of x · y per channel of (B, n, C), single precision (C,): a diagonal of xᵀy."""
+    products = ops.sum(ops.cast(ops.matmul(ops.transpose(x, (0, 2, 1)), y), "float32"), axis=0)
+    return ops.sum(products * ops.eye(x.shape[2]), axis=0)
+
+
+def _affine(x: Any, scale: Any, shift: Any | None = None) -> Any:
+    """The product of (B, n, C) with scale (C,), plus shift (C,), in the precision of x."""
+    scaled = ops.matmul(x, ops.cast(scale[:, None] * ops.eye(x.shape[2]), x.dtype))
+    return scaled if shift is None else scaled + ops.cast(shift, x.dtype)
+
+
+@keras.saving.register_keras_serializable("vogen")
 class ClampedLogVariance(keras.layers.Layer):
     """Shifts a log-variance to its start and clamps it to `LOG_VARIANCE_RANGE`."""
 
@@ -123,7 +231,7 @@ class Reparameterise(keras.layers.Layer):
     def call(self, inputs: tuple[Any, Any]) -> Any:
         """Sample."""
         mean, log_variance = inputs
-        noise = keras.random.normal(ops.shape(mean), seed=self.generator)
+        noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.generator)
         return mean + self.scale * ops.exp(0.5 * log_variance) * noise
 
 
@@ -157,9 +265,35 @@ def cross_entropy(targets: Any, logits: Any) -> Any:
     r"""Binary cross-entropy of logits, summed over all voxels of a grid.
 
     .. math:: \sum_i \mathrm{softplus}(l_i) - t_i l_i
+              = \sum_i l_i - \log \sigma(l_i) - t_i l_i, \qquad
+              \partial l_i = \sigma(l_i) - t_i
+
+    The second form and the gradient written out take half the time of the first. Computed in
+    single precision. Logits beyond ± `LOGIT_LIMIT` count as that.
 
     Shapes (B, N, N, N, C) twice -> (B,), in nats.
     """
-    # `train_on_batch` hands numpy arrays on as they are, also inside a tuple
-    targets = ops.reshape(ops.convert_to_tensor(targets, logits.dtype), ops.shape(logits))
-    return ops.sum(ops.softplus(logits) - targets * logits, axis=(1, 2, 3, 4))
+    n_voxels = math.prod(logits.shape[1:])
+    targets = ops.cast(targets, "float32")
+
+    @ops.custom_gradient
+    def loss(logits: Any) -> Any:
+        clipped = ops.clip(ops.cast(logits, "float32"), -LOGIT_LIMIT, LOGIT_LIMIT)
+        share = ops.sigmoid(clipped)
+        axes = (1, 2, 3, 4)
+        overlap = ops.matmul(
+            ops.reshape(targets, (-1, 1, n_voxels)), ops.reshape(clipped, (-1, n_voxels, 1))
+        )
+        value = (
+            ops.sum(clipped, axis=axes)
+            - ops.sum(ops.log(share), axis=axes)
+            - ops.reshape(overlap, (-1,))
+        )
+
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            (g,) = args if upstream is None else (upstream,)
+            return ops.cast((share - targets) * ops.reshape(g, (-1, 1, 1, 1, 1)), logits.dtype)
+
+        return value, gradient
+
+    return loss(logits)

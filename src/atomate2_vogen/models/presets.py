@@ -17,6 +17,9 @@ MAX_WEIGHTS = 50_000_000
 LOSSES = ("wasserstein", "gan")
 PENALTIES = ("clip", "lipschitz", "none")
 
+PRECISIONS = ("float32", "mixed_bfloat16")
+"""In which training computes features."""
+
 
 @dataclass(frozen=True)
 class VAEPreset:
@@ -33,6 +36,13 @@ class VAEPreset:
         unfolded after the last.
     channels
         Feature maps per level, finest first; each level has half the edge of the one before.
+    sigma
+        Width of the Gaussians of the sites grid in voxels. The physical width is sigma/grid;
+        the cross-entropy of a box grows with sigma³, and beta should with it.
+    precision
+        ``float32``, or ``mixed_bfloat16``: weights, statistics, latents and losses stay
+        single precision while training computes features in bfloat16. Encoding and decoding
+        with the trained weights is single precision either way.
     periodic
         Circular padding (the sites grid is periodic, the lattice grid is not).
     circular_max
@@ -75,6 +85,8 @@ class VAEPreset:
     epochs: int = 20
     patience: int = 6
     gate_steps: int = 600
+    sigma: float = 1.0
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -224,6 +236,17 @@ class Preset:
                 raise InputError(f"preset {self.name}: {name} is {value!r}, not 1 to {most}")
         for name in ("sites", "lattice"):
             part = getattr(self, name)
+            if isinstance(part.sigma, bool) or not isinstance(part.sigma, int | float):
+                raise InputError(f"preset {self.name}: {name}.sigma is {part.sigma!r}, no number")
+            if not 0.5 <= part.sigma <= part.grid / 16:
+                raise InputError(
+                    f"preset {self.name}: {name}.sigma is {part.sigma}, not 0.5 to {part.grid / 16}"
+                )
+            if part.precision not in PRECISIONS:
+                raise InputError(
+                    f"preset {self.name}: {name}.precision is {part.precision!r}; "
+                    f"choose from {', '.join(PRECISIONS)}"
+                )
             if not 1 <= len(part.channels) <= 6:
                 raise InputError(f"preset {self.name}: {name}.channels needs 1 to 6 levels")
             coarse = part.grid // part.patch // 2 ** (len(part.channels) - 1)
@@ -303,16 +326,20 @@ PRESETS: dict[str, Preset] = {
         sites=VAEPreset(
             grid=64,
             latent=200,
-            patch=2,
-            channels=(16, 32, 64, 128),
+            patch=4,
+            channels=(32, 64, 128),
             periodic=True,
-            head=32,
-            dropout=0.2,
-            batch=16,
-            steps=600,
+            circular_max=16,
+            head=64,
+            sigma=2.0,
+            precision="mixed_bfloat16",
+            beta=2.4,
+            dropout=0.1,
+            batch=32,
+            steps=300,
             epochs=100,
             anneal_epochs=10,
-            learning_rate=1e-3,
+            learning_rate=2e-3,
         ),
         lattice=VAEPreset(
             grid=32,
