@@ -33,7 +33,7 @@ def assert_one_line_error(result, kind: str, *words: str) -> None:
 
 def test_version_and_help():
     assert vogen("--version").output.strip() == f"vogen, version {version('atomate2-vogen')}"
-    for verb in ("discover", "sample", "evaluate", "build"):
+    for verb in ("discover", "sample", "evaluate", "reconstruct", "build"):
         assert verb in vogen("--help").output
         result = vogen(verb, "-h")
         assert result.exit_code == 0
