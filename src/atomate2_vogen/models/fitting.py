@@ -150,6 +150,8 @@ def _fit(
             batches,
             initial_epoch=record["epoch"],
             epochs=epochs,
+            # they are random already, and Keras would shuffle by Python's own random numbers
+            shuffle=False,
             validation_data=validation,
             validation_batch_size=len(validation[-1]),
             verbose=0,
