@@ -431,7 +431,8 @@ class MetricsDoc(VogenDoc):
         default_factory=list, description="given up by SMACT; counted as not charge neutral"
     )
     novelty_pool: dict[str, int] = Field(
-        default_factory=dict, description="known crystals that novelty was judged against, by kind"
+        default_factory=dict,
+        description="known crystals of these formulas, by kind: what `novel` means",
     )
 
 

@@ -63,8 +63,9 @@ def test_structures_and_candidates_are_judged_and_measured(stores, tmp_path):
     # the time of the judge is known for all, the one that raised too
     assert metrics.n_untimed == 0
     assert metrics.cpu_seconds["relaxation"] > 0
-    assert metrics.novelty_pool["reference phases"] == 3
-    assert metrics.novelty_pool["prototypes as substituted"] > 1000
+    # none of the references is a VO2 or V2O3, hundreds of prototypes are
+    assert metrics.novelty_pool["reference phases"] == 0
+    assert 300 < metrics.novelty_pool["prototypes as substituted"] < 500
 
 
 def test_what_a_job_samples_is_measured_with_its_request(stores, tmp_path):

@@ -86,6 +86,8 @@ def test_a_prototype_is_known_as_substituted_and_as_relaxed(relaxed_file):
         "prototypes as relaxed": 2,
     }
     assert len(known.known_structures()) == sum(counts.values())
+    of_one = known.novelty_pool(formulas=["VO2"])
+    assert sum(of_one.values()) == len(known.known_structures(formulas=["VO2"]))
 
 
 def test_references_come_first_and_are_counted(relaxed_file):

@@ -187,7 +187,9 @@ class Pipeline:
             calculations,
             stability,
             self.system,
-            novelty_pool=novelty_pool(self.system, references),
+            novelty_pool=novelty_pool(
+                self.system, references, sorted({doc.formula for doc in stability})
+            ),
         )
 
     def _judged(

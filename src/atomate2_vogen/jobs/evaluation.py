@@ -108,7 +108,7 @@ def judge_and_measure(
     """
     known = known_structures(system, references)
     stability = assess(calculations, references, system, known, joint=True)
-    pool = novelty_pool(system, references)
+    pool = novelty_pool(system, references, sorted({doc.formula for doc in stability}))
     return stability, measure(delivered, calculations, stability, system, novelty_pool=pool)
 
 

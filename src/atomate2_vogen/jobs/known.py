@@ -55,13 +55,25 @@ def known_structures(
 
 
 def novelty_pool(
-    system: OxideSystem = VANADIUM, references: Sequence[ReferenceDoc] = ()
+    system: OxideSystem = VANADIUM,
+    references: Sequence[ReferenceDoc] = (),
+    formulas: Sequence[str] | None = None,
 ) -> dict[str, int]:
-    """Number of known crystals of each kind in `known_structures`."""
+    """Number of known crystals of each kind, of the given reduced formulas only if any are given.
+
+    Only crystals of its own formula can make a crystal known, so these counts tell how much a
+    claim of novelty is worth.
+    """
+    kinds = {
+        "reference phases": {reference.name: reference.formula for reference in references},
+        "prototypes as substituted": {name: formula for name, formula, _ in _prototypes(system)},
+        "prototypes as relaxed": {
+            name: formula for name, formula, _ in _relaxed_prototypes(system)
+        },
+    }
     return {
-        "reference phases": len({reference.name for reference in references}),
-        "prototypes as substituted": len(_prototypes(system)),
-        "prototypes as relaxed": len(_relaxed_prototypes(system)),
+        kind: sum(formulas is None or formula in formulas for formula in found.values())
+        for kind, found in kinds.items()
     }
 
 
