@@ -23,7 +23,7 @@ from atomate2_vogen.errors import GridError, InputError, NonFiniteError
 if TYPE_CHECKING:
     from atomate2_vogen.models.artefact import TrainedModel
 
-MATCH_SETTINGS: dict[str, float] = {"ltol": 0.3, "stol": 0.5, "angle_tol": 10.0}
+MATCH_SETTINGS: dict[str, Any] = {"ltol": 0.3, "stol": 0.5, "angle_tol": 10.0}
 """StructureMatcher tolerances of the field's reconstruction rate (CDVAE, arXiv:2110.06197)."""
 
 SIZES = (8, 14)
@@ -252,16 +252,21 @@ def compare(
     if atoms is not None and cell is not None:
         symbols = dict(zip(model.system.atomic_numbers, model.system.elements, strict=True))
         decoded = Structure(cell, [symbols[int(z)] for z in atoms[1]], atoms[0])
-    whole = exact and decoded is not None
+    match = default_match = False
+    move = None
+    if exact and decoded is not None:
+        match = bool(StructureMatcher(**MATCH_SETTINGS).fit(truth, decoded))
+        default_match = bool(default_matcher().fit(truth, decoded))
+        move = rmsd(decoded, truth)
     return Reconstruction(
         name=name,
         truth=truth,
         decoded=decoded,
         error="; ".join(errors) or None,
         exact=exact,
-        match=whole and bool(StructureMatcher(**MATCH_SETTINGS).fit(truth, decoded)),
-        default_match=whole and bool(default_matcher().fit(truth, decoded)),
-        rmsd=rmsd(decoded, truth) if exact and decoded is not None else None,
+        match=match,
+        default_match=default_match,
+        rmsd=move,
         displacement=_displacement(truth, *atoms) if exact and atoms is not None else None,
         length_error=None if cell is None else _error(cell.abc, truth.lattice.abc),
         angle_error=None if cell is None else _error(cell.angles, truth.lattice.angles),
