@@ -18,8 +18,8 @@ LOG_VARIANCE_RANGE = (-10.0, 4.0)
 LOG_VARIANCE_START = -4.0
 """Log-variance that an untrained encoder answers."""
 
-LOGIT_LIMIT = 80.0
-"""Logits are clamped to plus and minus this in the loss: e⁻⁸⁰ is still a normal number."""
+LOWEST_LOGIT = -80.0
+"""Of the cross-entropy: e⁻⁸⁰ is still a normal number in single precision."""
 
 
 @keras.saving.register_keras_serializable("vogen")
@@ -198,8 +198,12 @@ def _channel_dot(x: Any, y: Any) -> Any:
 
 def _affine(x: Any, scale: Any, shift: Any | None = None) -> Any:
     """The product of (B, n, C) with scale (C,), plus shift (C,), in the precision of x."""
-    scaled = ops.matmul(x, ops.cast(scale[:, None] * ops.eye(x.shape[2]), x.dtype))
-    return scaled if shift is None else scaled + ops.cast(shift, x.dtype)
+    n_channels = x.shape[2]
+    rows = ops.reshape(x, (-1, n_channels))
+    rows = ops.matmul(rows, ops.cast(scale[:, None] * ops.eye(n_channels), x.dtype))
+    if shift is not None:
+        rows = rows + ops.cast(shift, x.dtype)
+    return ops.reshape(rows, ops.shape(x))
 
 
 @keras.saving.register_keras_serializable("vogen")
@@ -269,30 +273,27 @@ def cross_entropy(targets: Any, logits: Any) -> Any:
               \partial l_i = \sigma(l_i) - t_i
 
     The second form and the gradient written out take half the time of the first. Computed in
-    single precision. Logits beyond ± `LOGIT_LIMIT` count as that.
+    single precision. Logits below `LOWEST_LOGIT` count as that.
 
     Shapes (B, N, N, N, C) twice -> (B,), in nats.
     """
-    n_voxels = math.prod(logits.shape[1:])
     targets = ops.cast(targets, "float32")
 
     @ops.custom_gradient
     def loss(logits: Any) -> Any:
-        clipped = ops.clip(ops.cast(logits, "float32"), -LOGIT_LIMIT, LOGIT_LIMIT)
-        share = ops.sigmoid(clipped)
+        bounded = ops.maximum(ops.cast(logits, "float32"), LOWEST_LOGIT)
+        share = ops.sigmoid(bounded)
         axes = (1, 2, 3, 4)
-        overlap = ops.matmul(
-            ops.reshape(targets, (-1, 1, n_voxels)), ops.reshape(clipped, (-1, n_voxels, 1))
-        )
         value = (
-            ops.sum(clipped, axis=axes)
+            ops.sum(bounded, axis=axes)
             - ops.sum(ops.log(share), axis=axes)
-            - ops.reshape(overlap, (-1,))
+            - ops.sum(targets * bounded, axis=axes)
         )
 
         def gradient(*args: Any, upstream: Any = None) -> Any:
             (g,) = args if upstream is None else (upstream,)
-            return ops.cast((share - targets) * ops.reshape(g, (-1, 1, 1, 1, 1)), logits.dtype)
+            g = ops.cast(ops.reshape(g, (-1, 1, 1, 1, 1)), logits.dtype)
+            return ops.cast(share - targets, logits.dtype) * g
 
         return value, gradient
 
