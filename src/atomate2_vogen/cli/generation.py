@@ -78,11 +78,11 @@ def _networks(
         return make_artefact(model.name, model.read_bytes())
     if shipped_path(preset, run.system).is_file():
         return None
-    return _train(run, preset, seed)
+    return train(run, preset, seed)[1]
 
 
-def _train(run: Pipeline, preset: str, seed: int) -> OutputReference:
-    """Data set and training; a reference to the trained model in the job store."""
+def train(run: Pipeline, preset: str, seed: int) -> tuple[TrainingDoc, OutputReference]:
+    """Data set and training: the document, and a reference to it in the job store."""
     from atomate2_vogen.jobs.dataset import BuildDatasetMaker
     from atomate2_vogen.jobs.training import TrainWGANMaker
 
@@ -97,13 +97,13 @@ def _train(run: Pipeline, preset: str, seed: int) -> OutputReference:
     def describe_training(doc: TrainingDoc) -> str:
         return f"preset {doc.preset}, model {doc.model_id}"
 
-    maker = BuildDatasetMaker(system=run.system, checkpoint_dir=str(run.folder / "checkpoints"))
+    kept = str(run.folder / "checkpoints")
+    maker = BuildDatasetMaker(system=run.system, checkpoint_dir=kept)
     _, dataset = _stage(run, "data set", DatasetDoc, maker.make, describe_dataset)
-    trainer = TrainWGANMaker(preset=preset, system=run.system)
-    _, training = _stage(
+    trainer = TrainWGANMaker(preset=preset, system=run.system, checkpoint_dir=kept)
+    return _stage(
         run, "training", TrainingDoc, lambda: trainer.make(dataset, seed), describe_training
     )
-    return training
 
 
 def _stage(

@@ -14,6 +14,7 @@ from atomate2_vogen.cli.discover import discover
 from atomate2_vogen.cli.evaluate import evaluate
 from atomate2_vogen.cli.reconstruct import reconstruct
 from atomate2_vogen.cli.sample import sample
+from atomate2_vogen.cli.train import train
 from atomate2_vogen.errors import InputError, VogenError
 
 EXIT_FAILED = 1
@@ -53,7 +54,7 @@ def cli() -> None:
     """
 
 
-for verb in (discover, sample, evaluate, reconstruct, build):
+for verb in (discover, sample, evaluate, reconstruct, train, build):
     cli.add_command(verb)
 
 

@@ -1,8 +1,15 @@
-"""The job that trains the networks."""
+"""The jobs that train the networks: one for each stage, the last of which can do all.
+
+Any of them keeps the state of its training in a folder, if told where, and goes on from there
+when it is run again. The stages of one training may share a folder.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,9 +23,11 @@ from atomate2_vogen.samplers.base import check_seed
 from atomate2_vogen.schemas import Artefact, DatasetDoc, TrainingDoc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.progress import Progress
+
+    from atomate2_vogen.models.stagefile import TrainedStage
+
+logger = logging.getLogger(__name__)
 
 _SHOWN = {
     "sites": ("reconstruction", "val_reconstruction", "kl"),
@@ -28,12 +37,44 @@ _SHOWN = {
 }
 """Figures beside each bar: of the autoencoders in nats, else in the network's own units."""
 
+Report = Callable[[str, int, int, dict[str, float]], None]
+
 
 @dataclass
-class TrainWGANMaker(Maker):
-    """Train both autoencoders, the energy CNN and the conditional WGAN on a data set.
+class _TrainMaker(Maker):
+    """What the Makers of this module share."""
 
-    The document goes to the job store and the file to its additional store ``data``.
+    name: str = "train"
+    preset: str = "quick"
+    seed: int = 0
+    system: OxideSystem = field(default_factory=lambda: VANADIUM)
+    checkpoint_dir: str | None = None
+    show_progress: bool = True
+
+    def _seed(self, seed: int | None) -> int:
+        return check_seed(self.seed if seed is None else seed)
+
+    def _crystals(self, dataset: DatasetDoc | Artefact) -> CrystalSet:
+        """The data set, if it is of the Maker's system."""
+        artefact = dataset.artefact if isinstance(dataset, DatasetDoc) else dataset
+        crystals = CrystalSet.from_bytes(read_artefact(artefact), artefact.filename)
+        if crystals.system.chemsys != self.system.chemsys:
+            raise InputError(
+                f"the data set {artefact.filename} is of {crystals.system.chemsys}, the Maker's "
+                f"system is {self.system.chemsys}"
+            )
+        return crystals
+
+    @contextmanager
+    def _reporting(self) -> Iterator[Report]:
+        """What a training calls to show how it goes: bars on a terminal, and the log."""
+        with _bars(show=self.show_progress) as bars:
+            yield _reporter(bars)
+
+
+@dataclass
+class TrainVAEMaker(_TrainMaker):
+    """Train the autoencoders of sites and of lattices.
 
     Parameters
     ----------
@@ -45,24 +86,23 @@ class TrainWGANMaker(Maker):
         Of weights, batches and noise, where `make` is not told another.
     system
         The two elements; the data set must be of these.
+    checkpoint_dir
+        Folder that holds the state after every epoch; a job that was killed goes on from there
+        and ends with the same history and weights. Without one it starts again.
     show_progress
         Whether bars with losses are drawn where standard error is a terminal.
     """
 
-    name: str = "train WGAN"
-    preset: str = "quick"
-    seed: int = 0
-    system: OxideSystem = field(default_factory=lambda: VANADIUM)
-    show_progress: bool = True
+    name: str = "train VAE"
 
     @job(data="artefact", output_schema=TrainingDoc)
     def make(self, dataset: DatasetDoc | Artefact, seed: int | None = None) -> TrainingDoc:
-        """Job whose output is a `TrainingDoc`; `TrainedModel.from_bytes` reads its artefact.
+        """Job whose output is a `TrainingDoc`; `TrainedStage.from_bytes` reads its artefact.
 
         Parameters
         ----------
         dataset
-            Labelled data set, as `BuildDatasetMaker` gives it, or its file.
+            As `BuildDatasetMaker` gives it, or its file.
         seed
             Instead of the Maker's.
 
@@ -71,8 +111,125 @@ class TrainWGANMaker(Maker):
         InputError
             If there is no such preset, the seed is negative, or the data set is of another
             system.
+        OutputFolderError
+            If the folder of checkpoints holds another training, or cannot be written.
         ArtefactError
-            If the data set's file is damaged.
+            If the data set's file or a checkpoint is damaged.
+        TrainingError
+            If the training diverges or the boxes stay blank.
+        """
+        from atomate2_vogen.models.stages import train_vae
+
+        start = time.perf_counter()
+        seed, crystals = self._seed(seed), self._crystals(dataset)
+        with self._reporting() as report:
+            stage = train_vae(crystals, self.preset, seed, report, checkpoint=self.checkpoint_dir)
+        return _stage_document(stage, start)
+
+
+@dataclass
+class TrainEnergyMaker(_TrainMaker):
+    """Train the energy CNN on the latents of trained autoencoders.
+
+    Parameters
+    ----------
+    name
+        Name of the job.
+    preset, seed, system, checkpoint_dir, show_progress
+        As for `TrainVAEMaker`.
+    """
+
+    name: str = "train energy"
+
+    @job(data="artefact", output_schema=TrainingDoc)
+    def make(
+        self,
+        dataset: DatasetDoc | Artefact,
+        vae: TrainingDoc | Artefact,
+        seed: int | None = None,
+    ) -> TrainingDoc:
+        """Job whose output is a `TrainingDoc`; `TrainedStage.from_bytes` reads its artefact.
+
+        Parameters
+        ----------
+        dataset
+            The labelled data set that the autoencoders saw.
+        vae
+            As `TrainVAEMaker` gives it, or its file.
+        seed
+            Instead of the Maker's.
+
+        Raises
+        ------
+        InputError
+            As `TrainVAEMaker`, or if the autoencoders are of another data set or preset.
+        OutputFolderError, ArtefactError, TrainingError
+            As `TrainVAEMaker`; `TrainingError` also if labels are missing.
+        """
+        from atomate2_vogen.models.stages import train_energy
+
+        start = time.perf_counter()
+        seed, crystals = self._seed(seed), self._crystals(dataset)
+        with self._reporting() as report:
+            stage = train_energy(
+                crystals,
+                _read_stage(vae),
+                self.preset,
+                seed=seed,
+                progress=report,
+                checkpoint=self.checkpoint_dir,
+            )
+        return _stage_document(stage, start)
+
+
+@dataclass
+class TrainWGANMaker(_TrainMaker):
+    """Train the conditional WGAN on a data set, and before it whatever is not given.
+
+    The document goes to the job store and the file to its additional store ``data``.
+
+    Parameters
+    ----------
+    name
+        Name of the job.
+    preset, seed, system, show_progress
+        As for `TrainVAEMaker`.
+    checkpoint_dir
+        As for `TrainVAEMaker`; for the WGAN it holds the state after every fiftieth of its
+        steps.
+    """
+
+    name: str = "train WGAN"
+
+    @job(data="artefact", output_schema=TrainingDoc)
+    def make(
+        self,
+        dataset: DatasetDoc | Artefact,
+        seed: int | None = None,
+        vae: TrainingDoc | Artefact | None = None,
+        energy: TrainingDoc | Artefact | None = None,
+    ) -> TrainingDoc:
+        """Job whose output is a `TrainingDoc`; `TrainedModel.from_bytes` reads its artefact.
+
+        Parameters
+        ----------
+        dataset
+            Labelled data set, as `BuildDatasetMaker` gives it, or its file.
+        seed
+            Instead of the Maker's.
+        vae, energy
+            As `TrainVAEMaker` and `TrainEnergyMaker` give them, or their files; what is not
+            given is trained here.
+
+        Raises
+        ------
+        InputError
+            If there is no such preset, the seed is negative, the data set is of another system,
+            or a given stage is of another data set, preset or autoencoder.
+        OutputFolderError
+            If the folder of checkpoints holds another training, or cannot be written.
+        ArtefactError
+            If a file is damaged.
         TrainingError
             If labels are missing, a training diverges or the boxes stay blank.
         """
@@ -80,19 +237,18 @@ class TrainWGANMaker(Maker):
         from atomate2_vogen.models.training import train_wgan
 
         start = time.perf_counter()
-        seed = check_seed(self.seed if seed is None else seed)
-        artefact = dataset.artefact if isinstance(dataset, DatasetDoc) else dataset
-        crystals = CrystalSet.from_bytes(read_artefact(artefact), artefact.filename)
-        if crystals.system.chemsys != self.system.chemsys:
-            raise InputError(
-                f"the data set {artefact.filename} is of {crystals.system.chemsys}, the Maker's "
-                f"system is {self.system.chemsys}"
+        seed, crystals = self._seed(seed), self._crystals(dataset)
+        with self._reporting() as report:
+            result = train_wgan(
+                crystals,
+                self.preset,
+                seed,
+                report,
+                checkpoint=self.checkpoint_dir,
+                vae=None if vae is None else _read_stage(vae),
+                energy=None if energy is None else _read_stage(energy),
             )
-        with _bars(show=self.show_progress) as bars:
-            result = train_wgan(crystals, self.preset, seed, _reporter(bars))
         model = result.model
-        metrics = dict(result.metrics)
-        metrics.update({f"seconds_{stage}": value for stage, value in result.seconds.items()})
         return TrainingDoc(
             model_id=model.model_id,
             preset=model.preset.name,
@@ -101,14 +257,46 @@ class TrainWGANMaker(Maker):
             dataset_id=crystals.dataset_id,
             config=model.preset.as_dict(),
             history=result.history,
-            metrics=metrics,
+            metrics={**result.metrics, **_named(result.seconds)},
             backend=backend_name(),
-            wall_time=time.perf_counter() - start,
+            wall_time=max(time.perf_counter() - start, sum(result.seconds.values())),
             peak_memory=result.peak_memory,
             artefact=make_artefact(
                 f"wgan-{model.system.chemsys}-{model.model_id}.zip", model.to_bytes()
             ),
         )
+
+
+def _stage_document(stage: TrainedStage, start: float) -> TrainingDoc:
+    """Document of a stage; its time is that of all runs that it took."""
+    return TrainingDoc(
+        model_id=stage.model_id,
+        stage=stage.kind,
+        preset=stage.preset.name,
+        seed=stage.seed,
+        chemsys=stage.system.chemsys,
+        dataset_id=stage.dataset_id,
+        config=stage.preset.as_dict(),
+        history={network: dict(figures) for network, figures in stage.history.items()},
+        metrics={**stage.metrics, **_named(stage.seconds)},
+        backend=stage.backend,
+        wall_time=max(time.perf_counter() - start, sum(stage.seconds.values())),
+        peak_memory=stage.peak_memory,
+        artefact=make_artefact(
+            f"{stage.kind}-{stage.system.chemsys}-{stage.model_id}.npz", stage.to_bytes()
+        ),
+    )
+
+
+def _read_stage(training: TrainingDoc | Artefact) -> TrainedStage:
+    from atomate2_vogen.models.stagefile import TrainedStage
+
+    artefact = training.artefact if isinstance(training, TrainingDoc) else training
+    return TrainedStage.from_bytes(read_artefact(artefact), artefact.filename)
+
+
+def _named(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {f"seconds_{stage}": value for stage, value in seconds.items()}
 
 
 def _bars(*, show: bool) -> Progress:
@@ -127,14 +315,15 @@ def _bars(*, show: bool) -> Progress:
     )
 
 
-def _reporter(bars: Progress) -> Callable[[str, int, int, dict[str, float]], None]:
-    """What `train_wgan` calls to draw its progress."""
+def _reporter(bars: Progress) -> Report:
+    """What a training calls after each epoch."""
     from rich.progress import TaskID
 
     tasks: dict[str, TaskID] = {}
 
     def report(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
         text = "  ".join(f"{k} {figures[k]:.4g}" for k in _SHOWN[stage] if k in figures)
+        logger.info("%s %d/%d  %s", stage, done, total, text)
         if stage not in tasks:
             tasks[stage] = bars.add_task(stage, total=total, figures=text)
         bars.update(tasks[stage], completed=done, total=total, figures=text)

@@ -1,0 +1,123 @@
+"""Learning curves of one training: the counterpart of the paper's Figs. 4 and 5."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atomate2_vogen.analysis.plots import _RC, _figure, _save
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.schemas import TrainingDoc
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BLUE, _ORANGE, _GREEN = "#0072B2", "#E69F00", "#009E73"
+
+_VAE = (
+    ("reconstruction", "reconstruction, training", _BLUE, "-"),
+    ("val_reconstruction", "reconstruction, validation", _ORANGE, "-"),
+    ("kl", "KL divergence, training", _BLUE, ":"),
+    ("val_kl", "KL divergence, validation", _ORANGE, ":"),
+)
+_PANELS: dict[str, tuple[str, str, str, Sequence[tuple[str, str, str, str]]]] = {
+    "sites": ("Sites autoencoder", "Nats per crystal", "log", _VAE),
+    "lattice": ("Lattice autoencoder", "Nats per crystal", "log", _VAE),
+    "energy": (
+        "Energy CNN",
+        "Mean absolute error (standardised)",
+        "linear",
+        (("mae", "training", _BLUE, "-"), ("val_mae", "validation", _ORANGE, "-")),
+    ),
+    "wgan": (
+        "Generator and critic",
+        "Loss",
+        "linear",
+        (
+            ("critic", "critic's loss", _BLUE, "-"),
+            ("loss", "generator's loss", _ORANGE, "-"),
+            ("energy", "predicted energy (standardised)", _GREEN, "--"),
+        ),
+    ),
+}
+
+
+def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
+    """Draw the learning curves of all networks that a training document tells of.
+
+    Parameters
+    ----------
+    document
+        Of any stage.
+    path
+        PNG to write.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If the document tells of no network.
+    """
+    from matplotlib import rc_context
+
+    known = [name for name in _PANELS if document.history.get(name)]
+    if not known:
+        raise InputError(f"training {document.model_id} has no history to draw")
+    columns = min(2, len(known))
+    rows = -(-len(known) // columns)
+    with rc_context(_RC):
+        figure = _figure(3.6 * columns, 0.5 + 2.5 * rows)
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for letter, name, axes in zip("abcd", known, panels, strict=False):
+            _draw(axes, name, document.history[name], _steps(document, name))
+            _mark_best(axes, name, document)
+            axes.set_title(f"{letter}   {_PANELS[name][0]}", loc="left", fontweight="bold")
+        for axes in panels[len(known) :]:
+            axes.set_visible(False)
+        return _save(
+            figure,
+            f"Model {document.model_id}, preset {document.preset}, seed {document.seed}, data set "
+            f"{document.dataset_id}; {document.backend}. Weights kept are those of the epoch with "
+            "the least validation error (dotted line); the WGAN's are the last.",
+            path,
+        )
+
+
+def _steps(document: TrainingDoc, name: str) -> float:
+    """What one entry of the history stands for: an epoch, for the WGAN some steps."""
+    if name != "wgan":
+        return 1.0
+    steps = document.config.get("wgan", {}).get("steps", len(document.history[name]["critic"]))
+    return float(steps) / len(document.history[name]["critic"])
+
+
+def _draw(axes: Axes, name: str, history: Mapping[str, Sequence[float]], width: float) -> None:
+    _, label, scale, lines = _PANELS[name]
+    for key, title, colour, style in lines:
+        values = history.get(key, ())
+        x = [width * (i + 1) for i in range(len(values))]
+        mark = "." if len(values) < 30 else ""
+        axes.plot(x, values, style, color=colour, marker=mark, linewidth=1.2, label=title)
+    axes.set(xlabel="Generator step" if name == "wgan" else "Epoch", ylabel=label)
+    axes.set_yscale(scale)
+    if name == "wgan":
+        axes.axhline(0, color="0.75", linewidth=0.7, zorder=0)
+    axes.legend(frameon=False, fontsize=7)
+
+
+def _mark_best(axes: Axes, name: str, document: TrainingDoc) -> None:
+    """The epoch whose weights are kept; none is while the KL term's weight still rises."""
+    monitored = {"sites": "val_reconstruction", "lattice": "val_reconstruction"}.get(
+        name, "val_mae"
+    )
+    validation = document.history[name].get(monitored, [])
+    begin = int(document.config.get(name, {}).get("anneal_epochs", 0))
+    if len(validation) > begin:
+        best = 1 + min(range(begin, len(validation)), key=validation.__getitem__)
+        axes.axvline(best, color="0.6", linestyle=(0, (1, 2)), linewidth=0.9, zorder=0)

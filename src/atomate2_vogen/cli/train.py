@@ -1,0 +1,131 @@
+"""``vogen train``: data set and networks, with the state kept after every epoch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from atomate2_vogen.cli import options
+
+if TYPE_CHECKING:
+    from atomate2_vogen.cli.console import Voice
+    from atomate2_vogen.schemas import TrainingDoc
+
+MODEL = "model.zip"
+DOCUMENT = "training.json"
+FIGURE = "learning_curves.png"
+
+
+@click.command(short_help="Train the networks; goes on where it was stopped.")
+@click.option(
+    "--preset",
+    type=click.Choice(options.PRESETS),
+    default=options.PRESETS[0],
+    show_default=True,
+    help="Size of the networks and length of the training.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of weights, batches and noise.",
+)
+@click.option(
+    "--workers",
+    "-j",
+    type=click.IntRange(1),
+    default=options.usable_cores,
+    show_default="usable cores",
+    help="Threads that the networks compute with.",
+)
+@options.out_option("vogen_training")
+def train(*, preset: str, seed: int, workers: int, out: Path) -> None:
+    """Train the networks on crystals substituted into known prototypes.
+
+    The folder --out then holds the trained networks (model.zip), how the training went
+    (training.json, learning_curves.png) and a record of the run (run.json). The state of the
+    training is in checkpoints/ after every epoch: stop it at any time, even by pulling the
+    plug; the same command goes on from there and ends with the same networks.
+
+    \b
+    Examples:
+      vogen train
+      vogen train --preset paper --seed 1 --out paper_1
+    """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from atomate2_vogen import __version__
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.cli.console import Voice
+    from atomate2_vogen.cli.session import open_run
+
+    voice = Voice()
+    # read when Keras is imported, which nothing has done yet
+    os.environ.setdefault("VOGEN_THREADS", str(workers))
+    identity = {"version": __version__, "preset": preset, "seed": seed}
+    with open_run(out, "train", identity, voice, VANADIUM) as run, _lines(voice):
+        from atomate2_vogen.analysis.plots_training import plot_training
+        from atomate2_vogen.cli.exports import plain
+        from atomate2_vogen.cli.generation import train as run_training
+        from atomate2_vogen.data.artefact import read_artefact
+
+        document, _ = run_training(run, preset, seed)
+        run.folder.write(MODEL, read_artefact(document.artefact))
+        text = plain(document)
+        # the file lies beside it
+        text["artefact"] = {"filename": MODEL, "sha256": document.artefact.sha256}
+        run.folder.write(DOCUMENT, json.dumps(text, indent=1) + "\n")
+        with run.folder.replacing(FIGURE) as draft:
+            plot_training(document, draft)
+        _print(voice, document, run.folder.path)
+
+
+@contextmanager
+def _lines(voice: Voice) -> Iterator[None]:
+    """Losses line by line where there is no terminal that could show bars."""
+    if voice.err.is_terminal:
+        yield
+        return
+    logger = logging.getLogger("atomate2_vogen.jobs.training")
+    handler = logging.Handler()
+    handler.emit = lambda record: voice.say(f"    {record.getMessage()}")  # type: ignore[method-assign]
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _print(voice: Voice, document: TrainingDoc, folder: Path) -> None:
+    """What was reached on held-out crystals, and where the files are."""
+    from rich.table import Table
+
+    shown = {
+        "test_exact_composition": ("Reconstruction: exact composition", "{:.1%}"),
+        "test_match": ("Reconstruction: match", "{:.1%}"),
+        "test_length_mae": ("Lattice lengths, mean error (Å)", "{:.3f}"),
+        "test_angle_mae": ("Lattice angles, mean error (°)", "{:.2f}"),
+        "test_energy_mae": ("Energy, mean error (eV/atom)", "{:.3f}"),
+        "test_energy_mae_composition_mean": ("… by composition alone (eV/atom)", "{:.3f}"),
+        "test_energy_r2": ("Energy, R²", "{:.2f}"),
+    }
+    table = Table("On test crystals", "", title=f"Model {document.model_id}", title_justify="left")
+    table.columns[1].justify = "right"
+    for key, (title, form) in shown.items():
+        if key in document.metrics:
+            table.add_row(title, form.format(document.metrics[key]))
+    table.add_row("Training, all runs (s)", f"{document.wall_time:.0f}")
+    table.add_row("Peak memory (GiB)", f"{document.peak_memory:.2f}")
+    voice.out.print(table)
+    voice.out.print(
+        f"{folder / MODEL}, {folder / DOCUMENT}, {folder / FIGURE}", soft_wrap=True, style="dim"
+    )
