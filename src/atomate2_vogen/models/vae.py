@@ -1,8 +1,7 @@
 """A β-VAE on voxel grids (paper section 2.4).
 
-Encoder: 3D convolutions, some strided, batch norm, Leaky ReLU, dropout. Decoder: its mirror
-image with transposed convolutions; around every 3³ convolution the map before it goes on too,
-upsampled. The
+Encoder: strided 3D convolutions, batch norm, Leaky ReLU, dropout. Decoder: its mirror image
+with transposed convolutions; to every level the level before it is added, upsampled. The
 output is a logit per voxel and the reconstruction term a cross-entropy summed over voxels:
 with the squared error of the paper's eq. (1) the box stays blank while the loss falls.
 """
@@ -49,26 +48,40 @@ def _leak(x: Any, dtype: str) -> Any:
     return layers.LeakyReLU(negative_slope=SLOPE, dtype=dtype)(x)
 
 
-def _convolve(x: Any, preset: VAEPreset) -> Any:
+def _plain(x: Any, filters: int, edge: int, dtype: str, **kwargs: Any) -> Any:
+    """Convolution without bias."""
+    return layers.Conv3D(filters, edge, use_bias=False, dtype=dtype, **kwargs)(x)
+
+
+def _convolve(x: Any, filters: int, preset: VAEPreset, stride: int = 1) -> Any:
     """3³ convolution, padded circularly where the preset says so."""
-    padding = "same"
     if preset.periodic and x.shape[1] <= preset.circular_max:
         x, padding = CircularPad3D(1, 1, dtype=preset.precision)(x), "valid"
-    return layers.Conv3D(x.shape[4], 3, padding=padding, use_bias=False, dtype=preset.precision)(x)
+    else:
+        padding = "same"
+    return _plain(x, filters, 3, preset.precision, strides=stride, padding=padding)
 
 
-def _halve(x: Any, filters: int, preset: VAEPreset) -> Any:
-    """Half the edge by a strided convolution; its windows do not overlap and need no padding."""
-    return layers.Conv3D(filters, 2, strides=2, use_bias=False, dtype=preset.precision)(x)
+def _expand(x: Any, filters: int, preset: VAEPreset) -> Any:
+    """Twice the edge: a transposed convolution, plus the map before it, upsampled.
 
-
-def _double(maps: list[Any], filters: int, preset: VAEPreset) -> Any:
-    """Twice the edge: the sum of the maps, each upsampled by a transposed convolution.
-
-    One transposed convolution of all channels together is that sum.
+    A transposed convolution of kernel 4³ and stride 2 answers, for every voxel of its input,
+    2³ voxels from that voxel and its neighbours one step back. It is computed as that: a
+    convolution of kernel 2³ that puts the 2³ voxels in channels, then unfolds them (Shi et
+    al., arXiv:1609.05158, section 2.2). The upsampled map is the same in all of the 2³.
     """
-    x = layers.Concatenate(dtype=preset.precision)(maps) if len(maps) > 1 else maps[0]
-    return layers.Conv3DTranspose(filters, 2, strides=2, use_bias=False, dtype=preset.precision)(x)
+    n, dtype = x.shape[1], preset.precision
+    earlier = _plain(x, filters, 1, dtype)
+    if preset.periodic and n <= preset.circular_max:
+        x = CircularPad3D(1, 0, dtype=dtype)(x)
+    else:
+        x = layers.ZeroPadding3D(((1, 0),) * 3, dtype=dtype)(x)
+    main = _plain(x, 8 * filters, 2, dtype)
+    # the sum broadcasts over one axis in the middle: quicker than repeating along three
+    main = layers.Reshape((n**3, 8, filters), dtype=dtype)(main)
+    earlier = layers.Reshape((n**3, 1, filters), dtype=dtype)(earlier)
+    x = layers.Add(dtype=dtype)([main, earlier])
+    return DepthToSpace3D(2, dtype=dtype)(layers.Reshape((n, n, n, 8 * filters), dtype=dtype)(x))
 
 
 def _edges(preset: VAEPreset) -> tuple[int, int]:
@@ -85,16 +98,14 @@ def _edges(preset: VAEPreset) -> tuple[int, int]:
 
 def build_encoder(preset: VAEPreset, n_channels: int, name: str) -> Any:
     """Grid (N, N, N, C) -> mean (L,) and log-variance (L,), both float32."""
-    _, coarse = _edges(preset)
+    _edges(preset)
     dtype = preset.precision
     inputs = keras.Input((*(preset.grid,) * 3, n_channels))
     x = SpaceToDepth3D(preset.patch, name="fold", dtype="float32")(inputs)
     x = _leak(layers.Conv3D(preset.channels[0], 1, dtype=dtype)(x), dtype)
-    x = activate(_convolve(x, preset), dtype)
+    x = activate(_convolve(x, preset.channels[0], preset), dtype)
     for filters in preset.channels[1:]:
-        x = activate(_halve(x, filters, preset), dtype)
-        if x.shape[1] > coarse:  # the dense layers mix what the coarsest level holds
-            x = activate(_convolve(x, preset), dtype)
+        x = activate(_convolve(x, filters, preset, stride=2), dtype)
     x = layers.Flatten(dtype="float32")(x)
     x = layers.Dropout(preset.dropout, dtype="float32")(x)
     mean = layers.Dense(preset.latent, name="mean", dtype="float32")(x)
@@ -114,11 +125,10 @@ def build_decoder(preset: VAEPreset, n_channels: int, name: str) -> Any:
     x = layers.BatchNormalization(momentum=NORM_MOMENTUM, dtype="float32")(x)
     x = _leak(x, "float32")
     x = layers.Reshape((*(coarse,) * 3, preset.channels[-1]), dtype=dtype)(x)
-    maps = [x]
     for filters in reversed(preset.channels[:-1]):
-        x = activate(_double(maps, filters, preset), dtype)
-        maps = [activate(_convolve(x, preset), dtype), x]
-    x = layers.Add(dtype=dtype)(maps)
+        x = activate(_expand(x, filters, preset), dtype)
+    main = _convolve(x, preset.channels[0], preset)
+    x = activate(layers.Add(dtype=dtype)([main, x]), dtype)
     x = _leak(layers.Conv3D(preset.head, 1, dtype=dtype)(x), dtype)
     x = layers.Conv3D(
         preset.patch**3 * n_channels,
