@@ -236,6 +236,11 @@ def test_unique_among_those_measured_not_among_those_judged():
     metrics = measure(MADE[:2], CALCULATED[:2], documents)
     assert metrics.overall.unique_relaxed.count == 1
     assert metrics.overall.sun.count == 1
+    # the lowest stands for the group
+    documents[0].energy_above_hull = 0.4
+    assert measure(MADE[:2], (), documents).overall.sun.count == 1
+    documents[1].energy_above_hull = 0.3
+    assert measure(MADE[:2], (), documents).overall.sun.count == 0
 
 
 def test_bad_documents_are_named():
