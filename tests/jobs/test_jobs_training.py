@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
+from tiny_model import eager
+from train_tiny import SHORT
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.artefact import make_artefact, read_artefact
-from atomate2_vogen.errors import InputError
+from atomate2_vogen.errors import ArtefactError, InputError
 from atomate2_vogen.jobs.sampling import SampleMaker
-from atomate2_vogen.jobs.training import TrainWGANMaker
+from atomate2_vogen.jobs.training import TrainEnergyMaker, TrainVAEMaker, TrainWGANMaker
 from atomate2_vogen.models import presets
 from atomate2_vogen.models.artefact import TrainedModel
+from atomate2_vogen.models.stagefile import TrainedStage
 from atomate2_vogen.schemas import SampleDoc, TrainingDoc
 
 
@@ -31,7 +34,8 @@ def training_is_done(monkeypatch, trained):
 
     calls = []
 
-    def train_wgan(crystals, preset, seed, progress):
+    def train_wgan(crystals, preset, seed, progress, **stages):
+        assert not any(stages.values())
         calls.append((len(crystals), preset, seed))
         progress("sites", 1, 2, {"reconstruction": 3.0})
         return trained
@@ -69,6 +73,59 @@ def test_from_data_set_to_candidates(artefact, training_is_done, crystals, train
     assert made.model_id == model.model_id
     assert made.seed == 2
     assert made.attempts["VO2"] == len(made.candidates) + sum(made.rejected["VO2"].values())
+
+
+@pytest.mark.slow
+def test_stage_by_stage(artefact, monkeypatch, crystals, tmp_path):
+    """Three jobs hand networks on through the data store; the last file holds all of them."""
+    monkeypatch.setitem(presets.PRESETS, "short", SHORT)
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    options = {"preset": "short", "seed": 5, "checkpoint_dir": str(tmp_path / "kept")}
+    vae = TrainVAEMaker(**options).make(artefact)
+    energy = TrainEnergyMaker(**options).make(artefact, vae.output)
+    wgan = TrainWGANMaker(**options).make(artefact, vae=vae.output, energy=energy.output)
+    with eager():
+        run_locally(Flow([vae, energy, wgan]), store=store, ensure_success=True, log=False)
+    documents = {}
+    for job in (vae, energy, wgan):
+        bare = next(store.docs_store.query({"uuid": job.uuid}))["output"]
+        assert "content" not in json.dumps(bare["artefact"], default=str)
+        document = TrainingDoc.model_validate(store.get_output(job.uuid, load=True))
+        documents[document.stage] = document
+        assert document.dataset_id == crystals.dataset_id
+        assert document.config == json.loads(json.dumps(SHORT.as_dict()))
+        assert document.peak_memory > 0.1
+        assert document.wall_time >= document.metrics[f"seconds_{list(document.history)[-1]}"]
+    assert list(documents) == ["vae", "energy", "wgan"]
+    assert set(documents["vae"].history) == {"sites", "lattice"}
+    assert documents["wgan"].history.keys() == {"sites", "lattice", "energy", "wgan"}
+    assert documents["wgan"].history["lattice"] == documents["vae"].history["lattice"]
+    assert documents["wgan"].metrics["test_match"] == documents["vae"].metrics["test_match"]
+    stages = [
+        TrainedStage.from_bytes(read_artefact(documents[k].artefact)) for k in ("vae", "energy")
+    ]
+    assert [stage.model_id for stage in stages] == [
+        documents[k].model_id for k in ("vae", "energy")
+    ]
+    assert stages[1].parent == stages[0].model_id
+    model = TrainedModel.from_bytes(read_artefact(documents["wgan"].artefact))
+    for stage in stages:
+        for name, network in stage.networks.items():
+            for ours, theirs in zip(
+                model.networks[name].get_weights(), network.get_weights(), strict=True
+            ):
+                np.testing.assert_array_equal(ours, theirs)
+    # the same folder, all in one job: nothing is left to train
+    again = TrainWGANMaker(**options)
+    with monkeypatch.context() as patch:
+        patch.setattr("atomate2_vogen.models.fitting._fit", None)
+        patch.setattr("atomate2_vogen.models.wgan.CriticUpdate.train_on_batch", None)
+        assert again.make.original(again, artefact).model_id == model.model_id
+    # a file of another kind is none of a stage
+    with pytest.raises(ArtefactError, match="damaged or not such a file"):
+        TrainEnergyMaker(**options).make.original(
+            TrainEnergyMaker(**options), artefact, documents["wgan"]
+        )
 
 
 def test_data_set_of_another_system(artefact, registered):
