@@ -231,7 +231,7 @@ def metrics() -> MetricsDoc:
         for made in CANDIDATES
     ]
     known = [doc.model_copy(update={"is_novel": True}) for doc in STABILITY]
-    return measure(SAMPLE, calculations, known)
+    return measure(SAMPLE, calculations, known, novelty_pool={"phases": 2, "prototypes": 9})
 
 
 def test_metrics_are_shown_with_what_they_are_counted_against():
@@ -241,7 +241,8 @@ def test_metrics_are_shown_with_what_they_are_counted_against():
     assert table[-2].split()[8:] == ["3.250", "0.250", "–"]
     assert table[-3].split() == ["V2O3", *["0"] * 7, "–", "–", "–"]
     assert table[-1].split()[0] == "all"
-    share, cost = metrics_lines(metrics())
+    share, cost, pool = metrics_lines(metrics())
+    assert pool == "Novel: unlike the known crystals of these formulas (2 phases, 9 prototypes)"
     # Wilson's interval of 1 of 5, and of 1 of 7
     assert share == (
         "S.U.N. at 0.1 eV/atom: 20.0% (95 %: 3.6% to 62.4%) of 5 delivered, "

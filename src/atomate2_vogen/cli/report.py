@@ -32,8 +32,9 @@ LEGEND = (
     "≤ 0.1. novel: matches no known prototype and no reference phase."
 )
 METRICS_LEGEND = (
-    "Counts are of the crystals delivered. unique: differ, as generated and after relaxation. "
-    "S.U.N.: ≤ 0.1 above the hull, unique after relaxation, novel. Medians of ranked crystals."
+    "Counts of the crystals delivered; unique: those that differ, as generated and after "
+    "relaxation; S.U.N.: ≤ 0.1 above the hull, unique after relaxation, novel. Energies and RMSD "
+    "(Å, to the relaxed crystal): medians of ranked ones."
 )
 
 

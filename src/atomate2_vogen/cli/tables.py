@@ -124,9 +124,8 @@ def metrics_table(metrics: MetricsDoc) -> Table:
     """One row per formula, and one for all if there are several."""
     table = _table()
     table.add_column("formula")
-    for name in ("crystals", "valid", "unique", "relaxed", "novel", "≤ 0.1", "S.U.N."):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("before", "after", "RMSD"):
+    names = ("crystals", "valid", "unique", "unique\nrelaxed", "novel", "≤ 0.1", "S.U.N.")
+    for name in (*names, "E_hull\nbefore", "E_hull\nafter", "RMSD"):
         table.add_column(name, justify="right", no_wrap=True)
     rows = dict(metrics.formulas)
     if len(rows) > 1:
@@ -155,6 +154,9 @@ def metrics_lines(metrics: MetricsDoc) -> list[str]:
     if metrics.finds_per_cpu_hour is not None:
         stages = ", ".join(f"{name} {value:.1f} s" for name, value in metrics.cpu_seconds.items())
         lines.append(f"S.U.N. per CPU-hour: {metrics.finds_per_cpu_hour:.1f} ({stages})")
+    if metrics.novelty_pool:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in metrics.novelty_pool.items())
+        lines.append(f"Novel: unlike the known crystals of these formulas ({kinds})")
     return lines
 
 
