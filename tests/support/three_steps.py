@@ -52,7 +52,7 @@ def networks():
         generator = wgan.build_generator(preset, LATENT, CONDITION)
         frozen = build_energy(replace(TINY.energy, dropout=0.0), LATENT, CONDITION)
         made[f"critic {loss}"] = wgan.CriticUpdate(critic, loss)
-        made[f"generator {loss}"] = wgan.Composite(generator, twin, frozen, 0.1, loss)
+        made[f"generator {loss}"] = wgan.Composite(generator, twin, frozen, 0.1, loss=loss)
         for name in (f"critic {loss}", f"generator {loss}"):
             made[name].compile(optimizer=keras.optimizers.RMSprop(2e-3), jit_compile=False)
     return made

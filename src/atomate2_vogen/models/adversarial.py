@@ -12,7 +12,7 @@ from atomate2_vogen.models.backend import keras
 from atomate2_vogen.models.checkpoint import Checkpoint, State, assign, pack
 from atomate2_vogen.models.fitting import History, Progress, schedule
 from atomate2_vogen.models.presets import WGANPreset
-from atomate2_vogen.models.wgan import Composite, CriticUpdate, build_critic, build_generator
+from atomate2_vogen.models.wgan import Boxes, Composite, CriticUpdate, build_critic, build_generator
 
 PARTS = 50
 """Entries in the history; after each the state is saved."""
@@ -27,6 +27,8 @@ def fit_wgan(
     *,
     chance: np.ndarray,
     seed: int,
+    remembered: tuple[np.ndarray, np.ndarray] | None = None,
+    boxes: Boxes | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Any, Any, History]:
@@ -46,6 +48,10 @@ def fit_wgan(
         (n,) chance of each crystal to be drawn.
     seed
         Of noise and draws.
+    remembered
+        Latents (m, L) and counts (m, 2) that the generator's memory starts with.
+    boxes
+        Decoder for the error of generated boxes; None leaves it out.
     progress
         Told every fiftieth of the way.
     checkpoint
@@ -68,12 +74,16 @@ def fit_wgan(
     """
     n_latent, n_condition = means.shape[1], condition.shape[1]
     generator = build_generator(preset, n_latent, n_condition)
+    if preset.memory and remembered is not None:
+        generator.get_layer("memory").fill(*remembered)
     generator.compile(jit_compile=False)
     critic = build_critic(preset, n_latent, n_condition, "critic")
     critic_update = CriticUpdate(critic, preset.loss, preset.penalty, preset.penalty_weight, seed)
     critic_update.compile(optimizer=keras.optimizers.RMSprop(preset.critic_rate), jit_compile=False)
     twin = build_critic(preset, n_latent, n_condition, "critic_twin")
-    composite = Composite(generator, twin, energy, preset.energy_weight, preset.loss)
+    composite = Composite(
+        generator, twin, energy, preset.energy_weight, loss=preset.loss, boxes=boxes
+    )
     composite.compile(
         optimizer=keras.optimizers.RMSprop(schedule(preset.generator_rate, preset.steps)),
         jit_compile=False,

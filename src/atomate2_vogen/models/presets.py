@@ -133,6 +133,17 @@ class WGANPreset:
         Share of the training crystals that are drawn evenly from the target formulas.
     batch, steps
         Latents per update; generator updates.
+    memory
+        Training latents that the generator holds and mixes (see `models.memory`); 0 is the
+        paper's generator, which makes latents from noise alone.
+    sharpness
+        Standard deviation of the logits by which it mixes them.
+    remainder
+        Size, in standard deviations of a latent, of what the dense and convolutional path
+        adds to the mixture at the start.
+    box_weight
+        Weight of the decoded box's error in atoms (`models.memory.box_error`) in the
+        generator's loss; 0 leaves the decoder out.
     """
 
     noise: int = 64
@@ -152,6 +163,10 @@ class WGANPreset:
     loss: str = "wasserstein"
     penalty: str = "clip"
     penalty_weight: float = 10.0
+    memory: int = 0
+    sharpness: float = 4.0
+    remainder: float = 0.3
+    box_weight: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse unknown names.
@@ -226,6 +241,7 @@ class Preset:
             ("energy.width", self.energy.width, 1024),
             ("wgan.noise", self.wgan.noise, 4096),
             ("wgan.width", self.wgan.width, 2048),
+            ("wgan.memory + 1", self.wgan.memory + 1, 20_001),
             *(("sites.channels", c, 512) for c in self.sites.channels),
             *(("lattice.channels", c, 512) for c in self.lattice.channels),
             *(("energy.channels", c, 512) for c in self.energy.channels),

@@ -17,11 +17,12 @@ from atomate2_vogen.models.backend import backend_name
 from atomate2_vogen.models.batches import conditions
 from atomate2_vogen.models.energy import EnergyScale
 from atomate2_vogen.models.fitting import History, Progress
+from atomate2_vogen.models.memory import choose_entries
 from atomate2_vogen.models.presets import Preset
 from atomate2_vogen.models.setup import make_setup, recipe
 from atomate2_vogen.models.stagefile import TrainedStage, bare
 from atomate2_vogen.models.stages import latents, train_energy, train_vae
-from atomate2_vogen.models.wgan import draw_probabilities
+from atomate2_vogen.models.wgan import Boxes, draw_probabilities
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,12 @@ def train_wgan(
     means, widths = latents(setup, vae)
     counts = setup.train.counts
     formulas = np.array([_formula(system, pair) for pair in counts])
+    kept = choose_entries(formulas, system.target_formulas, preset.wgan.memory, seed)
+    boxes = None
+    if preset.wgan.box_weight:
+        size, sigma = preset.sites.latent, setup.codec.sigma_sites
+        decoder, mean, width = vae.networks["sites_decoder"], vae.mean[:size], vae.width[:size]
+        boxes = Boxes(decoder, mean, width, sigma, preset.wgan.box_weight)
     setup.reseed(4)
     generator, critic, history = fit_wgan(
         preset.wgan,
@@ -130,6 +137,8 @@ def train_wgan(
         conditions(counts, system),
         chance=draw_probabilities(formulas, system.target_formulas, preset.wgan.target_share),
         seed=seed,
+        remembered=(means[kept], counts[kept]),
+        boxes=boxes,
         progress=progress,
         checkpoint=current,
     )

@@ -10,12 +10,14 @@ is there for comparison (paper Fig. 5).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from atomate2_vogen.models.backend import keras
 from atomate2_vogen.models.layers import ClipWeights
+from atomate2_vogen.models.memory import Gain, LatentMemory, atom_counts, box_error
 from atomate2_vogen.models.presets import WGANPreset
 
 layers = keras.layers
@@ -29,7 +31,8 @@ def build_generator(preset: WGANPreset, n_latent: int, n_condition: int) -> Any:
     """Noise (Z,), condition (C,) -> standardised joint latent (L,).
 
     The convolutions shape a row of L numbers; a dense path beside them is added, since
-    neighbours in a latent vector have nothing in common.
+    neighbours in a latent vector have nothing in common. With a memory, the sum of both is
+    added to a mixture of stored latents (`models.memory`).
     """
     noise = keras.Input((preset.noise,))
     condition = keras.Input((n_condition,))
@@ -52,8 +55,12 @@ def build_generator(preset: WGANPreset, n_latent: int, n_condition: int) -> Any:
     row = layers.Conv1D(1, 5, padding="same")(row)
     row = layers.Flatten()(layers.Cropping1D((0, 4 * quarter - n_latent))(row))
     # standardised like the latents it imitates: a clipped critic alone lets it run away
-    x = layers.BatchNormalization(momentum=0.95)(layers.Add()([dense, row]))
-    return keras.Model([noise, condition], x, name="generator")
+    made = layers.BatchNormalization(momentum=0.95)(layers.Add()([dense, row]))
+    if preset.memory:
+        query = layers.Add()([noise, layers.Dense(preset.noise, kernel_initializer="zeros")(x)])
+        memory = LatentMemory(preset.memory, n_latent, preset.sharpness, name="memory")
+        made = layers.Add()([memory([query, condition]), Gain(preset.remainder)(made)])
+    return keras.Model([noise, condition], made, name="generator")
 
 
 def build_critic(preset: WGANPreset, n_latent: int, n_condition: int, name: str) -> Any:
@@ -191,8 +198,37 @@ class CriticUpdate(keras.Model):
         return loss
 
 
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """Sites grids of standardised joint latents, and how far they are from what was asked for.
+
+    Parameters
+    ----------
+    decoder
+        Of the sites autoencoder: latent (B, S) -> logits (B, N, N, N, 2).
+    mean, width
+        (S,) that undo the standardisation of the first S entries of a joint latent.
+    sigma
+        Width of the Gaussians in voxels.
+    weight
+        Of the error in the generator's loss.
+    """
+
+    decoder: Any
+    mean: np.ndarray
+    width: np.ndarray
+    sigma: float
+    weight: float
+
+    def error(self, latents: Any, condition: Any) -> Any:
+        """`box_error` of joint latents (B, L), shape (B,)."""
+        sites = latents[:, : len(self.mean)] * self.width + self.mean
+        occupancies = ops.sigmoid(self.decoder(sites, training=False))
+        return box_error(occupancies, atom_counts(condition), self.sigma)
+
+
 class Composite(keras.Model):
-    """Trains the generator against a frozen critic and a frozen energy network.
+    """Trains the generator against a frozen critic, energy network and, if given, decoder.
 
     Input: noise (B, Z), conditions (B, C).
 
@@ -209,6 +245,8 @@ class Composite(keras.Model):
     loss
         ``wasserstein``: minus the mean score; ``gan``: the cross-entropy that is low where the
         critic takes generated latents for real (the non-saturating loss of arXiv:1406.2661).
+    boxes
+        Decodes latents to sites grids; their `box_error` is added with its weight.
     """
 
     def __init__(
@@ -217,7 +255,9 @@ class Composite(keras.Model):
         critic: Any,
         energy: Any,
         energy_weight: float,
+        *,
         loss: str = "wasserstein",
+        boxes: Boxes | None = None,
     ) -> None:
         super().__init__(name="composite")
         self.kind = loss
@@ -228,15 +268,22 @@ class Composite(keras.Model):
         self.scale = keras.Variable(1.0, trainable=False, dtype="float32", name="scale")
         self.score_tracker = keras.metrics.Mean("score")
         self.energy_tracker = keras.metrics.Mean("energy")
+        self.boxes = boxes
+        if boxes is not None:
+            boxes.decoder.trainable = False
+            self.box_tracker = keras.metrics.Mean("box")
 
-    def call(self, inputs: tuple[Any, Any], training: bool | None = None) -> tuple[Any, Any]:
-        """Score and energy of generated latents."""
+    def call(self, inputs: tuple[Any, Any], training: bool | None = None) -> tuple[Any, ...]:
+        """Score and energy of generated latents; the error of their boxes, if asked for."""
         noise, condition = inputs
         fake = self.generator([noise, condition], training=training)
-        return (
+        judged = (
             self.critic([fake, condition], training=False),
             self.energy([fake, condition], training=False),
         )
+        if self.boxes is None:
+            return judged
+        return (*judged, self.boxes.error(fake, condition))
 
     def compute_loss(
         self,
@@ -248,12 +295,16 @@ class Composite(keras.Model):
     ) -> Any:
         """Wasserstein term, in units of `scale`, or cross-entropy; plus the energy's term."""
         del x, y, sample_weight, training
-        score, energy = (ops.mean(part) for part in y_pred)
+        score, energy, *box = (ops.mean(part) for part in y_pred)
         self.score_tracker.update_state(score)
         self.energy_tracker.update_state(energy)
+        loss = self.energy_weight * energy
+        if self.boxes is not None:
+            self.box_tracker.update_state(box[0])
+            loss = loss + self.boxes.weight * box[0]
         if self.kind == "gan":
-            return self.energy_weight * energy + ops.mean(ops.softplus(-y_pred[0]))
-        return self.energy_weight * energy - score / self.scale
+            return loss + ops.mean(ops.softplus(-y_pred[0]))
+        return loss - score / self.scale
 
     def follow(self, critic: Any, distance: float) -> None:
         """Take over the weights of the critic that is trained, and what it estimates.
