@@ -216,8 +216,11 @@ def test_without_a_judge_and_without_a_sample():
     assert (files.overall.n_requested, files.overall.n_attempts) == (4, None)
     assert files.overall.decoded is None
     assert files.model_ids == []
-    # nothing was sampled, so nothing is missing from the cost
-    assert files.finds_per_cpu_hour == pytest.approx(45.0)
+    # nobody knows what making them cost
+    assert files.cpu_seconds == {"relaxation": 80.0}
+    assert files.finds_per_cpu_hour is None
+    paid = measure(MADE, CALCULATED, JUDGED, cpu_seconds={"sampling": 20.0})
+    assert paid.finds_per_cpu_hour == pytest.approx(36.0)
 
 
 def test_without_a_pool_novelty_is_unknown():

@@ -161,7 +161,7 @@ def measure(
         formulas=formulas,
         cpu_seconds=seconds,
         n_untimed=n_untimed,
-        finds_per_cpu_hour=_finds_per_hour(overall, seconds, sampled=bool(samples)),
+        finds_per_cpu_hour=_finds_per_hour(overall, seconds),
         thresholds=list(THRESHOLDS),
         sun_threshold=SUN_THRESHOLD,
         interval=INTERVAL,
@@ -335,12 +335,9 @@ def _lowest_of_groups(documents: Iterable[StabilityDoc]) -> set[str]:
     return {candidate for _, candidate in groups.values()}
 
 
-def _finds_per_hour(
-    overall: FormulaMetrics, seconds: Mapping[str, float], *, sampled: bool
-) -> float | None:
-    """Finds per hour of all stages, if each that cost something has told its time."""
+def _finds_per_hour(overall: FormulaMetrics, seconds: Mapping[str, float]) -> float | None:
+    """Finds per hour of all stages; crystals from files do not tell what making them cost."""
     total = math.fsum(seconds.values())
-    needed = {"relaxation"} | ({"sampling"} if sampled else set())
-    if overall.sun is None or not needed <= set(seconds) or total <= 0:
+    if overall.sun is None or not {"sampling", "relaxation"} <= set(seconds) or total <= 0:
         return None
     return overall.sun.count * 3600 / total
