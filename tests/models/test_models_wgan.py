@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_model import eager
 
-from atomate2_vogen.errors import TrainingError
+from atomate2_vogen.errors import InputError, TrainingError
 from atomate2_vogen.models import adversarial, wgan
 from atomate2_vogen.models.backend import keras, run
 from atomate2_vogen.models.energy import build_energy
@@ -119,3 +119,103 @@ def test_divergence_is_an_error(tiny, parts):
             chance=np.full(20, 1 / 20),
             seed=0,
         )
+
+
+class _Linear(keras.Model):
+    """Scores a·x: the same slope everywhere."""
+
+    def __init__(self, slope):
+        super().__init__()
+        self.slope = np.asarray(slope, "f4")[:, None]
+
+    def call(self, inputs, training=None):
+        return keras.ops.matmul(inputs[0], self.slope)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(0.5, 0.0), (1.0, 0.0), (3.0, 2 * (3 - 1) ** 2)])
+def test_lipschitz_penalty_of_a_linear_critic(size, expected):
+    """Along its gradient and over all directions a linear critic has one slope, its own."""
+    slope = size * np.ones(4) / 2
+    update = wgan.CriticUpdate(_Linear(slope), penalty="lipschitz", weight=10.0, seed=1)
+    rng = np.random.default_rng(0)
+    fake = rng.normal(size=(20_000, 4)).astype("f4")
+    real = (fake + 100 * slope / size * rng.normal(size=(20_000, 1))).astype("f4")
+    condition = np.zeros((20_000, 2), "f4")
+    scores = update((real, fake, condition), training=True)
+    assert float(scores[2]) == pytest.approx(expected, rel=0.03, abs=2e-3)
+    bare = update.compute_loss(y_pred=scores[:2])
+    whole = update.compute_loss(y_pred=scores)
+    assert float(whole - bare) == pytest.approx(10 * float(scores[2]), rel=1e-3, abs=1e-3)
+
+
+def test_lipschitz_penalty_across_the_gradient_sees_it_too():
+    """Where real and generated differ across the slope, only random directions see it."""
+    update = wgan.CriticUpdate(_Linear([3.0, 0, 0, 0]), penalty="lipschitz", seed=1)
+    rng = np.random.default_rng(0)
+    fake = rng.normal(size=(20_000, 4)).astype("f4")
+    real = fake + np.array([0, 5, 0, 0], "f4")
+    scores = update((real, fake, np.zeros((20_000, 2), "f4")), training=True)
+    np.testing.assert_allclose(*scores[:2], rtol=1e-5)
+    assert float(scores[2]) == pytest.approx(4, rel=0.06)
+
+
+def test_lipschitz_penalty_holds_the_critic_back(tiny, batch):
+    """Trained to tell two clouds apart, the critic's slopes stay near one."""
+    keras.utils.set_random_seed(0)
+    inputs = (batch["real"] + 1, batch["fake"] - 1, batch["condition"])
+    steepest = {}
+    for weight in (0.0, 10.0):
+        preset = replace(tiny.wgan, penalty="lipschitz", dropout=0.0)
+        critic = wgan.build_critic(preset, LATENT, CONDITION, "critic")
+        assert all(layer.kernel_constraint is None for layer in critic.layers[3:4])
+        update = wgan.CriticUpdate(critic, penalty="lipschitz", weight=weight)
+        update.compile(optimizer=keras.optimizers.RMSprop(3e-3), jit_compile=False)
+        for _ in range(40):
+            update.train_on_batch(inputs)
+        pair = [run(critic, [points, inputs[2]])[0][:, 0] for points in inputs[:2]]
+        apart = np.linalg.norm(inputs[0] - inputs[1], axis=1)
+        steepest[weight] = (np.abs(pair[0] - pair[1]) / apart).max()
+    assert steepest[0.0] > 2
+    assert steepest[10.0] < 1.3
+
+
+def test_plain_gan_losses_are_cross_entropies(parts, batch):
+    truth = keras.losses.BinaryCrossentropy(from_logits=True)
+    inputs = (batch["real"], batch["fake"], batch["condition"])
+    update = wgan.CriticUpdate(parts["critic"], "gan")
+    real, fake = update(inputs, training=False)
+    l2 = 1e-5 * sum((w**2).sum() for w in parts["critic"].get_weights() if w.ndim > 1)
+    expected = float(truth(np.ones((16, 1)), real)) + float(truth(np.zeros((16, 1)), fake)) + l2
+    assert float(update.compute_loss(y_pred=(real, fake))) == pytest.approx(expected, rel=1e-5)
+    composite = wgan.Composite(parts["generator"], parts["twin"], parts["energy"], 0.5, loss="gan")
+    pred = composite((batch["noise"], batch["condition"]), training=False)
+    composite.scale.assign(7.0)  # units of a Wasserstein score: of no meaning here
+    expected = float(truth(np.ones((16, 1)), pred[0])) + 0.5 * float(np.mean(pred[1]))
+    assert float(composite.compute_loss(y_pred=pred)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "penalty"), [("gan", "none"), ("wasserstein", "lipschitz")])
+def test_options_train(tiny, parts, loss, penalty):
+    rng = np.random.default_rng(0)
+    preset = replace(tiny.wgan, steps=2, loss=loss, penalty=penalty)
+    means = rng.normal(size=(20, LATENT)).astype("f4")
+    with eager():
+        _, critic, history = adversarial.fit_wgan(
+            preset,
+            parts["energy"],
+            means,
+            np.full_like(means, 0.1),
+            np.zeros((20, CONDITION), "f4"),
+            chance=np.full(20, 1 / 20),
+            seed=0,
+        )
+    assert np.isfinite(history["critic"]).all()
+    if loss == "gan":
+        assert min(history["critic"]) > 0
+    assert any(np.abs(w).max() > tiny.wgan.clip / w.shape[0] ** 0.5 for w in critic.get_weights())
+
+
+def test_losses_and_penalties_by_name(tiny):
+    for change in ({"loss": "hinge"}, {"penalty": "gradient"}, {"penalty": "none"}):
+        with pytest.raises(InputError, match=r"wgan\.(loss|penalty)"):
+            replace(tiny.wgan, **change)

@@ -27,7 +27,7 @@ _PANELS: dict[str, tuple[str, str, str, Sequence[tuple[str, str, str, str]]]] = 
     "lattice": ("Lattice autoencoder", "Nats per crystal", "log", _VAE),
     "energy": (
         "Energy CNN",
-        "Mean absolute error (standardised)",
+        "Mean error (standardised)",
         "linear",
         (("mae", "training", _BLUE, "-"), ("val_mae", "validation", _ORANGE, "-")),
     ),
@@ -39,6 +39,7 @@ _PANELS: dict[str, tuple[str, str, str, Sequence[tuple[str, str, str, str]]]] = 
             ("critic", "critic's loss", _BLUE, "-"),
             ("loss", "generator's loss", _ORANGE, "-"),
             ("energy", "predicted energy (standardised)", _GREEN, "--"),
+            ("box", "error of the decoded box (atoms)", "black", ":"),
         ),
     ),
 }
@@ -101,6 +102,8 @@ def _draw(axes: Axes, name: str, history: Mapping[str, Sequence[float]], width: 
     _, label, scale, lines = _PANELS[name]
     for key, title, colour, style in lines:
         values = history.get(key, ())
+        if not values:
+            continue
         x = [width * (i + 1) for i in range(len(values))]
         mark = "." if len(values) < 30 else ""
         axes.plot(x, values, style, color=colour, marker=mark, linewidth=1.2, label=title)

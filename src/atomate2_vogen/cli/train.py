@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,8 @@ def train(*, preset: str, seed: int, workers: int, out: Path) -> None:
         document, _ = run_training(run, preset, seed)
         run.folder.write(MODEL, read_artefact(document.artefact))
         text = plain(document)
+        # JSON knows no infinity, which an error is where nothing could be decoded
+        text["metrics"] = {k: v if math.isfinite(v) else None for k, v in text["metrics"].items()}
         # the file lies beside it
         text["artefact"] = {"filename": MODEL, "sha256": document.artefact.sha256}
         run.folder.write(DOCUMENT, json.dumps(text, indent=1) + "\n")
