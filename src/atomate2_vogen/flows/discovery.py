@@ -13,6 +13,7 @@ from atomate2_vogen.engines import Engine, chgnet, load_references
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.stability import summarise
+from atomate2_vogen.models.shipped import shipped_path
 from atomate2_vogen.samplers.base import check_counts
 from atomate2_vogen.schemas import ReferenceDoc
 
@@ -39,7 +40,7 @@ class DiscoveryFlowMaker(Maker):
     system
         Oxide system.
     preset
-        Size of the networks, for ``wgan``.
+        Size of the networks, for ``wgan``; trained first where no trained ones are shipped.
     references
         Relaxed reference phases in the engine's scheme; by default those that are shipped.
     """
@@ -86,8 +87,8 @@ class DiscoveryFlowMaker(Maker):
         """Jobs that must run before sampling, and the sampling itself."""
         if isinstance(self.sampler, Maker):
             return [], self.sampler.make(counts, self.seed)
-        maker = SampleMaker(sampler=self.sampler, system=self.system)
-        if self.sampler != "wgan":
+        maker = SampleMaker(sampler=self.sampler, system=self.system, preset=self.preset)
+        if self.sampler != "wgan" or shipped_path(self.preset, self.system).is_file():
             return [], maker.make(counts, self.seed)
         from atomate2_vogen.jobs.dataset import BuildDatasetMaker
         from atomate2_vogen.jobs.training import TrainWGANMaker

@@ -1,0 +1,40 @@
+"""The sampling job with its judge: carried through JSON, run, refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from edge_judge import edge_energies
+from monty.json import MontyDecoder, MontyEncoder
+
+from atomate2_vogen.errors import InputError, MissingModelError
+from atomate2_vogen.jobs.sampling import SampleMaker
+from atomate2_vogen.samplers.substitution import SubstitutionSampler
+from atomate2_vogen.schemas import RejectionReason
+
+
+def test_judge_goes_with_the_maker_through_json_and_ranks():
+    maker = SampleMaker(
+        sampler="substitution", judge_oversample=3, judge=edge_energies, scheme="edges"
+    )
+    again = json.loads(json.dumps(maker, cls=MontyEncoder), cls=MontyDecoder)
+    assert again == maker
+    sample = again.make.original(again, {"VO2": 2}, seed=4)
+    drawn = SubstitutionSampler().sample({"VO2": 6}, seed=4).candidates
+    drawn.sort(key=lambda c: c.structure.lattice.a)
+    assert [c.candidate_id for c in sample.candidates] == [c.candidate_id for c in drawn[:2]]
+    assert sample.options == {"judge": "edges", "judge_oversample": 3}
+    assert sample.rejected["VO2"][RejectionReason.HIGH_ENERGY] == 4
+    assert sample.cpu_time >= 0
+
+
+def test_bad_oversample_is_refused_when_the_maker_is_made():
+    with pytest.raises(InputError, match="judge_oversample"):
+        SampleMaker(sampler="substitution", judge_oversample=0)
+
+
+def test_a_preset_that_is_not_shipped():
+    maker = SampleMaker(preset="one that is never shipped")
+    with pytest.raises(MissingModelError, match="one that is never shipped"):
+        maker.make.original(maker, {"VO2": 1})
