@@ -270,6 +270,8 @@ def main() -> None:
         else list(model.system.target_formulas)
     )
     PLAIN["projections"] = arguments.projections
+    # the first call of every network is slow, and no row is to pay for it
+    sample_all(model, {"projections": 1}, formulas[0], 2, arguments.seed)
     judge = Judge(model.system, arguments.judged, arguments.seed)
     report: dict[str, Any] = {
         "command": " ".join(["python", "scripts/ablate_decoding.py", *sys.argv[1:]]),

@@ -9,6 +9,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from atomate2_vogen.analysis import symmetry
 from atomate2_vogen.analysis.geometry import shortest_distance
 from atomate2_vogen.analysis.matching import default_matcher
 from atomate2_vogen.analysis.symmetry import largest_displacement, symmetrise
@@ -126,3 +127,10 @@ def test_a_result_with_atoms_too_close_is_refused():
 def test_bad_tolerances(tolerance):
     with pytest.raises(InputError, match="tolerance"):
         symmetrise(KNOWN["Fm-3m"], VANADIUM, tolerance)
+
+
+def test_a_result_that_moved_too_far_is_refused(monkeypatch):
+    shaken = rattled(KNOWN["P4_2/mnm"], 0.02)
+    assert symmetrise(shaken, VANADIUM, 0.15).changed
+    monkeypatch.setattr(symmetry, "largest_displacement", lambda before, after: 0.2)
+    assert not symmetrise(shaken, VANADIUM, 0.15).changed
