@@ -50,14 +50,16 @@ def relax(structure: Structure) -> Relaxation:
 def substituted(part: int, parts: int) -> Iterator[Structure]:
     """Distinct crystals in a fixed random order.
 
-    Those with an anion per metal or more come first, of these the ones without close atoms.
+    The target formulas come first, then those with an anion per metal or more; of each the ones
+    without close atoms.
     """
     crystals = load_dataset()
     chosen = np.flatnonzero(crystals.is_distinct)
     chosen = np.random.default_rng(0).permutation(chosen)
     n_metal, n_anion = crystals.counts[chosen].T
     close = ~physical(crystals.select(chosen))
-    chosen = chosen[np.lexsort((close, n_metal > n_anion))]
+    others = ~np.isin(crystals.formulas()[chosen], VANADIUM.target_formulas)
+    chosen = chosen[np.lexsort((close, n_metal > n_anion, others))]
     for index in chosen[part::parts]:
         yield crystals.structure(int(index))
 

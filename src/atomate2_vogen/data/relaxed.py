@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
@@ -264,7 +264,7 @@ class RelaxedSet:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the compressed npz file, whole or not at all."""
         buffer = io.BytesIO()
-        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        arrays: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         np.savez_compressed(buffer, format=np.array(FORMAT), **arrays)
         target = Path(path)
         partial = target.with_name(f"{target.name}.{os.getpid()}.part")

@@ -25,7 +25,6 @@ import numpy as np
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.backend import keras
 
-layers = keras.layers
 ops = keras.ops
 
 UNUSED = 1e3
@@ -43,7 +42,7 @@ def atom_counts(condition: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("vogen")
-class LatentMemory(layers.Layer):
+class LatentMemory(keras.layers.Layer):
     """Query (B, K), condition (B, C) -> mixture of the stored latents (B, L).
 
     Parameters
@@ -109,7 +108,7 @@ class LatentMemory(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("vogen")
-class Gain(layers.Layer):
+class Gain(keras.layers.Layer):
     """Multiplies by one learned number that starts at `start`."""
 
     def __init__(self, start: float, **kwargs: Any) -> None:
