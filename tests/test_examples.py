@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from tiny_model import eager
+from train_tiny import SHORT
 
+from atomate2_vogen.jobs import dataset
+from atomate2_vogen.models import presets
 from atomate2_vogen.schemas import StabilityDoc
 from atomate2_vogen.stores import VogenStores
 
@@ -40,3 +46,24 @@ def test_quickstart(tmp_path: Path):
     for doc in ranked:
         (line,) = [line for line in lines if line.startswith(doc.candidate_id)]
         assert float(line.split()[1]) == pytest.approx(doc.energy_above_hull, abs=6e-4)
+
+
+@pytest.mark.slow
+def test_train(monkeypatch, capsys, crystals, tmp_path: Path):
+    """Here, with a slice of the data set and the smallest networks: the rest takes minutes."""
+    script = EXAMPLES / "train.py"
+    code = [line for line in script.read_text().splitlines() if line.strip()]
+    assert 20 <= len(code) <= 40
+
+    labelling = SimpleNamespace(failures={}, n_reused=len(crystals))
+    monkeypatch.setattr(dataset, "build_dataset", lambda *_, **__: (crystals, labelling))
+    monkeypatch.setitem(presets.PRESETS, "short", SHORT)
+    monkeypatch.chdir(tmp_path)
+    with eager():
+        runpy.run_path(str(script))["main"](str(tmp_path / "store"), "short")
+    printed = capsys.readouterr().out
+    assert "test_energy_mae" in printed
+    assert "crystals from" in printed
+    assert (tmp_path / "store" / "learning_curves.png").is_file()
+    kept = {path.name for path in (tmp_path / "store" / "checkpoints").iterdir()}
+    assert kept >= {"vae.npz", "energy.npz", "wgan.npz"}
