@@ -78,6 +78,9 @@ class _Stopping(keras.callbacks.EarlyStopping):
             for key, value in self.state.record["stopping"].items():
                 setattr(self, key, value)
             self.best_weights = unpack(self.state.arrays, "best") or None
+            # again: on some backends Keras has drawn random numbers to build the model
+            assign(self.state, "variables", self.model.variables)
+            assign(self.state, "optimizer", self.model.optimizer.variables)
 
     def memory(self) -> dict[str, Any]:
         """What `on_train_begin` takes from a state, save the weights."""
