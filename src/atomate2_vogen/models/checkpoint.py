@@ -4,7 +4,9 @@ What a training needs to go on as if nothing had happened: weights, the state of
 generators (Keras keeps them apart from weights, and its own checkpoints of weights lack them),
 the optimizer's moments and step, the history, and what early stopping remembers. The file is
 an uncompressed npz without pickle; a new one is written beside the old one and then renamed,
-so a killed process or a full disk leaves the old one whole.
+so a killed process or a full disk leaves the old one whole. On PyTorch, Keras draws the masks of
+dropout from PyTorch's own generator, which is not kept: there a resumed training with dropout is
+as good, but not the same to the last digit.
 """
 
 from __future__ import annotations
