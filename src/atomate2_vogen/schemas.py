@@ -44,6 +44,7 @@ class RejectionReason(StrEnum):
     GENERATION_FAILED = "generation failed"
     HIGH_ENERGY = "energy too high"
     NO_ENERGY = "no energy from the judge"
+    KNOWN = "known crystal"
 
 
 class CandidateDoc(VogenDoc):

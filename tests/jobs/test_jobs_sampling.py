@@ -38,3 +38,17 @@ def test_a_preset_that_is_not_shipped():
     maker = SampleMaker(preset="one that is never shipped")
     with pytest.raises(MissingModelError, match="one that is never shipped"):
         maker.make.original(maker, {"VO2": 1})
+
+
+def test_nothing_that_substitution_makes_is_new():
+    maker = SampleMaker(
+        sampler="substitution",
+        judge_oversample=2,
+        novel_only=True,
+        judge=edge_energies,
+        scheme="edges",
+    )
+    sample = maker.make.original(maker, {"V2O5": 3}, seed=1)
+    assert sample.candidates == []
+    assert sample.rejected["V2O5"][RejectionReason.KNOWN] == 6
+    assert sample.missing == {"V2O5": 3}

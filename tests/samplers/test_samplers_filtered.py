@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis.matching import default_matcher
+from atomate2_vogen.analysis.matching import KnownStructures, default_matcher
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.labels import JUDGE_SCHEME
 from atomate2_vogen.errors import CountsError, InputError
@@ -86,6 +86,25 @@ def test_lowest_energies_are_kept_and_all_others_are_accounted_for():
     }
     assert sample.options == {"judge": "edges", "judge_oversample": 2}
     assert sample.requested == {"VO2": 2}
+
+
+def test_known_crystals_are_left_out_and_named():
+    judge, _ = by_c(lambda c: c)
+    known = KnownStructures({"the flat one": layered(7.0).copy()})
+    sampler = FilteredSampler(
+        ListSampler([layered(c) for c in (12.0, 7.0, 16.0)]), judge, 2, scheme="edges", known=known
+    )
+    sample = sampler.sample({"VO2": 2}, seed=0)
+    # without it the flat one is the lowest
+    assert [c.structure.lattice.c for c in sample.candidates] == [12.0, 16.0]
+    assert sample.rejected["VO2"][RejectionReason.KNOWN] == 1
+    assert sample.options["novel_only"] is True
+    assert (
+        "novel_only"
+        not in FilteredSampler(ListSampler([layered(7.0)]), judge, 1, scheme="edges")
+        .sample({"VO2": 1})
+        .options
+    )
 
 
 def test_candidates_keep_the_ids_of_the_wrapped_sampler():

@@ -66,6 +66,7 @@ STEPS: dict[str, tuple[RejectionReason, ...]] = {
         RejectionReason.DUPLICATE,
         RejectionReason.HIGH_ENERGY,
         RejectionReason.NO_ENERGY,
+        RejectionReason.KNOWN,
     ),
 }
 """What an attempt passes one after the other, and the rejections that say it did not."""

@@ -72,7 +72,7 @@ class Decoding:
     ----------
     model
         File of trained networks; None takes those that are shipped, or trains.
-    judge_oversample
+    judge_oversample, novel_only
         As in `SampleMaker`.
     options
         Of the sampler, those that were given.
@@ -80,6 +80,7 @@ class Decoding:
 
     model: Path | None = None
     judge_oversample: int = 1
+    novel_only: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     def check(self, sampler: str) -> None:
@@ -100,6 +101,8 @@ class Decoding:
         identity: dict[str, Any] = dict(self.options)
         if self.judge_oversample > 1:
             identity["judge_oversample"] = self.judge_oversample
+        if self.novel_only:
+            identity["novel_only"] = True
         if self.model is not None:
             identity["model"] = hashlib.sha256(self.model.read_bytes()).hexdigest()[:16]
         return identity
@@ -114,6 +117,7 @@ def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
         decoding = Decoding(
             model=kwargs.pop("model"),
             judge_oversample=kwargs.pop("judge_oversample"),
+            novel_only=kwargs.pop("novel_only"),
             options={name: value for name, value in given.items() if value is not None},
         )
         decoding.check(kwargs["sampler"])
@@ -128,6 +132,12 @@ def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Draw so many crystals per crystal asked for, and keep the lowest in energy by single "
         "points of the judge.",
+    )(wrapped)
+    wrapped = click.option(
+        "--novel-only",
+        is_flag=True,
+        help="Leave out crystals that match a known phase or prototype as generated; best with "
+        "--judge-oversample.",
     )(wrapped)
     return model_option(wrapped)
 

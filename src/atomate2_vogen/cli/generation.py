@@ -46,6 +46,7 @@ def sample(
         system=run.system,
         preset=preset,
         judge_oversample=decoding.judge_oversample,
+        novel_only=decoding.novel_only,
     )
     training = _networks(run, preset, seed, decoding.model) if sampler == "wgan" else None
 

@@ -12,8 +12,9 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.artefact import read_artefact
 from atomate2_vogen.data.labels import JUDGE_SCHEME, EnergyFunction, chgnet_energies
 from atomate2_vogen.errors import InputError
+from atomate2_vogen.jobs.known import known_structures
 from atomate2_vogen.samplers import SAMPLERS, load_sampler
-from atomate2_vogen.samplers.base import check_whole
+from atomate2_vogen.samplers.base import check_counts, check_whole
 from atomate2_vogen.schemas import Artefact, SampleDoc, TrainingDoc
 
 
@@ -36,6 +37,9 @@ class SampleMaker(Maker):
     judge_oversample
         Crystals drawn per crystal asked for; the lowest in energy by the judge's single points
         are kept (`FilteredSampler`). 1 keeps all and asks no judge.
+    novel_only
+        Whether crystals of the novelty pool (`jobs.known`) are left out as generated; draw more
+        than one crystal per crystal asked for, or fewer are delivered.
     judge
         Loads the function that gives the energies; any importable function.
     scheme
@@ -53,6 +57,7 @@ class SampleMaker(Maker):
     system: OxideSystem = field(default_factory=lambda: VANADIUM)
     preset: str = "paper"
     judge_oversample: int = 1
+    novel_only: bool = False
     judge: Callable[[], EnergyFunction] = chgnet_energies
     scheme: str = JUDGE_SCHEME
 
@@ -91,6 +96,10 @@ class SampleMaker(Maker):
         ArtefactError
             If the model's file is damaged.
         """
+        known = None
+        if self.novel_only:
+            formulas = list(check_counts(counts, self.system))
+            known = known_structures(self.system, formulas=formulas)
         sampler = load_sampler(
             self.sampler,
             system=self.system,
@@ -99,6 +108,7 @@ class SampleMaker(Maker):
             judge_oversample=self.judge_oversample,
             judge=self.judge,
             scheme=self.scheme,
+            known=known,
             **self.options,
         )
         return sampler.sample(counts, seed)

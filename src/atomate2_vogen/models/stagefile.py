@@ -131,10 +131,11 @@ class TrainedStage:
             record["preset"] = Preset.from_dict(record["preset"])
             record["system"] = OxideSystem(**record["system"])
             record["preset"].check_sizes()
-            arrays = {key: state.arrays[key].astype(np.float32) for key in ("mean", "width")}
+            for key in ("mean", "width"):
+                record[key] = state.arrays[key].astype(np.float32)
             names = NETWORKS[record["kind"]]
             every = build_networks(record["preset"], record["system"])
-            stage = cls(networks={name: every[name] for name in names}, **arrays, **record)
+            stage = cls(networks={name: every[name] for name in names}, **record)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtefactError(f"{state.name}: not a training stage's ({error!r})") from error
         for name, network in stage.networks.items():

@@ -1,4 +1,4 @@
-"""Over-generation: of many crystals from any sampler, keep those of the lowest energy."""
+"""Over-generation: of many crystals from any sampler, keep the lowest in energy and the new."""
 
 from __future__ import annotations
 
@@ -51,6 +51,9 @@ class FilteredSampler:
         Crystals drawn per crystal asked for.
     scheme
         Name of the judge's energy scale.
+    known
+        Crystals that match one of these are not kept. A crystal that is new as generated may
+        still relax into a known one.
     progress
         Called with formula, crystals judged, crystals to judge.
 
@@ -67,11 +70,12 @@ class FilteredSampler:
         oversample: int = 4,
         *,
         scheme: str = JUDGE_SCHEME,
+        known: KnownStructures | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.sampler, self.scheme, self.progress = sampler, scheme, progress
         self.oversample = check_whole("oversample", oversample)
-        self._load_judge = judge
+        self._load_judge, self._known = judge, known
 
     @property
     def name(self) -> str:
@@ -97,8 +101,8 @@ class FilteredSampler:
         SampleDoc
             Per formula the candidates in the order of their energy, lowest first. Attempts and
             rejections are those of the wrapped sampler, and one more rejection per crystal
-            that was drawn and not kept: a duplicate, one whose energy is too high, or one for
-            which the judge has none.
+            that was drawn and not kept: a duplicate, a known crystal, one whose energy is too
+            high, or one for which the judge has none.
 
         Raises
         ------
@@ -130,7 +134,9 @@ class FilteredSampler:
             rejections=rejections,
             wall_time=time.perf_counter() - begin,
             cpu_time=time.process_time() - begin_cpu,
-            options=drawn.options | {"judge": self.scheme, "judge_oversample": self.oversample},
+            options=drawn.options
+            | {"judge": self.scheme, "judge_oversample": self.oversample}
+            | ({"novel_only": True} if self._known is not None else {}),
         )
         for formula, reasons in drawn.rejected.items():
             table = sample.rejected[formula]
@@ -143,7 +149,7 @@ class FilteredSampler:
     ) -> tuple[list[CandidateDoc], list[Rejection]]:
         """The lowest in energy of some candidates, and what became of the others."""
         energies = self._energies(formula, drawn)
-        known = KnownStructures({})
+        own = KnownStructures({})
         kept: list[CandidateDoc] = []
         refused: list[Rejection] = []
 
@@ -163,10 +169,12 @@ class FilteredSampler:
                     RejectionReason.HIGH_ENERGY,
                     f"{energy:.3f} eV/atom by {self.scheme}; {wanted} others are lower",
                 )
-            elif twin := known.find(candidate.structure):
+            elif twin := own.find(candidate.structure):
                 refuse(candidate, RejectionReason.DUPLICATE, f"matches attempt {twin}")
+            elif self._known is not None and (name := self._known.find(candidate.structure)):
+                refuse(candidate, RejectionReason.KNOWN, f"matches {name}")
             else:
-                known.add(str(candidate.index), candidate.structure)
+                own.add(str(candidate.index), candidate.structure)
                 details: dict[str, Any] = {
                     "judge": self.scheme,
                     "judged_energy_per_atom": energy,
