@@ -2,7 +2,8 @@
 
 Usage: ``python scripts/relax_dataset.py relax LOG [--source S] [--part I/N]`` any number of
 times, side by side with different parts, then ``python scripts/relax_dataset.py condense LOG
-[LOG ...]``. Killed and started again with the same log it goes on where it was.
+[LOG ...]``, which adds them to what the package holds. Killed and started again with the same
+log it goes on where it was; what the package holds is not relaxed again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rich.console import Console
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.relaxed import (
+    Record,
     Relaxation,
     RelaxedSet,
     read_log,
@@ -73,6 +75,12 @@ def random(part: int, parts: int) -> Iterator[Structure]:
             yield candidate.structure
 
 
+def shipped() -> list[Record]:
+    """What the package holds already."""
+    path = relaxed_path(VANADIUM)
+    return RelaxedSet.load(path).records() if path.exists() else []
+
+
 def main() -> None:
     """Relax, or condense logs into the package's file and say what is in it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -94,11 +102,12 @@ def main() -> None:
             arguments.log,
             system=VANADIUM,
             source=arguments.source,
+            skip=[record.key for record in shipped()],
             progress=lambda done: console.print(done) if done % 20 == 0 else None,
         )
         console.print(f"{n} crystals relaxed")
         return
-    records = [record for log in arguments.logs for record in read_log(log)]
+    records = [*shipped(), *(record for log in arguments.logs for record in read_log(log))]
     relaxed = RelaxedSet.from_records(records)
     target = relaxed_path(VANADIUM)
     relaxed.save(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -70,6 +71,25 @@ def test_what_the_log_holds_is_not_relaxed_again(log):
     assert _relax([_rutile(), _rutile()], log) == 1
     assert _relax([_rutile(), _rutile(4.6)], log) == 1
     assert len(read_log(log)) == 2
+
+
+def test_what_is_known_is_skipped_and_can_be_condensed_again(log, tmp_path):
+    _relax([_rutile(), _rutile(4.6)], log)
+    relaxed = RelaxedSet.from_records(read_log(log))
+    again = RelaxedSet.from_records(relaxed.records())
+    for field in dataclasses.fields(RelaxedSet):
+        np.testing.assert_array_equal(getattr(again, field.name), getattr(relaxed, field.name))
+    other = tmp_path / "other.jsonl"
+    n = relax_crystals(
+        [_rutile(), _rutile(4.7)],
+        _judge,
+        other,
+        system=VANADIUM,
+        source="test",
+        skip=relaxed.keys.tolist(),
+    )
+    assert n == 1
+    assert [record.key for record in read_log(other)] == [crystal_key(_rutile(4.7))]
 
 
 def test_a_line_that_was_cut_is_dropped_and_done_again(log):

@@ -98,6 +98,7 @@ def relax_crystals(
     *,
     system: OxideSystem,
     source: str,
+    skip: Iterable[int] = (),
     progress: Callable[[int], None] | None = None,
 ) -> int:
     """Relax crystals one by one and append each to a log as soon as it is done.
@@ -117,6 +118,8 @@ def relax_crystals(
         Starts that are not crystals of this system, or whose atoms overlap, are not relaxed.
     source
         Where the starts come from, e.g. ``substitution``.
+    skip
+        Keys of starts that are known already.
     progress
         Called with the number of crystals done so far.
 
@@ -126,7 +129,7 @@ def relax_crystals(
         Crystals relaxed by this call.
     """
     path = Path(log)
-    done = {record.key for record in read_log(path)}
+    done = {record.key for record in read_log(path)} | set(skip)
     relaxed = 0
     with path.open("a", encoding="utf-8") as lines:
         for index, structure in enumerate(structures):
@@ -248,6 +251,28 @@ class RelaxedSet:
             converged=np.array([r.converged for r in kept], dtype=bool),
             sources=np.array([r.source for r in kept], dtype=str),
         )
+
+    def records(self) -> list[Record]:
+        """The lines that `from_records` makes this set of."""
+        rows = []
+        for index, key in enumerate(self.keys.tolist()):
+            sites = slice(self.offsets[index], self.offsets[index + 1])
+            rows.append(
+                Record(
+                    key=key,
+                    source=str(self.sources[index]),
+                    numbers=self.numbers[sites].tolist(),
+                    start_lattice=self.start_lattices[index].tolist(),
+                    start_coords=self.start_coords[sites].tolist(),
+                    lattice=self.lattices[index].tolist(),
+                    coords=self.coords[sites].tolist(),
+                    start_energy=float(self.start_energies[index]),
+                    energy=float(self.energies[index]),
+                    steps=int(self.steps[index]),
+                    converged=bool(self.converged[index]),
+                )
+            )
+        return rows
 
     def structure(self, index: int, *, start: bool = False) -> Structure:
         """Crystal number `index` after relaxation, or before."""

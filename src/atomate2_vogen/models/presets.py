@@ -334,7 +334,12 @@ PRESETS: dict[str, Preset] = {
         ),
         energy=EnergyPreset(steps=40, epochs=8),
         wgan=WGANPreset(
-            width=128, generator_channels=(16, 8), critic_channels=(8, 16, 32), batch=64, steps=650
+            width=128,
+            generator_channels=(16, 8),
+            critic_channels=(8, 16, 32),
+            batch=64,
+            steps=650,
+            memory=2048,
         ),
     ),
     "paper": Preset(
