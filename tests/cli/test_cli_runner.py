@@ -10,9 +10,10 @@ import time
 import psutil
 import pytest
 from jobflow import Flow, JobStore, job
-from maggma.stores import JSONStore, MontyStore
+from maggma.stores import JSONStore
 
 from atomate2_vogen.cli.runner import run_flows
+from atomate2_vogen.stores import EmbeddedStore
 
 
 @job
@@ -43,7 +44,8 @@ def add(first, second):
 @pytest.fixture
 def store(tmp_path):
     def collection(name):
-        return MontyStore(name, database_path=str(tmp_path / "store"), database_name="jobs")
+        # the one that the command line uses: a plain MontyStore loses a connection now and then
+        return EmbeddedStore(name, database_path=str(tmp_path / "store"), database_name="jobs")
 
     (tmp_path / "store").mkdir()
     store = JobStore(collection("docs"), additional_stores={"data": collection("data")})

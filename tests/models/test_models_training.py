@@ -95,15 +95,16 @@ def test_loss_is_reconstruction_plus_beta_times_kl(tiny):
     keras.utils.set_random_seed(0)
     vae = VAE(tiny.lattice, 1, "lattice")
     vae.beta.assign(0.7)
-    x = np.random.default_rng(0).random((3, 16, 16, 16, 1)).astype("f4")
-    logits, mean, log_variance = (np.asarray(o, float) for o in vae(x, training=False))
+    boxes = np.random.default_rng(0).random((3, 16, 16, 16, 1)).astype("f4")
+    logits, mean, log_variance = (np.asarray(o, float) for o in vae(boxes, training=False))
+    x = np.asarray(vae.fold(boxes))  # the logits stay folded in training
     p = 1 / (1 + np.exp(-logits))
     bce = -(x * np.log(p) + (1 - x) * np.log1p(-p)).sum() / 3
     kl = -0.5 * (1 + log_variance - mean**2 - np.exp(log_variance)).sum() / 3
-    loss = float(vae.compute_loss(x, y_pred=vae(x, training=False)))
+    loss = float(vae.compute_loss(boxes, y_pred=vae(boxes, training=False)))
     assert loss == pytest.approx(bce + 0.7 * kl, rel=1e-4)
     # inference uses the mean: no noise
-    np.testing.assert_array_equal(vae(x, training=False)[0], vae(x, training=False)[0])
+    np.testing.assert_array_equal(vae(boxes, training=False)[0], vae(boxes, training=False)[0])
 
 
 @pytest.mark.slow

@@ -95,15 +95,16 @@ def fit_wgan(
     checkpoint = checkpoint or Checkpoint(None)
     begin, history = 0, dict[str, list[float]]()
     if (state := checkpoint.load()) is not None:
-        # at the first update Keras builds more, and on some backends draws random numbers for
-        # it: one update on anything, before everything that it changes is set
-        any_condition = np.repeat(condition[:1], preset.batch, axis=0)
-        blank = np.zeros((preset.batch, n_latent), dtype=np.float32)
-        critic_update.train_on_batch((blank, blank, any_condition))
-        composite.train_on_batch((blank[:, :1].repeat(preset.noise, axis=1), any_condition))
+        begin, history = state.record["step"], state.record["history"]
+        if begin < preset.steps:
+            # at the first update Keras builds more, and on some backends draws random numbers
+            # for it: one update on anything, before everything that it changes is set
+            any_condition = np.repeat(condition[:1], preset.batch, axis=0)
+            blank = np.zeros((preset.batch, n_latent), dtype=np.float32)
+            critic_update.train_on_batch((blank, blank, any_condition))
+            composite.train_on_batch((blank[:, :1].repeat(preset.noise, axis=1), any_condition))
         assign(state, "variables", variables)
         assign(state, "optimizer", moments)
-        begin, history = state.record["step"], state.record["history"]
         if progress:
             progress("wgan", begin, preset.steps, {k: v[-1] for k, v in history.items()})
     parts = min(PARTS, preset.steps)
