@@ -338,8 +338,9 @@ PRESETS: dict[str, Preset] = {
             generator_channels=(16, 8),
             critic_channels=(8, 16, 32),
             batch=64,
-            steps=650,
+            steps=350,
             memory=2048,
+            remainder=1.0,
         ),
     ),
     "paper": Preset(
