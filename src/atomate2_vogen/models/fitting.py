@@ -22,7 +22,8 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 History = dict[str, list[float]]
 
 CLIP_NORM = 50.0
-"""Largest norm of a VAE's gradient: of a loss that sums over voxels, hence not near one."""
+"""Largest norm of a VAE's gradient at sigma 1: of a loss that sums over voxels, hence not near
+one, and grows with sigma³."""
 
 WARMUP_STEPS = 30
 
@@ -211,7 +212,7 @@ def fit_vae(
     vae.compile(
         optimizer=keras.optimizers.Adam(
             schedule(preset.learning_rate, preset.steps * preset.epochs),
-            global_clipnorm=CLIP_NORM,
+            global_clipnorm=CLIP_NORM * preset.sigma**3,
         ),
         jit_compile=False,
     )
