@@ -118,6 +118,9 @@ class SampleDoc(VogenDoc):
     )
     wall_time: float = Field(description="seconds")
     cpu_time: float | None = Field(None, description="seconds of all threads of the process")
+    judge_cpu_time: float | None = Field(
+        None, description="the part of cpu_time that single points of a judge took, if any did"
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="of the sampler, those that are not at their defaults"
     )
@@ -135,6 +138,7 @@ class SampleDoc(VogenDoc):
         rejections: list[Rejection],
         wall_time: float,
         cpu_time: float | None = None,
+        judge_cpu_time: float | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> SampleDoc:
         """Build the document; rejections are counted by formula and reason."""
@@ -152,6 +156,7 @@ class SampleDoc(VogenDoc):
             rejected=rejected,
             wall_time=wall_time,
             cpu_time=cpu_time,
+            judge_cpu_time=judge_cpu_time,
             options=dict(options or {}),
         )
 
@@ -200,6 +205,9 @@ class CalculationDoc(VogenDoc):
     n_steps: int | None = None
     wall_time: float | None = Field(
         None, description="seconds in the judge: as generated, relaxation and final energy"
+    )
+    cpu_time: float | None = Field(
+        None, description="the same in CPU seconds of the process, where the engine tells"
     )
     engine_versions: dict[str, str] = Field(default_factory=dict)
 
@@ -410,8 +418,9 @@ class MetricsDoc(VogenDoc):
     formulas: dict[str, FormulaMetrics] = Field(description="by requested reduced formula")
 
     cpu_seconds: dict[str, float] = Field(
-        description="by stage: sampling, relaxation (as generated, relaxation and final energy; "
-        "on one thread, so that these are wall seconds too), and what the caller added"
+        description="by stage: sampling, single points of a judge that chose among what was "
+        "drawn, relaxation (as generated, relaxation and final energy; wall seconds where the "
+        "engine does not tell CPU seconds), and what the caller added"
     )
     n_untimed: int = Field(
         description="calculations without a time, each counted as long as the longest timed one"

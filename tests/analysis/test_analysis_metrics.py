@@ -194,6 +194,17 @@ def test_counted_by_hand():
 
 
 def test_stages_of_ones_own_are_paid_for():
+    busy = [document.model_copy(update={"cpu_time": 6.0}) for document in CALCULATED]
+    filtered = SAMPLE.model_copy(update={"judge_cpu_time": 15.0})
+    told = measure(filtered, busy, JUDGED)
+    # CPU seconds go before wall seconds, and the judge's part of the sampling stands apart
+    assert told.cpu_seconds == {
+        "sampling": 5.0, "single points": 15.0, "relaxation": 6.0 * len(CALCULATED),
+    }  # fmt: skip
+    assert told.n_untimed == 0
+    assert told.finds_per_cpu_hour == pytest.approx(
+        told.overall.sun.count * 3600 / (20 + 6 * len(CALCULATED))
+    )
     metrics = measure(SAMPLE, CALCULATED, JUDGED, cpu_seconds={"training": 260.0, "sampling": 60.0})
     assert metrics.cpu_seconds == {"sampling": 60.0, "relaxation": 80.0, "training": 260.0}
     assert metrics.finds_per_cpu_hour == pytest.approx(9.0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from atomate2_vogen.cli import console
+
 CODE = """
 import os, sys
 from pathlib import Path
@@ -32,3 +34,17 @@ def test_native_output_goes_to_the_file(tmp_path):
     assert run.stderr.splitlines() == ["from python", "from the voice", "from a library later"]
     # without a terminal nothing is cut to the width of one
     assert run.stdout == "x" * 90 + "\n"
+
+
+def test_without_a_terminal_a_stage_speaks_now_and_then(monkeypatch, capsys):
+    clock = iter([0.0, 30.0, 61.0, 62.0, 125.0, 126.0])
+    monkeypatch.setattr(console.time, "perf_counter", lambda: next(clock))
+    with console.Voice().stage("relaxation") as stage:
+        for number in range(1, 5):
+            stage.advance(number, 451, f"crystal {number}")
+    lines = [" ".join(line.split()) for line in capsys.readouterr().err.splitlines()]
+    assert lines[1:3] == [
+        "relaxation 2 of 451 after 1 min crystal 2",
+        "relaxation 4 of 451 after 2 min crystal 4",
+    ]
+    assert len(lines) == 4

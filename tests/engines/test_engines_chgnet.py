@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import cheap_engine
@@ -131,3 +132,27 @@ def test_one_torch_thread_unless_told_otherwise(monkeypatch, asked_for, threads)
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+
+
+def test_documents_tell_cpu_seconds_of_the_calculation_alone(tmp_path, monkeypatch):
+    """Waiting is no work; what a busy machine does meanwhile is not counted."""
+    from jobflow import run_locally
+
+    from atomate2_vogen.engines import forcefields
+    from atomate2_vogen.stores import VogenStores
+
+    class Waiting(cheap_engine.Tempered):
+        def calculate(self, *args, **kwargs):
+            time.sleep(0.2)
+            begin = time.process_time()
+            while time.process_time() - begin < 0.1:
+                pass
+            super().calculate(*args, **kwargs)
+
+    monkeypatch.setattr(forcefields, "shared_calculator", lambda *_: Waiting())
+    job = cheap_engine.engine().static_maker.make(cheap_engine.crystal())
+    with VogenStores.memory() as stores:
+        run_locally(job, store=stores.job_store, root_dir=tmp_path, log=False)
+        document = stores.job_store.get_output(job.uuid)
+    assert document["cpu_time"] == pytest.approx(0.1, abs=0.08)
+    assert document["output"]["elapsed_time"] > 0.29

@@ -117,3 +117,14 @@ def test_time_is_that_of_all_calculations_or_unknown():
     assert recorded(**(tasks | failed)).wall_time == pytest.approx(5.5)
     for unknown in (None, timed(None), JobFailure(error="boom")):
         assert recorded(**(tasks | {"relaxed": unknown})).wall_time is None
+
+
+def test_cpu_time_is_that_of_all_calculations_or_unknown():
+    tasks = {
+        name: task(cpu_time=seconds)
+        for name, seconds in {"initial": 1.0, "relaxed": 8.5, "static": 0.5}.items()
+    }
+    assert recorded(**tasks).cpu_time == pytest.approx(10.0)
+    assert recorded(**(tasks | {"static": task()})).cpu_time is None
+    failed = JobFailure(error="boom", elapsed_time=4.0, cpu_time=2.0)
+    assert recorded(**(tasks | {"relaxed": failed})).cpu_time == pytest.approx(3.5)

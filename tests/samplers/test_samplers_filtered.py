@@ -71,6 +71,7 @@ def test_lowest_energies_are_kept_and_all_others_are_accounted_for():
     assert calls["loaded"] == 0
     sample = sampler.sample({"VO2": 2}, seed=4)
     assert calls == {"loaded": 1, "judged": 4}
+    assert 0 <= sample.judge_cpu_time <= sample.cpu_time
     assert [round(c.structure.lattice.c) for c in sample.candidates] == [16, 12]
     assert [c.details["judged_rank"] for c in sample.candidates] == [1, 2]
     assert sample.candidates[0].details == {

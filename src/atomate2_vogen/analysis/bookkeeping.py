@@ -101,14 +101,24 @@ def cpu_seconds_by_stage(
     calculations: Sequence[CalculationDoc],
     given: Mapping[str, float],
 ) -> tuple[dict[str, float], int]:
-    """CPU seconds by stage, and the number of calculations that do not tell theirs."""
+    """CPU seconds by stage, and the number of calculations that do not tell theirs.
+
+    Wall seconds stand in where a document does not tell CPU seconds.
+    """
     seconds: dict[str, float] = {}
     if samples:
+        judging = [s.judge_cpu_time for s in samples if s.judge_cpu_time is not None]
         seconds["sampling"] = math.fsum(
-            sample.wall_time if sample.cpu_time is None else sample.cpu_time for sample in samples
+            [
+                *(s.wall_time if s.cpu_time is None else s.cpu_time for s in samples),
+                *(-value for value in judging),
+            ]
         )
-    timed = [c.wall_time for c in calculations if c.wall_time is not None]
-    n_untimed = len(calculations) - len(timed)
+        if judging:
+            seconds["single points"] = math.fsum(judging)
+    told = [c.wall_time if c.cpu_time is None else c.cpu_time for c in calculations]
+    timed = [value for value in told if value is not None]
+    n_untimed = len(told) - len(timed)
     if timed:
         seconds["relaxation"] = math.fsum([*timed, n_untimed * max(timed)])
     for stage, value in given.items():

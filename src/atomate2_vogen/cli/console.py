@@ -23,6 +23,9 @@ from rich.progress import (
 WIDTH = 100
 """Columns of what is not shown on a terminal."""
 
+LOG_SECONDS = 60.0
+"""Between two lines about a stage where there is no terminal to show a bar."""
+
 
 @contextmanager
 def native_output_to(path: Path) -> Iterator[None]:
@@ -96,7 +99,8 @@ class Stage:
         self.voice = voice
         self.title = title
         self.result = ""
-        self._begin = time.perf_counter()
+        self._begin = self._said = time.perf_counter()
+        self._bar = bar
         self._progress = Progress(
             TextColumn("  {task.description:<11}"),
             BarColumn(bar_width=24),
@@ -125,5 +129,12 @@ class Stage:
             self.voice.say(f"[green]✓[/green] {self.title:<11} {self.result} [dim]{seconds:.1f} s")
 
     def advance(self, done: float, total: float, remark: str = "") -> None:
-        """Move the bar."""
+        """Move the bar; without a terminal, a line now and then."""
         self._progress.update(self._task, completed=done, total=total, remark=remark)
+        now = time.perf_counter()
+        if self._bar and self._progress.disable and now - self._said >= LOG_SECONDS:
+            self._said = now
+            minutes = (now - self._begin) / 60
+            self.voice.say(
+                f"  {self.title:<11} {done:g} of {total:g} after {minutes:.0f} min  {remark}"
+            )

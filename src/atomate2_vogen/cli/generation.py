@@ -20,6 +20,8 @@ from atomate2_vogen.schemas import Artefact, DatasetDoc, SampleDoc, TrainingDoc,
 if TYPE_CHECKING:
     from jobflow import Job, OutputReference
 
+    from atomate2_vogen.stores import VogenStores
+
 Doc = TypeVar("Doc", bound=VogenDoc)
 
 
@@ -119,7 +121,7 @@ def _stage(
 
     # no bar of our own: the job may draw one
     with run.voice.stage(title, bar=False) as stage:
-        finished = _finished(run, document_class)
+        finished = finished_job(run.stores, document_class)
         if finished is None:
             with (
                 run.folder.stage(title) as notes,
@@ -137,7 +139,7 @@ def _stage(
                     allow_external_references=True,
                     raise_immediately=True,
                 )
-                finished = _finished(run, document_class)
+                finished = finished_job(run.stores, document_class)
                 if finished is None:
                     raise RuntimeError(f"the {title} job left no {document_class.__name__}")
                 notes["result"] = describe(finished[1])
@@ -148,14 +150,14 @@ def _stage(
     return document, OutputReference(uuid)
 
 
-def _finished(run: Pipeline, document_class: type[Doc]) -> tuple[str, Doc] | None:
+def finished_job(stores: VogenStores, document_class: type[Doc]) -> tuple[str, Doc] | None:
     """The newest document of a class among the job outputs, and its job."""
     from atomate2_vogen.stores import parse
 
     query = {"output.@class": document_class.__name__}
-    jobs = list(run.stores.job_store.query(query, properties=["uuid", "index", "completed_at"]))
+    jobs = list(stores.job_store.query(query, properties=["uuid", "index", "completed_at"]))
     if not jobs:
         return None
     newest = max(jobs, key=lambda job: str(job.get("completed_at")))
-    output = run.stores.job_store.get_output(newest["uuid"], load=True)
+    output = stores.job_store.get_output(newest["uuid"], load=True)
     return newest["uuid"], parse(document_class, output)

@@ -32,6 +32,8 @@ class JobFailure(BaseModel):
     error: str
     elapsed_time: float | None = None
     """Seconds that this job worked until it failed."""
+    cpu_time: float | None = None
+    """The same in CPU seconds of the process."""
 
 
 @dataclass
@@ -74,18 +76,20 @@ class GuardedMaker(Maker):
         """Do the work of the wrapped Maker; called by jobflow inside the job."""
         if source is None:
             return JobFailure(
-                error="the job before this one left no result; see its log", elapsed_time=0.0
+                error="the job before this one left no result; see its log",
+                elapsed_time=0.0,
+                cpu_time=0.0,
             )
         if isinstance(source, JobFailure):
-            return source.model_copy(update={"elapsed_time": 0.0})
+            return source.model_copy(update={"elapsed_time": 0.0, "cpu_time": 0.0})
         try:
             structure = source if isinstance(source, Structure) else relaxed_structure(source)
         except NonFiniteError as error:
-            return JobFailure(error=str(error), elapsed_time=0.0)
+            return JobFailure(error=str(error), elapsed_time=0.0, cpu_time=0.0)
         inner = self.maker.make(structure)
         if isinstance(inner, Flow):
             return Response(replace=inner)
-        begin = time.perf_counter()
+        begin, begin_cpu = time.perf_counter(), time.process_time()
         try:
             return _call(inner)
         except NOT_THE_CRYSTALS_FAULT:
@@ -96,6 +100,7 @@ class GuardedMaker(Maker):
             return JobFailure(
                 error=f"{inner.name}: {type(error).__name__}: {error}",
                 elapsed_time=time.perf_counter() - begin,
+                cpu_time=time.process_time() - begin_cpu,
             )
 
 

@@ -91,6 +91,12 @@ def elapsed_time(document: Any) -> float | None:
     return None if seconds is None else float(seconds)
 
 
+def cpu_time(document: Any) -> float | None:
+    """CPU seconds of a calculation, where its engine tells them."""
+    seconds = getattr(document, "cpu_time", None)
+    return None if seconds is None else float(seconds)
+
+
 def forcefield_version(document: Any) -> str | None:
     """Version of the force field's package that a worker found, None for other codes."""
     return getattr(document, "forcefield_version", None)

@@ -100,7 +100,9 @@ def record(
         candidate=candidate,
         engine_versions=engine_versions,
     )
-    document.wall_time = _wall_time(initial, relaxed, static)
+    calculations = (initial, relaxed, static)
+    document.wall_time = _sum([results.elapsed_time(done) for done in calculations])
+    document.cpu_time = _sum([results.cpu_time(done) for done in calculations])
     try:
         _require(relaxed, "relaxation")
         _require(static, "static calculation")
@@ -132,9 +134,8 @@ def _require(calculation: Any, stage: str) -> None:
         raise NonFiniteError(calculation.error)
 
 
-def _wall_time(*calculations: Any) -> float | None:
+def _sum(seconds: list[float | None]) -> float | None:
     """Seconds of all calculations; None unless every one tells."""
-    seconds = [results.elapsed_time(calculation) for calculation in calculations]
     known = [value for value in seconds if value is not None]
     return sum(known) if len(known) == len(seconds) else None
 

@@ -76,6 +76,7 @@ class FilteredSampler:
         self.sampler, self.scheme, self.progress = sampler, scheme, progress
         self.oversample = check_whole("oversample", oversample)
         self._load_judge, self._known = judge, known
+        self._judge_cpu = 0.0
 
     @property
     def name(self) -> str:
@@ -112,6 +113,7 @@ class FilteredSampler:
             If the judge is not installed.
         """
         begin, begin_cpu = time.perf_counter(), time.process_time()
+        self._judge_cpu = 0.0
         requested = check_counts(counts, self.system)
         drawn = self.sampler.sample(
             {formula: wanted * self.oversample for formula, wanted in requested.items()},
@@ -134,6 +136,7 @@ class FilteredSampler:
             rejections=rejections,
             wall_time=time.perf_counter() - begin,
             cpu_time=time.process_time() - begin_cpu,
+            judge_cpu_time=self._judge_cpu,
             options=drawn.options
             | {"judge": self.scheme, "judge_oversample": self.oversample}
             | ({"novel_only": True} if self._known is not None else {}),
@@ -186,12 +189,14 @@ class FilteredSampler:
 
     def _energies(self, formula: str, drawn: list[CandidateDoc]) -> list[tuple[float, str]]:
         """Energy in eV/atom, or why there is none."""
+        begin = time.process_time()
         energies: list[tuple[float, str]] = []
         for start in range(0, len(drawn), CHUNK):
             structures = [candidate.structure for candidate in drawn[start : start + CHUNK]]
             energies += single_points(structures, self._judge, self.system)
             if self.progress:
                 self.progress(formula, len(energies), len(drawn))
+        self._judge_cpu += time.process_time() - begin
         return energies
 
     @cached_property
