@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from atomate2_vogen.analysis import plots_training
@@ -74,3 +75,47 @@ def test_nothing_to_draw(document, tmp_path):
     document.history = {}
     with pytest.raises(InputError, match="abc has no history"):
         plots_training.plot_training(document, tmp_path / "curves.png")
+
+
+def test_generator_losses_of_two_trainings(document, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    steady = np.linspace(2.0, 1.0, 200)
+    wild = steady + rng.normal(0, 0.5, 200)
+    other = document.model_copy(deep=True)
+    document.history["wgan"]["loss"] = wild.tolist()
+    document.history["wgan"]["critic"] = [0.0] * 200
+    other.history["wgan"] = {"loss": steady.tolist(), "critic": [0.0] * 200}
+    caught = []
+    save = plots_training._save
+    monkeypatch.setattr(plots_training, "_save", lambda *a: caught.append(a[:2]) or save(*a))
+    path = plots_training.plot_generator_losses(
+        {"GAN": document, "WGAN": other}, tmp_path / "losses.png"
+    )
+    assert path.read_bytes()[:4] == b"\x89PNG"
+    ((figure, caption),) = caught
+    first, second = figure.axes
+    assert first.get_lines()[0].get_ydata().tolist() == wild.tolist()
+    assert second.get_lines()[0].get_ydata().tolist() == steady.tolist()
+    # 200 entries for a hundred steps
+    assert second.get_lines()[0].get_xdata()[-1] == 100
+    assert "WGAN: model abc, seed 1, loss moves by 0% of its range" in caption
+
+
+def test_unrest_is_noise_and_not_decline():
+    rng = np.random.default_rng(1)
+    assert plots_training.unrest(np.linspace(5, -3, 400)) == pytest.approx(0, abs=1e-12)
+    assert plots_training.unrest([1.0] * 50) == 0
+    noise = rng.uniform(0, 1, 4000)
+    # a uniform distribution has a deviation of 1/sqrt(12) of its range
+    assert plots_training.unrest(noise) == pytest.approx(12**-0.5, rel=0.03)
+    with pytest.raises(InputError, match="not finite"):
+        plots_training.unrest([1.0, np.nan])
+
+
+def test_losses_that_cannot_be_compared(document, tmp_path):
+    for documents in ({}, dict.fromkeys("abc", document)):
+        with pytest.raises(InputError, match="one or two"):
+            plots_training.plot_generator_losses(documents, tmp_path / "x.png")
+    document.history.pop("wgan")
+    with pytest.raises(InputError, match=r"abc \(GAN\) has no generator's loss"):
+        plots_training.plot_generator_losses({"GAN": document}, tmp_path / "x.png")

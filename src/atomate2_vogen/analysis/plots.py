@@ -290,9 +290,15 @@ def _draw_candidates(axes: Axes, stability: Sequence[StabilityDoc], system: Oxid
         )
 
 
-def _draw_distances(axes: Axes, stability: Sequence[StabilityDoc], system: OxideSystem) -> None:
-    """Energy above hull by formula, spread sideways where crystals would overlap."""
+def _draw_distances(
+    axes: Axes, stability: Sequence[StabilityDoc], system: OxideSystem, size: float = 22.0
+) -> None:
+    """Energy above hull by formula, spread sideways where crystals would overlap.
+
+    `size` is the area of a marker in square points; distances between markers go with it.
+    """
     by_formula = _by_formula(stability, system)
+    width = (size / 22.0) ** 0.5
     axes.set_title("b", loc="left", fontweight="bold")
     axes.set_ylabel("Energy above hull (eV/atom)")
     for limit in (0.0, NEAR_HULL_LIMIT, STABLE_LIMIT, METASTABLE_LIMIT):
@@ -319,10 +325,12 @@ def _draw_distances(axes: Axes, stability: Sequence[StabilityDoc], system: Oxide
     for column, documents in enumerate(by_formula.values()):
         documents.sort(key=lambda d: (_above([d])[0], d.stability_id))
         heights = _above(documents)
-        x = column + _swarm(heights, 0.03 * (top - bottom), 0.075)
+        x = column + _swarm(heights, 0.03 * width * (top - bottom), 0.075 * width)
         for kind, style in _STYLE.items():
             chosen = np.array([d.paper_class is kind for d in documents]) & (heights <= top)
-            axes.scatter(x[chosen], heights[chosen], s=22, linewidth=0.5, alpha=0.9, **style)
+            axes.scatter(
+                x[chosen], heights[chosen], s=size, linewidth=0.5 * width, alpha=0.9, **style
+            )
         if beyond := int((heights > top).sum()):
             axes.annotate(
                 f"↑ {beyond} above", (column, top), ha="center", va="top", fontsize=7, color="0.3"

@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from atomate2_vogen.analysis.plots import _RC, _figure, _save
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import TrainingDoc
@@ -14,7 +16,7 @@ from atomate2_vogen.schemas import TrainingDoc
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BLUE, _ORANGE, _GREEN = "#0072B2", "#E69F00", "#009E73"
+_BLUE, _ORANGE, _GREEN, _VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 
 _VAE = (
     ("reconstruction", "reconstruction, training", _BLUE, "-"),
@@ -88,6 +90,82 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
             "the least validation error (dotted line); the WGAN's are the last.",
             path,
         )
+
+
+def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | PathLike[str]) -> Path:
+    """Draw the generator's loss of several trainings, as GAN against WGAN in the paper's Fig. 5.
+
+    Losses of two kinds have two scales: each has an axis of its own, and below both stands how
+    much each moves: its spread within a twentieth of the training, the trend taken out, over the
+    range of the whole.
+
+    Parameters
+    ----------
+    documents
+        Trainings by the name to show, e.g. ``GAN`` and ``WGAN``; two at most.
+    path
+        PNG to write.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If there are not one or two, or one has no history of a generator.
+    """
+    from matplotlib import rc_context
+
+    if len(documents) not in {1, 2}:
+        raise InputError(f"{len(documents)} trainings given; one or two can be compared")
+    for name, document in documents.items():
+        if not document.history.get("wgan", {}).get("loss"):
+            raise InputError(f"training {document.model_id} ({name}) has no generator's loss")
+    with rc_context(_RC):
+        figure = _figure(5.2, 3.0)
+        first = figure.subplots()
+        lines = []
+        for index, (name, document) in enumerate(documents.items()):
+            axes, colour = (first, _BLUE) if index == 0 else (first.twinx(), _VERMILION)
+            values = document.history["wgan"]["loss"]
+            width = _steps(document, "wgan")
+            x = [width * (i + 1) for i in range(len(values))]
+            lines += axes.plot(x, values, color=colour, linewidth=1.1, label=name)
+            axes.set_ylabel(f"Generator's loss, {name}", color=colour)
+            axes.tick_params(axis="y", colors=colour)
+            axes.spines["right"].set_visible(index == 1)
+        first.set_xlabel("Generator step")
+        first.legend(handles=lines, frameon=False)
+        models = "; ".join(
+            f"{name}: model {document.model_id}, seed {document.seed}, loss moves by "
+            f"{unrest(document.history['wgan']['loss']):.0%} of its range"
+            for name, document in documents.items()
+        )
+        return _save(figure, f"{models}.", path)
+
+
+def unrest(values: Sequence[float], parts: int = 20) -> float:
+    """How much a curve moves within a part of its length, of its whole range; 0 for a constant.
+
+    The mean over the parts of the standard deviation about the part's own straight line, so
+    that a steady decline is no unrest.
+
+    Raises
+    ------
+    InputError
+        If a value is not finite.
+    """
+    curve = np.asarray(values, dtype=float)
+    if not np.isfinite(curve).all():
+        raise InputError("the loss is not finite")
+    if np.ptp(curve) == 0:
+        return 0.0
+    # of a line through two points nothing is left
+    pieces = [p for p in np.array_split(curve, min(parts, max(1, len(curve) // 3))) if len(p) > 2]
+    spread = [np.std(p - np.poly1d(np.polyfit(range(len(p)), p, 1))(range(len(p)))) for p in pieces]
+    return float(np.mean(spread) / np.ptp(curve)) if spread else 0.0
 
 
 def _steps(document: TrainingDoc, name: str) -> float:
