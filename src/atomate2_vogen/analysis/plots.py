@@ -333,7 +333,12 @@ def _draw_distances(
             )
         if beyond := int((heights > top).sum()):
             axes.annotate(
-                f"↑ {beyond} above", (column, top), ha="center", va="top", fontsize=7, color="0.3"
+                f"↑ {beyond} above",
+                (column, top),
+                ha="center",
+                va="bottom",
+                fontsize=7,
+                color="0.3",
             )
 
 

@@ -89,7 +89,7 @@ def plot_formation_comparison(
             for axes, formula in zip(grid[:, column], formulas, strict=False):
                 documents = by_formula.get(formula, [])
                 axes.hist(
-                    _formation(documents),
+                    np.minimum(_formation(documents), bins[-1]),
                     bins=bins,
                     color=_COLOURS[column % len(_COLOURS)],
                     edgecolor="white",
@@ -114,7 +114,8 @@ def plot_formation_comparison(
             axes.set_xlabel("Formation energy (eV/atom)")
         return _save(
             figure,
-            f"{_counts(judged, scheme)} Bins of {bins[1] - bins[0]:.2g} eV/atom; dashed: the hull.",
+            f"{_counts(judged, scheme)} Bins of {bins[1] - bins[0]:.2g} eV/atom, the last one with "
+            "all that lies above; dashed: the hull.",
             path,
         )
 
@@ -181,7 +182,11 @@ def plot_hull_comparison(
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 entries.setdefault(label.split(" (")[0], handle)
         figure.legend(
-            entries.values(), entries.keys(), loc="outside upper center", ncols=4, frameon=False
+            entries.values(),
+            entries.keys(),
+            loc="outside upper center",
+            ncols=4 if len(judged) > 1 else 2,
+            frameon=False,
         )
         return _save(figure, f"{_counts(judged, scheme)} {_CLASSES}", path)
 
@@ -213,7 +218,7 @@ def _counts(judged: Judged, scheme: str) -> str:
 
 
 def _bins(values: Sequence[float], width: float) -> np.ndarray:
-    low, high = (min(values), max(values)) if values else (-1.0, 0.0)
+    low, high = (min(values), float(np.percentile(values, 99))) if values else (-1.0, 0.0)
     width = max(width, round((high - low) / 60, 2))
     return np.arange(np.floor(low / width) - 1, np.ceil(high / width) + 2) * width
 

@@ -93,7 +93,7 @@ def plot_above_hull(
             axes.set_xscale("symlog", linthresh=0.1, linscale=0.6)
             axes.set(
                 xlim=(-0.05, 8),
-                ylim=(0, 1),
+                ylim=(0, 1.02),
                 xticks=(0, *_CUTS, 1, 3),
                 xticklabels=[f"{x:g}" for x in (0, *_CUTS, 1, 3)],
             )
@@ -148,7 +148,7 @@ def plot_cells(
     }
     panels = (
         ("Cell edge (Å)", (2, 14), 0.5),
-        ("Cell angle (°)", (55, 125), 2.5),
+        ("Cell angle (°)", (53.75, 126.25), 2.5),
         ("Volume per atom (Å³)", (6, 26), 0.5),
     )
     with rc_context(_RC):
@@ -156,7 +156,7 @@ def plot_cells(
         for index, (axes, (label, (low, high), width)) in enumerate(
             zip(figure.subplots(1, 3), panels, strict=True)
         ):
-            bins = np.arange(low, high + width, width)
+            bins = np.arange(low, high + width / 2, width)
             for (name, colour), (kind, style) in (
                 (pair, line)
                 for pair in zip(cells, _COLOURS, strict=False)

@@ -1,0 +1,208 @@
+"""The benchmark's driver: what is gathered is what was computed; tables come from files alone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import check_rows
+import numpy as np
+import pytest
+import run_benchmark
+from click.testing import CliRunner
+from jobflow import run_locally
+
+from atomate2_vogen.analysis.records import read_records
+from atomate2_vogen.engines import load_references
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.jobs.sampling import SampleMaker
+from atomate2_vogen.jobs.screening import calculation_id
+from atomate2_vogen.schemas import CalculationDoc, MetricsDoc, SampleDoc
+from atomate2_vogen.stores import VogenStores, parse
+
+SCHEME = "CHGNet-0.3.0"
+SCRIPT = Path(run_benchmark.__file__)
+COUNTS = {"VO2": 2, "V2O3": 1}
+ARGUMENTS = ["--counts", "VO2=2,V2O3=1", "--samplers", "substitution"]
+
+
+def finished_run(folder: Path, relaxed: int | None = None) -> SampleDoc:
+    """What ``vogen discover`` leaves, with energies made up: the lowest reference and 0.05 more."""
+    energies = {}
+    for reference in load_references(SCHEME):
+        best = energies.get(reference.formula, np.inf)
+        energies[reference.formula] = min(best, reference.energy_per_atom)
+    with VogenStores.open(folder / "store") as stores:
+        job = SampleMaker(sampler="substitution").make(COUNTS, seed=3)
+        run_locally(job, store=stores.job_store, root_dir=folder, log=False)
+        sample = parse(SampleDoc, stores.job_store.get_output(job.uuid))
+        for candidate in sample.candidates[:relaxed]:
+            energy = energies[candidate.formula] + 0.05
+            stores.save(
+                CalculationDoc(
+                    calculation_id=calculation_id(candidate.candidate_id, SCHEME),
+                    candidate_id=candidate.candidate_id,
+                    scheme=SCHEME,
+                    state="completed",
+                    candidate=candidate,
+                    structure=candidate.structure,
+                    initial_energy_per_atom=energy + 1,
+                    energy_per_atom=energy,
+                    max_force=0.01,
+                    n_steps=3,
+                    wall_time=5.0,
+                    cpu_time=2.0,
+                )
+            )
+    identity = {"sampler": "substitution", "engine": "chgnet", "counts": COUNTS}
+    record = {"identity": identity, "versions": {"chgnet": "1"}}
+    (folder / "run.json").write_text(json.dumps(record))
+    return sample
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark")
+    (folder / "runs").mkdir()
+    finished_run(folder / "runs" / "substitution")
+    run_benchmark.gather(folder / "runs" / "substitution", folder / "substitution")
+    return folder
+
+
+def test_rows_are_what_was_computed(out):
+    rows = read_records(out / "substitution" / run_benchmark.RAW)
+    assert sorted(row["formula"] for row in rows) == ["V2O3", "VO2", "VO2"]
+    for row in rows:
+        assert row["energy_above_hull"] == pytest.approx(0.05, abs=1e-9)
+        assert row["initial_energy_above_hull"] == pytest.approx(1.05, abs=1e-9)
+        assert row["rmsd_to_relaxed"] == pytest.approx(0, abs=1e-4)
+        assert row["is_novel"] is False
+        assert row["relaxation_seconds"] == 2.0
+    metrics = MetricsDoc.model_validate_json(
+        (out / "substitution" / run_benchmark.METRICS).read_text()
+    )
+    assert metrics.cpu_seconds["relaxation"] == 6.0
+    assert metrics.overall.stable["0.1"].count == 3
+    kept = json.loads((out / "substitution" / run_benchmark.SAMPLE).read_text())
+    assert kept["identity"]["counts"] == COUNTS
+    assert "candidates" not in kept
+
+
+def test_tables_and_figures_need_only_what_is_kept(out, tmp_path):
+    kept = tmp_path / "kept"
+    (kept / "substitution").mkdir(parents=True)
+    for path in (out / "substitution").iterdir():
+        (kept / "substitution" / path.name).write_bytes(path.read_bytes())
+    result = CliRunner().invoke(
+        run_benchmark.main, ["--out", str(kept), "--only-tables", *ARGUMENTS]
+    )
+    assert result.exit_code == 0, result.output
+    assert "| ≤ 0.1 eV/atom above hull, relaxed | 100.0 % (3/3) |" in result.output
+    document = json.loads((kept / "summary.json").read_text())
+    (sun,) = [row["values"] for row in document["rows"] if row["key"] == "sun"]
+    assert sun["substitution"]["count"] == 0
+    stable = [row for row in document["classes"] if row["key"] == "stable"]
+    assert [row["values"]["paper"]["count"] for row in stable] == [56, 33, 91]
+    assert [row["values"]["substitution"]["count"] for row in stable] == [2, 1, 3]
+    assert document["judge"] == [SCHEME]
+    for name in ("formation_energies", "hulls", "above_hull", "cells"):
+        assert (kept / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_an_unfinished_run_is_not_gathered(tmp_path):
+    finished_run(tmp_path, relaxed=2)
+    with pytest.raises(InputError, match="1 candidates are not relaxed yet"):
+        run_benchmark.gather(tmp_path, tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+
+
+def test_arguments_are_checked(out):
+    for arguments, words in (
+        (["--samplers", "wgan,guess"], "'guess' is none of"),
+        (["--samplers", "random,random"], "twice"),
+        (["--counts", "VO2=0"], "positive"),
+        (["--samplers", "random"], "no sampler is finished"),
+        ([*ARGUMENTS, "--counts", "VO2=7"], "was asked for"),
+    ):
+        result = CliRunner().invoke(
+            run_benchmark.main, ["--out", str(out), "--only-tables", *arguments]
+        )
+        assert result.exit_code == 1
+        assert words in result.output
+
+
+def test_rows_are_drawn_by_the_seed_and_written_as_generated(out, tmp_path):
+    raw = out / "substitution" / run_benchmark.RAW
+    rows = read_records(raw)
+    first, again = (check_rows.draw_rows(rows, 2, seed=5) for _ in range(2))
+    assert first == again
+    chosen = {
+        tuple(row["candidate_id"] for row in check_rows.draw_rows(rows, 2, seed))
+        for seed in range(20)
+    }
+    assert len(chosen) == 3
+    with pytest.raises(InputError, match="the file has 3"):
+        check_rows.draw_rows(rows, 4, seed=5)
+    result = CliRunner().invoke(
+        check_rows.main, [str(raw), "--rows", "3", "--out", str(tmp_path), "--only-cifs"]
+    )
+    assert result.exit_code == 0, result.output
+    for row in rows:
+        path = tmp_path / "cifs" / f"{row['candidate_id']}.cif"
+        assert path.read_text() == row[check_rows.GENERATED]
+        assert str(path) in result.output
+
+
+def test_rows_are_compared(out):
+    rows = read_records(out / "substitution" / run_benchmark.RAW)[:1]
+    same = {
+        "state": "ranked", "initial_energy_above_hull": "1.050001",
+        "energy_above_hull": "0.049", "is_novel": "no",
+    }  # fmt: skip
+    name = rows[0]["candidate_id"]
+    lines, agree = check_rows.compare(rows, {name: same}, 0.005)
+    assert agree
+    assert (
+        lines[-1] == f"| {name} | ranked / ranked | 1.0500 | 1.0500 | 0.0500 | 0.0490 | no | no |"
+    )
+    for change in (
+        {"energy_above_hull": "0.06"},
+        {"initial_energy_above_hull": "1.0"},
+        {"state": "collapsed"},
+        {"energy_above_hull": ""},
+    ):
+        assert not check_rows.compare(rows, {name: same | change}, 0.005)[1]
+
+
+@pytest.mark.slow
+def test_stopped_and_gone_on_with(tmp_path):
+    """One crystal of two samplers; the first run is ended while it relaxes."""
+    command = [sys.executable, str(SCRIPT), "--out", str(tmp_path), "--samplers"]
+    command += ["substitution,random", "--counts", "VO2=1", "--seed", "3", "--workers", "1"]
+    log = tmp_path / "runs" / "substitution" / "logs" / "worker-0.log"
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 300
+    while process.poll() is None and not log.exists():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, errors
+    assert "The same command goes on from there" in errors
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "1 of 1 crystals from 1 attempts (reused)" in " ".join(done.stderr.split())
+    document = json.loads((tmp_path / "summary.json").read_text())
+    rows = {row["key"]: row["values"] for row in document["rows"]}
+    for name in ("substitution", "random"):
+        (row,) = read_records(tmp_path / name / run_benchmark.RAW)
+        metrics = json.loads((tmp_path / name / run_benchmark.METRICS).read_text())
+        assert metrics["cpu_seconds"]["relaxation"] == pytest.approx(row["relaxation_seconds"])
+        assert row["relaxation_seconds"] > 0
+        assert rows["median_before"][name] == row["initial_energy_above_hull"]
+        assert document["samplers"][name]["identity"]["seed"] == 3
+    assert len(document["hull_id"]) == 1
