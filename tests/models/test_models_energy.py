@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from atomate2_vogen.errors import TrainingError
-from atomate2_vogen.models.energy import EnergyScale, composition_baseline
+from atomate2_vogen.models.backend import keras
+from atomate2_vogen.models.energy import (
+    EnergyScale,
+    composition_baseline,
+    masked_huber,
+    target_mae,
+)
 
 RNG = np.random.default_rng(0)
 COUNTS = np.stack([RNG.integers(1, 8, 400), RNG.integers(1, 12, 400)], axis=1)
@@ -43,3 +49,28 @@ def test_baseline_is_the_mean_per_share():
     asked = np.array([[3, 6], [4, 4], [10, 11]])
     # one to two: mean of 1 and 3; equal: 10; the last is nearest to equal
     np.testing.assert_allclose(composition_baseline(targets, counts, asked), [2, 10, 10])
+
+
+def test_loss_is_hubers_where_targets_are_known():
+    truth = np.array([[0.0, np.nan], [1.0, 2.0], [np.nan, -1.0]], dtype="f4")
+    found = np.array([[0.5, 9.0], [4.0, 2.0], [7.0, -1.2]], dtype="f4")
+    # by hand: 0.5²/2; 3 - 0.5 and 0; 0.2²/2 - four of six are known
+    expected = (0.125 + 2.5 + 0.0 + 0.02) / 4
+    assert float(np.mean(masked_huber(truth, found))) == pytest.approx(expected, rel=1e-5)
+    assert float(target_mae(truth, found)) == pytest.approx((0.5 + 3.0) / 2)
+    nothing = np.full((2, 2), np.nan, dtype="f4")
+    assert float(np.mean(masked_huber(nothing, found[:2]))) == 0
+    assert float(target_mae(nothing, found[:2])) == 0
+
+
+def test_unknown_targets_send_no_gradient():
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, use_bias=False)])
+    network.compile(optimizer=keras.optimizers.SGD(0.1), loss=masked_huber, jit_compile=False)
+    before = network.get_weights()[0].copy()
+    inputs = np.ones((4, 3), "f4")
+    truth = np.stack([np.full(4, np.nan), np.full(4, 0.3)], axis=1).astype("f4")
+    network.train_on_batch(inputs, truth)
+    after = network.get_weights()[0]
+    assert np.isfinite(after).all()
+    np.testing.assert_array_equal(after[:, 0], before[:, 0])
+    assert (after[:, 1] != before[:, 1]).all()

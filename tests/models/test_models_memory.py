@@ -20,6 +20,7 @@ from atomate2_vogen.models.wgan import Boxes, build_generator
 from atomate2_vogen.voxels.sites import write_sites
 
 COUNTS = np.array([[2, 4], [2, 4], [2, 4], [4, 6], [4, 6], [2, 5]], dtype=float)
+COSTS = np.array([0.0, 1.5, 0.3, 2.0, 0.0, 0.0])
 
 
 @pytest.fixture
@@ -27,10 +28,10 @@ def latents():
     return np.random.default_rng(0).standard_normal((len(COUNTS), 7)).astype(np.float32)
 
 
-def _memory(latents, entries=8, sharpness=4.0):
+def _memory(latents, entries=8, sharpness=4.0, costs=COSTS):
     memory = LatentMemory(entries, latents.shape[1], sharpness)
     memory.build(((None, 5), (None, condition_length(VANADIUM))))
-    memory.fill(latents, COUNTS)
+    memory.fill(latents, COUNTS, costs)
     return memory
 
 
@@ -43,7 +44,7 @@ def test_lookup_is_attention_over_entries_with_the_counts_asked_for(latents):
     found = run(memory, (query, conditions(asked, VANADIUM)))[0]
     for row, (q, counts) in enumerate(zip(query, asked, strict=True)):
         members = np.flatnonzero((counts == COUNTS).all(axis=1))
-        logits = keys[members] @ q * 4.0 / np.sqrt(5)
+        logits = keys[members] @ q * 4.0 / np.sqrt(5) - COSTS[members]
         weights = np.exp(logits - logits.max())
         expected = weights / weights.sum() @ latents[members]
         np.testing.assert_allclose(found[row], expected, atol=1e-4)
@@ -61,16 +62,24 @@ def test_a_sharp_memory_gives_back_one_entry(latents):
 def test_a_memory_refuses_what_it_has_no_room_for(latents, n):
     memory = _memory(latents)
     with pytest.raises(InputError, match=f"{n} latents for a memory of 8"):
-        memory.fill(np.zeros((n, 7), np.float32), np.zeros((n, 2)))
+        memory.fill(np.zeros((n, 7), np.float32), np.zeros((n, 2)), np.zeros(n))
 
 
 def test_target_formulas_are_stored_first():
     formulas = np.array(["a"] * 30 + ["b"] * 5 + ["c"] * 5)
-    chosen = choose_entries(formulas, ("b", "c"), 12, seed=0)
+    even = np.zeros(40)
+    chosen = choose_entries(formulas, ("b", "c"), 12, 0, even)
     assert np.isin(np.arange(30, 40), chosen).all()
     assert len(chosen) == 12
-    assert (choose_entries(formulas, ("b",), 100, seed=0) == np.arange(40)).all()
-    assert (choose_entries(formulas, ("b", "c"), 12, seed=0) == chosen).all()
+    assert (choose_entries(formulas, ("b",), 100, 0, even) == np.arange(40)).all()
+    assert (choose_entries(formulas, ("b", "c"), 12, 0, even) == chosen).all()
+
+
+def test_costly_crystals_are_seldom_stored():
+    formulas, costs = np.array(["a"] * 20), np.repeat([0.0, np.log(4.0)], 10)
+    first = [choose_entries(formulas, ("a",), 1, seed, costs)[0] for seed in range(400)]
+    # one draw: each of the first ten is four times as likely as each of the last
+    assert np.mean(np.array(first) < 10) == pytest.approx(0.8, abs=0.06)
 
 
 @settings(max_examples=15, deadline=None)
@@ -116,7 +125,7 @@ def test_a_generator_with_a_memory_stays_near_its_entries(tiny):
     generator = build_generator(preset, 30, condition_length(VANADIUM))
     latents = np.random.default_rng(4).standard_normal((3, 30)).astype(np.float32)
     asked = np.array([[2, 4], [4, 6], [2, 5]])
-    generator.get_layer("memory").fill(latents, asked.astype(np.float32))
+    generator.get_layer("memory").fill(latents, asked.astype(np.float32), np.zeros(3))
     noise = np.random.default_rng(5).standard_normal((3, preset.noise)).astype(np.float32)
     made = run(generator, [noise, conditions(asked, VANADIUM)])[0]
     np.testing.assert_allclose(made, latents, atol=0.05)

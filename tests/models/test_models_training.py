@@ -9,11 +9,55 @@ import pytest
 from tiny_model import eager
 
 from atomate2_vogen.chemistry import VANADIUM
+from atomate2_vogen.data.ends import find_ends
+from atomate2_vogen.data.relaxed import Record, RelaxedSet, crystal_key
 from atomate2_vogen.errors import GridError, TrainingError
 from atomate2_vogen.models import assessment, batches, fitting, training
 from atomate2_vogen.models.backend import keras
+from atomate2_vogen.models.memory import UNUSED
+from atomate2_vogen.models.stagefile import NETWORKS, TrainedStage
 from atomate2_vogen.models.vae import VAE
 from atomate2_vogen.voxels.codec import VoxelCodec
+
+
+@pytest.fixture
+def vae(trained, crystals, tiny):
+    """The autoencoders of the trained model as a stage."""
+    model = trained.model
+    return TrainedStage(
+        "vae",
+        tiny,
+        VANADIUM,
+        3,
+        crystals.dataset_id,
+        {name: model.networks[name] for name in NETWORKS["vae"]},
+        mean=model.mean,
+        width=model.width,
+        metrics={"n_train": trained.metrics["n_train"]},
+    )
+
+
+def strained_ends(crystals):
+    """Made-up relaxations: a little larger, 2 eV/atom lower."""
+    records = []
+    for index in np.flatnonzero(crystals.is_distinct).tolist():
+        start = crystals.structure(index)
+        end = start.apply_strain(0.02, inplace=False)
+        records.append(
+            Record(
+                key=crystal_key(start),
+                source="substitution",
+                numbers=list(start.atomic_numbers),
+                start_lattice=start.lattice.matrix.tolist(),
+                start_coords=start.frac_coords.tolist(),
+                lattice=end.lattice.matrix.tolist(),
+                coords=end.frac_coords.tolist(),
+                start_energy=float(crystals.energies[index]),
+                energy=float(crystals.energies[index]) - 2.0,
+                converged=True,
+            )
+        )
+    return RelaxedSet.from_records(records)
 
 
 def test_history_has_every_network_and_epoch(trained, tiny):
@@ -46,6 +90,27 @@ def test_same_seed_same_history_and_model(trained, crystals, tiny):
         again = training.train_wgan(crystals, tiny, seed=3)
     assert again.history == trained.history
     assert again.model.model_id == trained.model.model_id
+
+
+def test_relaxations_teach_energy_network_and_generator(crystals, tiny, vae):
+    """Ends are learned where the preset asks for them; the autoencoders stay the same."""
+    preset = replace(tiny, relaxed=True, wgan=replace(tiny.wgan, memory=400, temperature=0.5))
+    with pytest.raises(TrainingError, match=r"preset tiny learns from relaxed crystals.*O-V"):
+        training.train_wgan(crystals, preset, 3, vae=vae)
+    relaxed = strained_ends(crystals)
+    with eager():
+        result = training.train_wgan(crystals, preset, 3, vae=vae, relaxations=relaxed)
+    assert result.metrics["test_energy_n"] > 0
+    assert result.metrics["test_energy_of_ends_n"] > 0
+    assert result.metrics["test_energy_as_it_stands_n"] >= result.metrics["test_energy_n"]
+    ends = find_ends(crystals, relaxed)
+    assert result.model.provenance["ends_id"] == ends.ends_id
+    # the target is the relaxed energy, 2 eV/atom below the one of the crystal as it stands
+    line = result.model.energy_scale.line(crystals.counts)
+    above = ends.energies - line
+    assert abs(np.nanmedian(above)) < 0.5
+    stored = np.asarray(result.model.networks["generator"].get_layer("memory").counts)
+    assert (stored < UNUSED).all(axis=1).sum() > result.metrics["n_train"]
 
 
 def test_cells_are_counted_by_formula_units():

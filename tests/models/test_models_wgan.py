@@ -88,7 +88,7 @@ def test_composite_loss_is_energy_minus_score(parts, batch):
     pred = composite((batch["noise"], batch["condition"]), training=False)
     (fake,) = run(parts["generator"], [batch["noise"], batch["condition"]])
     score = run(parts["twin"], [fake, batch["condition"]])[0].mean()
-    energy = run(parts["energy"], [fake, batch["condition"]])[0].mean()
+    energy = run(parts["energy"], [fake, batch["condition"]])[0][:, 0].mean()
     composite.scale.assign(2.0)
     got = float(composite.compute_loss(y_pred=pred))
     assert got == pytest.approx(0.5 * energy - score / 2, abs=1e-6)
@@ -96,12 +96,23 @@ def test_composite_loss_is_energy_minus_score(parts, batch):
 
 def test_targets_are_drawn_evenly():
     formulas = np.array(["A"] * 90 + ["B"] * 8 + ["C"] * 2)
-    chance = wgan.draw_probabilities(formulas, ("A", "C", "absent"), 0.5)
+    chance = wgan.draw_probabilities(formulas, ("A", "C", "absent"), 0.5, np.zeros(100))
     assert chance.sum() == pytest.approx(1)
     assert chance[formulas == "C"].sum() == pytest.approx(0.25 + 0.5 * 0.02)
     assert chance[formulas == "B"].sum() == pytest.approx(0.5 * 0.08)
-    even = wgan.draw_probabilities(formulas, ("absent",), 0.5)
+    even = wgan.draw_probabilities(formulas, ("absent",), 0.5, np.zeros(100))
     np.testing.assert_allclose(even, 0.01)
+
+
+def test_low_energies_are_drawn_as_boltzmann_says():
+    formulas = np.array(["A", "A", "A", "B", "B", "C"])
+    energies = np.array([-8.0, -7.8, np.nan, -5.0, 95.0, np.nan])
+    costs = wgan.boltzmann_costs(formulas, energies, 0.2)
+    np.testing.assert_allclose(costs, [0, 1, 20, 0, 20, 20])
+    chance = wgan.draw_probabilities(formulas, ("A",), 1.0, costs)
+    np.testing.assert_allclose(chance[1] / chance[0], np.exp(-1))
+    assert chance[3:].sum() == 0
+    assert (wgan.boltzmann_costs(formulas, energies, 0.0) == 0).all()
 
 
 def test_divergence_is_an_error(tiny, parts):

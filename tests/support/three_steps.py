@@ -22,7 +22,7 @@ def networks():
     """Every trained network of the package, compiled as in training; nothing is random."""
     from atomate2_vogen.models import wgan
     from atomate2_vogen.models.backend import keras
-    from atomate2_vogen.models.energy import build_energy
+    from atomate2_vogen.models.energy import build_energy, masked_huber
     from atomate2_vogen.models.fitting import CLIP_NORM, schedule
     from atomate2_vogen.models.vae import VAE
 
@@ -41,8 +41,7 @@ def networks():
         )
     made["energy"].compile(
         optimizer=keras.optimizers.AdamW(schedule(2e-3, 9), global_clipnorm=1.0),
-        loss=keras.losses.Huber(1.0),
-        metrics=["mae"],
+        loss=masked_huber,
         jit_compile=False,
     )
     for loss in ("wasserstein", "gan"):
@@ -84,7 +83,8 @@ def main(weights: str, losses: str) -> None:
             grids = rng.random((BATCH, 16, 16, 16, channels)).astype("f4") ** 4
             history[name].append(made[name].train_on_batch(grids, return_dict=True))
         inputs = (normal(BATCH, LATENT), normal(BATCH, CONDITION))
-        targets = normal(BATCH)
+        targets = normal(BATCH, 2)
+        targets[::3, 0] = np.nan
         history["energy"].append(made["energy"].train_on_batch(inputs, targets, return_dict=True))
         for loss in ("wasserstein", "gan"):
             real, condition = normal(BATCH, LATENT), normal(BATCH, CONDITION)

@@ -18,6 +18,7 @@ from jobflow import Maker, job
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.artefact import make_artefact, read_artefact
 from atomate2_vogen.data.crystals import CrystalSet
+from atomate2_vogen.data.relaxed import RelaxedSet, relaxed_path
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.base import check_seed
 from atomate2_vogen.schemas import Artefact, DatasetDoc, TrainingDoc
@@ -64,6 +65,15 @@ class _TrainMaker(Maker):
                 f"system is {self.system.chemsys}"
             )
         return crystals
+
+    def _relaxations(self) -> RelaxedSet | None:
+        """What the package holds, if the preset learns from it."""
+        from atomate2_vogen.models.presets import get_preset
+
+        path = relaxed_path(self.system)
+        if not get_preset(self.preset).relaxed or not path.exists():
+            return None
+        return RelaxedSet.load(path)
 
     @contextmanager
     def _reporting(self) -> Iterator[Report]:
@@ -164,7 +174,7 @@ class TrainEnergyMaker(_TrainMaker):
         InputError
             As `TrainVAEMaker`, or if the autoencoders are of another data set or preset.
         OutputFolderError, ArtefactError, TrainingError
-            As `TrainVAEMaker`; `TrainingError` also if labels are missing.
+            As `TrainVAEMaker`; `TrainingError` also if labels or relaxations are missing.
         """
         from atomate2_vogen.models.stages import train_energy
 
@@ -178,6 +188,7 @@ class TrainEnergyMaker(_TrainMaker):
                 seed=seed,
                 progress=report,
                 checkpoint=self.checkpoint_dir,
+                relaxations=self._relaxations(),
             )
         return _stage_document(stage, start)
 
@@ -231,7 +242,7 @@ class TrainWGANMaker(_TrainMaker):
         ArtefactError
             If a file is damaged.
         TrainingError
-            If labels are missing, a training diverges or the boxes stay blank.
+            If labels or relaxations are missing, a training diverges or the boxes stay blank.
         """
         from atomate2_vogen.models.backend import backend_name
         from atomate2_vogen.models.training import train_wgan
@@ -245,6 +256,7 @@ class TrainWGANMaker(_TrainMaker):
                 seed,
                 report,
                 checkpoint=self.checkpoint_dir,
+                relaxations=self._relaxations(),
                 vae=None if vae is None else _read_stage(vae),
                 energy=None if energy is None else _read_stage(energy),
             )

@@ -27,7 +27,7 @@ def fit_wgan(
     *,
     chance: np.ndarray,
     seed: int,
-    remembered: tuple[np.ndarray, np.ndarray] | None = None,
+    remembered: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     boxes: Boxes | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
@@ -49,7 +49,7 @@ def fit_wgan(
     seed
         Of noise and draws.
     remembered
-        Latents (m, L) and counts (m, 2) that the generator's memory starts with.
+        Latents (m, L), counts (m, 2) and costs (m,) that the generator's memory holds.
     boxes
         Decoder for the error of generated boxes; None leaves it out.
     progress

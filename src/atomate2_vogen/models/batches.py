@@ -8,7 +8,7 @@ stays where training, testing and generation expect it.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
@@ -75,7 +75,9 @@ class Pool:
     counts
         (n, 2) atoms of metal and anion.
     energies
-        (n,) eV/atom, not-a-number where unlabelled.
+        (n,) eV/atom as it stands, not-a-number where unlabelled.
+    relaxed
+        (n,) eV/atom as it relaxes, not-a-number where unlabelled.
     groups
         (n,) prototype group.
     """
@@ -86,10 +88,20 @@ class Pool:
     channels: np.ndarray
     counts: np.ndarray
     energies: np.ndarray
+    relaxed: np.ndarray
     groups: np.ndarray
 
     def __len__(self) -> int:
         return len(self.lattices)
+
+    def __add__(self, other: Pool) -> Pool:
+        """The crystals of both, of one system."""
+        arrays = {
+            field.name: np.concatenate([getattr(self, field.name), getattr(other, field.name)])
+            for field in fields(self)
+            if field.name != "system"
+        }
+        return Pool(self.system, **arrays)
 
     def take(self, indices: np.ndarray) -> Pool:
         """The crystals of an index array or mask."""
@@ -100,18 +112,25 @@ class Pool:
             self.channels[indices],
             self.counts[indices],
             self.energies[indices],
+            self.relaxed[indices],
             self.groups[indices],
         )
 
 
 def make_pool(
-    crystals: CrystalSet, split: str, preset: Preset, codec: VoxelCodec, seed: int = 0
+    crystals: CrystalSet,
+    split: str,
+    preset: Preset,
+    codec: VoxelCodec,
+    seed: int = 0,
+    *,
+    relaxed: np.ndarray | None = None,
 ) -> Pool:
     """Canonical, physically sane crystals of a split, the big families thinned out.
 
     Most crystals of the substitution are near copies (thousands of rock salts): per prototype
     group and counts at most ``preset.per_group`` are kept, drawn at random; distinct ones
-    come first.
+    come first. `relaxed` are the energies (n,) that the crystals of the data set relax to.
 
     Raises
     ------
@@ -130,11 +149,18 @@ def make_pool(
         seen[key] = seen.get(key, 0) + 1
         if seen[key] <= preset.per_group:
             kept.append(int(i))
-    return pool_of(crystals.select(np.sort(np.array(kept, dtype=int))), codec, split)
+    some = np.sort(np.array(kept, dtype=int))
+    labels = None if relaxed is None else relaxed[some]
+    return pool_of(crystals.select(some), codec, split, labels)
 
 
-def pool_of(crystals: CrystalSet, codec: VoxelCodec, name: str = "data set") -> Pool:
-    """All crystals that the grids can hold, canonical.
+def pool_of(
+    crystals: CrystalSet,
+    codec: VoxelCodec,
+    name: str = "data set",
+    relaxed: np.ndarray | None = None,
+) -> Pool:
+    """All crystals that the grids can hold, canonical; `relaxed` are energies at their ends.
 
     Raises
     ------
@@ -171,6 +197,7 @@ def pool_of(crystals: CrystalSet, codec: VoxelCodec, name: str = "data set") -> 
         np.array(channels),
         crystals.counts[kept],
         crystals.energies[kept],
+        np.full(len(kept), np.nan) if relaxed is None else relaxed[kept],
         crystals.groups[kept],
     )
 

@@ -35,7 +35,7 @@ class _Displaced(keras.Model):
         """Energies (n, 1); the network always runs as in inference."""
         del training
         latents, condition = inputs
-        return self.energy([latents + self.displacement, condition], training=False)
+        return self.energy([latents + self.displacement, condition], training=False)[:, :1]
 
     def compute_loss(
         self,

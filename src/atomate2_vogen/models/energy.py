@@ -25,10 +25,13 @@ from atomate2_vogen.errors import TrainingError
 from atomate2_vogen.models.backend import keras
 from atomate2_vogen.models.presets import EnergyPreset
 
-layers = keras.layers
+layers, ops = keras.layers, keras.ops
 
 QUANTILES = (0.005, 0.95)
 """Shares of the training labels at which the target is clipped."""
+
+OUTPUTS = ("target", "as it stands")
+"""Outputs of the network in order."""
 
 MIN_LABELS = 20
 """Fewest labels that a network can be fitted to."""
@@ -110,9 +113,11 @@ class EnergyScale:
 
 
 def build_energy(preset: EnergyPreset, n_latent: int, n_condition: int) -> Any:
-    """Joint latent (L,), condition (C,) -> standardised energy above the line (1,).
+    """Joint latent (L,), condition (C,) -> standardised energies above the line (2,).
 
-    A dense layer mixes the latent into a row of feature maps, which strided 1D convolutions
+    The first is the target, the energy that the crystal relaxes to where such labels were
+    there to learn from, else the energy as it stands. The second is the energy as it stands,
+    an auxiliary task without use once the network is trained. A dense layer mixes the latent into a row of feature maps, which strided 1D convolutions
     shorten.
     """
     latent = keras.Input((n_latent,))
@@ -128,7 +133,7 @@ def build_energy(preset: EnergyPreset, n_latent: int, n_condition: int) -> Any:
     x = layers.Dropout(preset.dropout)(layers.Flatten()(x))
     x = layers.Concatenate()([x, condition])
     x = layers.LeakyReLU(negative_slope=0.2)(layers.Dense(preset.width)(x))
-    return keras.Model([latent, condition], layers.Dense(1)(x), name="energy")
+    return keras.Model([latent, condition], layers.Dense(len(OUTPUTS))(x), name="energy")
 
 
 def composition_baseline(
@@ -152,3 +157,27 @@ def composition_baseline(
     means = np.bincount(inverse, weights=targets) / np.bincount(inverse)
     asked = held_out[:, 0] / held_out.sum(axis=1)
     return means[np.abs(asked[:, None] - known[None]).argmin(axis=1)]
+
+
+def masked_huber(y_true: Any, y_pred: Any) -> Any:
+    """Huber loss over the targets that are known, each as much as any other, shape (B,).
+
+    Parameters
+    ----------
+    y_true
+        (B, 2) standardised targets, not-a-number where there is none.
+    y_pred
+        (B, 2).
+    """
+    known = ops.isfinite(y_true)
+    apart = ops.abs(ops.where(known, y_pred - ops.where(known, y_true, 0.0), 0.0))
+    loss = ops.where(apart < 1.0, 0.5 * ops.square(apart), apart - 0.5)
+    share = ops.maximum(ops.mean(ops.cast(known, "float32")), 1e-6)
+    return ops.mean(loss, axis=-1) / share
+
+
+def target_mae(y_true: Any, y_pred: Any) -> Any:
+    """Mean absolute error of the first output over the rows where its target is known."""
+    known = ops.isfinite(y_true[:, 0])
+    apart = ops.abs(ops.where(known, y_pred[:, 0] - ops.where(known, y_true[:, 0], 0.0), 0.0))
+    return ops.sum(apart) / ops.maximum(ops.sum(ops.cast(known, "float32")), 1.0)

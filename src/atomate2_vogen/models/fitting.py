@@ -12,7 +12,7 @@ from atomate2_vogen.errors import TrainingError
 from atomate2_vogen.models.backend import keras
 from atomate2_vogen.models.batches import Batches
 from atomate2_vogen.models.checkpoint import Checkpoint, State, assign, pack, unpack
-from atomate2_vogen.models.energy import build_energy
+from atomate2_vogen.models.energy import build_energy, masked_huber, target_mae
 from atomate2_vogen.models.presets import EnergyPreset
 from atomate2_vogen.models.vae import VAE
 
@@ -259,7 +259,12 @@ class _LatentBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
         rng = np.random.default_rng([self.seed, 4, self.epoch, index])
         means, widths, condition, targets = self.data
-        chosen = rng.choice(len(means), self.preset.batch)
+        # half of each batch has a label of the first kind, however few of them there are
+        labelled = np.flatnonzero(np.isfinite(targets[:, 0]))
+        half = self.preset.batch // 2
+        chosen = np.concatenate(
+            [rng.choice(labelled, half), rng.choice(len(means), self.preset.batch - half)]
+        )
         noise = rng.standard_normal((self.preset.batch, means.shape[1]))
         latents = (means[chosen] + widths[chosen] * noise).astype(np.float32)
         return (latents, condition[chosen]), targets[chosen]
@@ -286,7 +291,8 @@ def fit_energy(
     condition
         (n, C).
     targets
-        (n,) standardised energies above the composition line.
+        (n, 2) standardised energies above the composition line, as the network puts them out;
+        not-a-number where there is none.
     validation
         Latents, conditions and standardised targets of held-out crystals.
     seed
@@ -313,8 +319,8 @@ def fit_energy(
         optimizer=keras.optimizers.AdamW(
             schedule(preset.learning_rate, preset.steps * preset.epochs), global_clipnorm=1.0
         ),
-        loss=keras.losses.Huber(1.0),
-        metrics=["mae"],
+        loss=masked_huber,
+        metrics=[keras.metrics.MeanMetricWrapper(target_mae, name="mae")],
         jit_compile=False,
     )
     history = _fit(

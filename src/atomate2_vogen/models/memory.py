@@ -6,11 +6,13 @@ starts from the regions themselves: it looks up latents of training crystals wit
 asked for and mixes a few of them, as in attention (arXiv:1706.03762),
 
 .. math:: z = \sum_m w_m v_m + r, \quad
-          w = \mathrm{softmax}_m\; s \left(\frac{q \cdot k_m}{\sqrt K} - p\, d_m\right)
+          w = \mathrm{softmax}_m \left[ s \left(\frac{q \cdot k_m}{\sqrt K} - p\, d_m\right)
+          - \frac{E_m}{T} \right]
 
 with a query q from noise and condition, keys k that are learned, values v, the difference
-:math:`d_m` in counts between entry m and the request, and a remainder r from the generator's
-dense and convolutional path. Keys and query start as unit normals, so that the logits start with
+:math:`d_m` in counts between entry m and the request, the entry's energy :math:`E_m` in units of
+a temperature T, so that low ones are looked up more often, and a remainder r from the
+generator's dense and convolutional path. Keys and query start as unit normals, so that the logits start with
 a standard deviation of s: the larger s, the closer a sample is to one single entry, and the less
 new it is.
 """
@@ -79,9 +81,14 @@ class LatentMemory(keras.layers.Layer):
             trainable=False,
             name="counts",
         )
+        self.costs = self.add_weight(
+            shape=(self.entries,), initializer="zeros", trainable=False, name="costs"
+        )
 
-    def fill(self, latents: np.ndarray, counts: np.ndarray) -> None:
-        """Store latents (m, L) with their counts (m, 2); m is at most the number of entries.
+    def fill(self, latents: np.ndarray, counts: np.ndarray, costs: np.ndarray) -> None:
+        """Store latents (m, L), their counts (m, 2) and costs (m,), which are E/T.
+
+        m is at most the number of entries.
 
         Raises
         ------
@@ -93,6 +100,9 @@ class LatentMemory(keras.layers.Layer):
         values = np.zeros((self.entries, self.latent), np.float32)
         kept = np.full((self.entries, 2), UNUSED, np.float32)
         values[: len(latents)], kept[: len(latents)] = latents, counts
+        paid = np.zeros(self.entries, np.float32)
+        paid[: len(latents)] = costs
+        self.costs.assign(paid)
         self.values.assign(values)
         self.counts.assign(kept)
 
@@ -103,7 +113,7 @@ class LatentMemory(keras.layers.Layer):
         logits = ops.matmul(query, ops.transpose(self.keys))
         apart = ops.sum(ops.abs(counts[:, None] - self.counts[None]), axis=-1)
         logits = logits / math.sqrt(query.shape[-1]) - PER_ATOM * apart
-        weights = ops.softmax(self.sharpness * logits, axis=-1)
+        weights = ops.softmax(self.sharpness * logits - self.costs, axis=-1)
         return ops.matmul(weights, self.values)
 
 
@@ -128,9 +138,11 @@ class Gain(keras.layers.Layer):
 
 
 def choose_entries(
-    formulas: np.ndarray, targets: tuple[str, ...], most: int, seed: int
+    formulas: np.ndarray, targets: tuple[str, ...], most: int, seed: int, costs: np.ndarray
 ) -> np.ndarray:
     """Indices (m,) of the training crystals to store: target formulas first, then any.
+
+    Among each, crystals are drawn without replacement with weights exp(-cost).
 
     Parameters
     ----------
@@ -142,9 +154,12 @@ def choose_entries(
         Largest m.
     seed
         Of the draw.
+    costs
+        (n,) as `models.wgan.boltzmann_costs` gives them.
     """
-    chance = np.random.default_rng([seed, 7]).random(len(formulas))
-    order = np.lexsort((chance, ~np.isin(formulas, targets)))
+    # the largest of log-weights plus Gumbel noise are such a draw
+    draw = costs - np.random.default_rng([seed, 7]).gumbel(size=len(formulas))
+    order = np.lexsort((draw, ~np.isin(formulas, targets)))
     return np.sort(order[:most])
 
 

@@ -144,6 +144,9 @@ class WGANPreset:
     box_weight
         Weight of the decoded box's error in atoms (`models.memory.box_error`) in the
         generator's loss; 0 leaves the decoder out.
+    temperature
+        T in eV/atom: crystals of one target formula are drawn, and looked up in the memory,
+        with weights exp(-(E - min E)/T) of their energy labels; 0 draws them evenly.
     """
 
     noise: int = 64
@@ -167,6 +170,7 @@ class WGANPreset:
     sharpness: float = 4.0
     remainder: float = 0.3
     box_weight: float = 0.0
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse unknown names.
@@ -207,6 +211,10 @@ class Preset:
         Share of training grids with another setting or origin than the canonical one.
     p_random
         Share of training grids that hold a random point set.
+    relaxed
+        Whether the energy network and the WGAN also learn from crystals at the end of a
+        relaxation, and the energy network from the energy there; such a training must be given
+        relaxations. The autoencoders learn from the data set alone.
     """
 
     name: str
@@ -219,6 +227,7 @@ class Preset:
     strain: float = 0.02
     p_moved: float = 0.2
     p_random: float = 0.15
+    relaxed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Nested dict of plain JSON values."""

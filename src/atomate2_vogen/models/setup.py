@@ -11,9 +11,11 @@ import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
+from atomate2_vogen.data.ends import Ends, find_ends
+from atomate2_vogen.data.relaxed import RelaxedSet
 from atomate2_vogen.errors import InputError, TrainingError
 from atomate2_vogen.models.backend import keras
-from atomate2_vogen.models.batches import Pool, make_codec, make_pool
+from atomate2_vogen.models.batches import Pool, make_codec, make_pool, physical, pool_of
 from atomate2_vogen.models.checkpoint import Checkpoint
 from atomate2_vogen.models.fitting import Progress
 from atomate2_vogen.models.presets import Preset, get_preset
@@ -37,6 +39,8 @@ class Setup:
         Told how it goes.
     folder
         Of the checkpoints; None keeps none.
+    relaxations
+        Of crystals of the data set and others; needed where the preset asks for them.
     """
 
     crystals: CrystalSet
@@ -44,6 +48,7 @@ class Setup:
     seed: int
     progress: Progress | None = None
     folder: Path | None = None
+    relaxations: RelaxedSet | None = None
 
     @property
     def system(self) -> OxideSystem:
@@ -58,19 +63,70 @@ class Setup:
     @cached_property
     def train(self) -> Pool:
         """Training crystals."""
-        return make_pool(self.crystals, "train", self.preset, self.codec, self.seed)
+        return self._pool("train")
 
     @cached_property
     def validation(self) -> Pool:
         """Crystals that decide when to stop."""
-        return make_pool(self.crystals, "validation", self.preset, self.codec, self.seed)
+        return self._pool("validation")
 
     @cached_property
     def test(self) -> Pool | None:
         """Crystals that no stage sees; None if the data set has none."""
         if not (self.crystals.splits == "test").any():
             return None
-        return make_pool(self.crystals, "test", self.preset, self.codec, self.seed)
+        return self._pool("test")
+
+    def _pool(self, split: str) -> Pool:
+        energies = None if self.ends is None else self.ends.energies
+        return make_pool(self.crystals, split, self.preset, self.codec, self.seed, relaxed=energies)
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """What relaxations add; None if the preset does not ask for it."""
+        if not self.preset.relaxed or self.relaxations is None:
+            return None
+        return find_ends(self.crystals, self.relaxations)
+
+    @property
+    def ends_id(self) -> str:
+        """Hash of the relaxations that are used; empty if none are."""
+        return "" if self.ends is None else self.ends.ends_id
+
+    def learned(self, split: str) -> tuple[Pool, int]:
+        """Crystals in whose latents the energy network and the WGAN learn.
+
+        Returns
+        -------
+        pool : Pool
+            Of the data set's split, then the ends of relaxations that belong to it.
+        n : int
+            Number of the former.
+        """
+        start = self.test if split == "test" else getattr(self, split)
+        if start is None:
+            raise TrainingError(f"the data set has no crystals of the split {split}")
+        if self.ends is None:
+            return start, len(start)
+        ends = self.ends.crystals.select(self.ends.crystals.splits == split)
+        ends = ends.select(physical(ends))
+        if not len(ends):
+            return start, len(start)
+        return start + pool_of(ends, self.codec, "relaxations", ends.energies), len(start)
+
+    def check_relaxations(self) -> None:
+        """Refuse a training without the relaxations that its preset asks for.
+
+        Raises
+        ------
+        TrainingError
+            If there are none.
+        """
+        if self.preset.relaxed and self.relaxations is None:
+            raise TrainingError(
+                f"preset {self.preset.name} learns from relaxed crystals, and none are given for "
+                f"{self.system.chemsys}; relax some (see data.relaxed) or set relaxed=False"
+            )
 
     def checkpoint(self, name: str, **more: Any) -> Checkpoint:
         """File of a stage; `more` decides its result beside seed, data set and backend."""
@@ -131,14 +187,18 @@ def make_setup(
     seed: int,
     progress: Progress | None,
     checkpoint: str | Path | None,
+    *,
+    relaxations: RelaxedSet | None = None,
 ) -> Setup:
     """`Setup` of the arguments that all stages take."""
     folder = None if checkpoint is None else Path(checkpoint).expanduser()
-    return Setup(crystals, get_preset(preset), seed, progress, folder)
+    return Setup(crystals, get_preset(preset), seed, progress, folder, relaxations)
 
 
 def recipe(preset: Preset, *parts: str) -> dict[str, Any]:
     """The settings of some networks, and those that all share."""
     values = preset.as_dict()
-    networks = {"sites", "lattice", "energy", "wgan"}
-    return {k: v for k, v in values.items() if k in parts or k not in {"name", *networks}}
+    left_out = {"name", "sites", "lattice", "energy", "wgan"} - {*parts}
+    if not {"energy", "wgan"} & {*parts}:
+        left_out.add("relaxed")  # the autoencoders learn from the data set alone
+    return {key: value for key, value in values.items() if key not in left_out}

@@ -6,7 +6,7 @@ as a `TrainedStage`, which the next one takes; see `models.training` for all in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from atomate2_vogen.data.crystals import CrystalSet
+from atomate2_vogen.data.relaxed import RelaxedSet
 from atomate2_vogen.errors import TrainingError
 from atomate2_vogen.models.assessment import (
     check_gate,
@@ -164,6 +165,7 @@ def train_energy(
     seed: int = 0,
     progress: Progress | None = None,
     checkpoint: str | Path | None = None,
+    relaxations: RelaxedSet | None = None,
 ) -> TrainedStage:
     """Train the energy CNN on the latents of trained autoencoders.
 
@@ -175,48 +177,58 @@ def train_energy(
         As `train_vae` gives it.
     preset, seed, progress, checkpoint
         As for `train_vae`.
+    relaxations
+        Where crystals end, for a preset that learns from it; see `data.ends` for which of them
+        are taken.
 
     Raises
     ------
     TrainingError
-        If labels are missing or the training diverges.
+        If labels or relaxations are missing or the training diverges.
     InputError
         If there is no such preset, or the autoencoders are of another data set or preset.
     OutputFolderError, ArtefactError
         As `train_vae`.
     """
-    setup = make_setup(crystals, preset, seed, progress, checkpoint)
+    setup = make_setup(crystals, preset, seed, progress, checkpoint, relaxations=relaxations)
     setup.check_labels()
+    setup.check_relaxations()
     setup.check_stage(vae, "vae", "sites", "lattice")
-    asked = {"vae": vae.model_id, "preset": recipe(setup.preset, "energy")}
+    asked = {"vae": vae.model_id, "ends": setup.ends_id, "preset": recipe(setup.preset, "energy")}
     finished = setup.checkpoint("energy", **asked)
     if (state := finished.load()) is not None:
         return TrainedStage.from_state(state)
     current = setup.checkpoint("energy_epochs", **asked)
-    train = setup.train
-    labelled = np.isfinite(train.energies)
-    means, widths = latents(setup, vae)
-    scale = EnergyScale.fit(train.energies[labelled], train.counts[labelled], seed)
-    held = setup.validation.take(np.isfinite(setup.validation.energies))
+    train, _ = setup.learned("train")
+    held, _ = setup.learned("validation")
+    held = held.take(np.isfinite(_labels(setup, held)[:, 0]))
     if not len(held):
         raise TrainingError("no validation crystal has an energy label; label the data set first")
+    means, widths = latents(setup, vae)
+    labels = _labels(setup, train)
+    scales = [
+        EnergyScale.fit(column[known], train.counts[known], seed)
+        for column in labels.T
+        if (known := np.isfinite(column)).any()
+    ]
+    labelled = np.isfinite(labels).any(axis=1)
     setup.reseed(3)
     network, history = fit_energy(
         setup.preset.energy,
         means[labelled],
         widths[labelled],
         conditions(train.counts, setup.system)[labelled],
-        targets=_standard(train.take(labelled), scale),
+        targets=_standard(labels, train.counts, scales)[labelled],
         validation=(
             encode_pool(vae.codec_model(), held),
             conditions(held.counts, setup.system),
-            _standard(held, scale),
+            _standard(_labels(setup, held), held.counts, scales),
         ),
         seed=seed,
         progress=progress,
         checkpoint=current,
     )
-    metrics = _energy_metrics(setup, vae, network, scale)
+    metrics = _energy_metrics(setup, vae, network, scales)
     stage = TrainedStage(
         "energy",
         setup.preset,
@@ -224,7 +236,7 @@ def train_energy(
         seed,
         crystals.dataset_id,
         bare(setup.preset, setup.system, {"energy": network}),
-        numbers=scale.as_dict(),
+        numbers=scales[0].as_dict(),
         parent=vae.model_id,
         history={"energy": history},
         metrics=metrics,
@@ -237,11 +249,13 @@ def train_energy(
 
 
 def latents(setup: Setup, vae: TrainedStage) -> tuple[np.ndarray, np.ndarray]:
-    """Standardised posterior means and widths (n, L) of the training crystals; kept on disk."""
-    kept = setup.checkpoint("latents", vae=vae.model_id, preset=recipe(setup.preset))
+    """Standardised posterior means and widths (n, L) of ``learned("train")``; kept on disk."""
+    kept = setup.checkpoint(
+        "latents", vae=vae.model_id, ends=setup.ends_id, preset=recipe(setup.preset)
+    )
     state = kept.load()
     if state is None:
-        means, widths = posteriors(vae.networks, setup.train, setup.codec)
+        means, widths = posteriors(vae.networks, setup.learned("train")[0], setup.codec)
         state = State({"means": (means - vae.mean) / vae.width, "widths": widths / vae.width}, {})
         kept.save(state)
     return state.arrays["means"], state.arrays["widths"]
@@ -261,26 +275,51 @@ def posteriors(
     return np.concatenate(means), np.concatenate(widths)
 
 
+def _labels(setup: Setup, pool: Pool) -> np.ndarray:
+    """Energies (n, 2) as the network puts them out, eV/atom; not-a-number where unknown."""
+    if setup.ends is None:
+        return np.stack([pool.energies, np.full(len(pool), np.nan)], axis=1)
+    return np.stack([pool.relaxed, pool.energies], axis=1)
+
+
 def _energy_metrics(
-    setup: Setup, vae: TrainedStage, network: Any, scale: EnergyScale
+    setup: Setup, vae: TrainedStage, network: Any, scales: Sequence[EnergyScale]
 ) -> dict[str, float]:
-    """Errors on the labelled crystals of the split ``test``."""
+    """Errors on the split ``test``, of crystals as substituted and of ends of relaxations."""
     if setup.test is None:
         return {}
-    known = setup.test.take(np.isfinite(setup.test.energies))
-    if not len(known):
-        return {}
-    inputs = [encode_pool(vae.codec_model(), known), conditions(known.counts, setup.system)]
-    predicted = run(network, inputs)[0][:, 0] * scale.width + scale.mean
-    errors = energy_errors(predicted, known, scale, setup.train)
-    return {f"test_{key}": value for key, value in errors.items()}
+    pool, n = setup.learned("test")
+    learned, _ = setup.learned("train")
+    inputs = [encode_pool(vae.codec_model(), pool), conditions(pool.counts, setup.system)]
+    outputs = run(network, inputs)[0]
+    truth, training = _labels(setup, pool), _labels(setup, learned)
+    is_end = np.arange(len(pool)) >= n
+    parts = {"energy": (0, ~is_end), "energy_of_ends": (0, is_end)}
+    if len(scales) > 1:
+        parts["energy_as_it_stands"] = (1, ~is_end)
+    metrics = {}
+    for name, (column, rows) in parts.items():
+        known, trained = rows & np.isfinite(truth[:, column]), np.isfinite(training[:, column])
+        if not known.any():
+            continue
+        errors = energy_errors(
+            outputs[known, column],
+            truth[known, column],
+            pool.counts[known],
+            scales[column],
+            (training[trained, column], learned.counts[trained]),
+        )
+        metrics.update({f"test_{name}_{key}": value for key, value in errors.items()})
+    return metrics
 
 
-def _standard(pool: Pool, scale: EnergyScale) -> np.ndarray:
-    """Standardised energy targets (n,) of a labelled pool."""
-    return ((scale.target(pool.energies, pool.counts) - scale.mean) / scale.width).astype(
-        np.float32
-    )
+def _standard(labels: np.ndarray, counts: np.ndarray, scales: Sequence[EnergyScale]) -> np.ndarray:
+    """Standardised targets (n, 2) of labels (n, 2), not-a-number where there is none."""
+    targets = np.full(labels.shape, np.nan, dtype=np.float32)
+    for column, scale in enumerate(scales):
+        above = scale.target(labels[:, column], counts)
+        targets[:, column] = (above - scale.mean) / scale.width
+    return targets
 
 
 def _some(n: int, most: int, seed: int) -> np.ndarray:

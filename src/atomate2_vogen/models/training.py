@@ -10,6 +10,7 @@ import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
+from atomate2_vogen.data.relaxed import RelaxedSet
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.adversarial import fit_wgan
 from atomate2_vogen.models.artefact import TrainedModel
@@ -22,7 +23,7 @@ from atomate2_vogen.models.presets import Preset
 from atomate2_vogen.models.setup import make_setup, recipe
 from atomate2_vogen.models.stagefile import TrainedStage, bare
 from atomate2_vogen.models.stages import latents, train_energy, train_vae
-from atomate2_vogen.models.wgan import Boxes, draw_probabilities
+from atomate2_vogen.models.wgan import Boxes, boltzmann_costs, draw_probabilities
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def train_wgan(
     checkpoint: str | Path | None = None,
     vae: TrainedStage | None = None,
     energy: TrainedStage | None = None,
+    relaxations: RelaxedSet | None = None,
 ) -> TrainingResult:
     """Train the WGAN, and before it whatever is not given.
 
@@ -79,6 +81,8 @@ def train_wgan(
     vae, energy
         As `train_vae` and `train_energy` give them, from the same data set and preset; the
         energy network must be of these autoencoders.
+    relaxations
+        As for `train_energy`.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def train_wgan(
     Raises
     ------
     TrainingError
-        If labels are missing, a training diverges or the boxes stay blank.
+        If labels or relaxations are missing, a training diverges or the boxes stay blank.
     InputError
         If there is no such preset, or a given stage is of another data set, preset or
         autoencoder.
@@ -98,9 +102,10 @@ def train_wgan(
     ArtefactError
         If a file in the folder is damaged.
     """
-    setup = make_setup(crystals, preset, seed, progress, checkpoint)
+    setup = make_setup(crystals, preset, seed, progress, checkpoint, relaxations=relaxations)
     preset, system = setup.preset, setup.system
     setup.check_labels()
+    setup.check_relaxations()
     if vae is None:
         if energy is not None:
             raise InputError("an energy network is of use only with the autoencoders it is for")
@@ -108,7 +113,13 @@ def train_wgan(
     setup.check_stage(vae, "vae", "sites", "lattice")
     if energy is None:
         energy = train_energy(
-            crystals, vae, preset, seed=seed, progress=progress, checkpoint=checkpoint
+            crystals,
+            vae,
+            preset,
+            seed=seed,
+            progress=progress,
+            checkpoint=checkpoint,
+            relaxations=relaxations,
         )
     setup.check_stage(energy, "energy", "energy")
     if energy.parent != vae.model_id:
@@ -117,12 +128,19 @@ def train_wgan(
             f"{vae.model_id}"
         )
 
-    asked = {"vae": vae.model_id, "energy": energy.model_id, "preset": recipe(preset, "wgan")}
+    asked = {
+        "vae": vae.model_id,
+        "energy": energy.model_id,
+        "ends": setup.ends_id,
+        "preset": recipe(preset, "wgan"),
+    }
     current = setup.checkpoint("wgan", **asked)
     means, widths = latents(setup, vae)
-    counts = setup.train.counts
+    train, n_start = setup.learned("train")
+    counts, targets = train.counts, system.target_formulas
     formulas = np.array([_formula(system, pair) for pair in counts])
-    kept = choose_entries(formulas, system.target_formulas, preset.wgan.memory, seed)
+    costs = boltzmann_costs(formulas, train.energies, preset.wgan.temperature)
+    kept = choose_entries(formulas, targets, preset.wgan.memory, seed, costs)
     boxes = None
     if preset.wgan.box_weight:
         size, sigma = preset.sites.latent, setup.codec.sigma_sites
@@ -135,9 +153,9 @@ def train_wgan(
         means,
         widths,
         conditions(counts, system),
-        chance=draw_probabilities(formulas, system.target_formulas, preset.wgan.target_share),
+        chance=draw_probabilities(formulas, targets, preset.wgan.target_share, costs),
         seed=seed,
-        remembered=(means[kept], counts[kept]),
+        remembered=(means[kept], counts[kept], costs[kept]),
         boxes=boxes,
         progress=progress,
         checkpoint=current,
@@ -153,8 +171,13 @@ def train_wgan(
         mean=vae.mean,
         width=vae.width,
         energy_scale=EnergyScale(**energy.numbers),
-        cells=_cells(formulas, counts, system),
-        provenance={"seed": seed, "dataset_id": crystals.dataset_id, "backend": backend_name()},
+        cells=_cells(formulas[:n_start], counts[:n_start], system),
+        provenance={
+            "seed": seed,
+            "dataset_id": crystals.dataset_id,
+            "ends_id": setup.ends_id,
+            "backend": backend_name(),
+        },
     )
     return TrainingResult(
         model,

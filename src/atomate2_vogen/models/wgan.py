@@ -279,7 +279,7 @@ class Composite(keras.Model):
         fake = self.generator([noise, condition], training=training)
         judged = (
             self.critic([fake, condition], training=False),
-            self.energy([fake, condition], training=False),
+            self.energy([fake, condition], training=False)[:, :1],
         )
         if self.boxes is None:
             return judged
@@ -317,12 +317,41 @@ class Composite(keras.Model):
             mine.assign(its)
 
 
-def draw_probabilities(formulas: np.ndarray, targets: tuple[str, ...], share: float) -> np.ndarray:
+MOST_COST = 20.0
+"""E/T at which a crystal is as good as never drawn."""
+
+
+def boltzmann_costs(formulas: np.ndarray, energies: np.ndarray, temperature: float) -> np.ndarray:
+    """(E - the lowest E of the formula)/T of each training crystal, at most `MOST_COST`, (n,).
+
+    Parameters
+    ----------
+    formulas
+        (n,) reduced formulas.
+    energies
+        (n,) eV/atom; a crystal without one costs the most.
+    temperature
+        T in eV/atom; 0 makes everything cost nothing.
+    """
+    costs = np.zeros(len(formulas))
+    if not temperature:
+        return costs
+    for formula in np.unique(formulas):
+        members = formulas == formula
+        of = energies[members]
+        low = np.nanmin(of) if np.isfinite(of).any() else 0.0
+        costs[members] = np.nan_to_num((of - low) / temperature, nan=MOST_COST)
+    return np.minimum(costs, MOST_COST)
+
+
+def draw_probabilities(
+    formulas: np.ndarray, targets: tuple[str, ...], share: float, costs: np.ndarray
+) -> np.ndarray:
     """Chance of each training crystal to be drawn, shape (n,).
 
-    `share` of the draws is spread evenly over the target formulas that occur, and evenly
-    within each; the rest evenly over all crystals. Without it the rarest formula would hardly
-    be seen.
+    `share` of the draws is spread evenly over the target formulas that occur, and with weights
+    exp(-cost) within each; the rest evenly over all crystals. Without it the rarest formula
+    would hardly be seen.
     """
     chance = np.full(len(formulas), 1.0 / len(formulas))
     present = [target for target in targets if (formulas == target).any()]
@@ -330,5 +359,6 @@ def draw_probabilities(formulas: np.ndarray, targets: tuple[str, ...], share: fl
         chance *= 1 - share
         for target in present:
             members = formulas == target
-            chance[members] += share / len(present) / members.sum()
+            weights = np.exp(-costs[members])
+            chance[members] += share / len(present) * weights / weights.sum()
     return chance / chance.sum()
