@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import math
 
 import numpy as np
@@ -50,6 +51,7 @@ def test_rows_tell_what_the_documents_tell(rows):
     first = by_index[0]
     assert set(first) == set(COLUMNS)
     assert first["judged_energy_per_atom"] == -8.5
+    assert json.loads(first["details"]) == {"judged_energy_per_atom": -8.5}
     assert first["energy_above_hull"] == 0.1
     assert first["relaxation_seconds"] == 4.0
     assert first["relaxation_wall_seconds"] == 7.0

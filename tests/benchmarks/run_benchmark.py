@@ -25,7 +25,13 @@ import click
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.cli.options import SAMPLERS, parse_counts, usable_cores
-from atomate2_vogen.errors import InputError, SchemeMismatchError, VogenError
+from atomate2_vogen.errors import (
+    InputError,
+    MissingModelError,
+    SchemeMismatchError,
+    VogenError,
+)
+from atomate2_vogen.models.shipped import shipped_path
 
 PAPER_REQUEST = "VO2=184,V2O3=152,V2O5=115"
 YARDSTICKS = Path(__file__).with_name("yardsticks.json")
@@ -83,6 +89,10 @@ def main(
         requested = parse_counts((counts,), VANADIUM)
         out.mkdir(parents=True, exist_ok=True)
         if not only_tables:
+            if "wgan" in names and model is None and not shipped_path("paper", VANADIUM).is_file():
+                raise MissingModelError(
+                    "--model: no networks of preset paper are shipped; give some"
+                )
             shared = ["--counts", counts, "--seed", str(seed)]
             shared += ["--judge-oversample", str(judge_oversample)]
             shared += ["--novel-only"] if novel_only else []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -70,6 +71,8 @@ COLUMNS: dict[str, type] = {
     "single_point_seconds": float,
     "relaxation_seconds": float,
     "relaxation_wall_seconds": float,
+    # what the sampler tells of this one, as JSON
+    "details": str,
     GENERATED: str,
     RELAXED: str,
 }
@@ -135,6 +138,7 @@ def _record(
         "max_force": calculation.max_force,
         "relaxation_seconds": calculation.cpu_time,
         "relaxation_wall_seconds": calculation.wall_time,
+        "details": json.dumps(candidate.details, sort_keys=True) if candidate.details else None,
         GENERATED: _cif(candidate.structure),
         RELAXED: None if calculation.structure is None else _cif(calculation.structure),
         **others,
