@@ -15,6 +15,7 @@ MAX_WEIGHTS = 50_000_000
 """Most weights of one layer; the paper's sizes need 1.6 million."""
 
 LOSSES = ("wasserstein", "gan")
+LABELS = ("both", "relaxed", "as it stands")
 PENALTIES = ("clip", "lipschitz", "none")
 
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -91,7 +92,25 @@ class VAEPreset:
 
 @dataclass(frozen=True)
 class EnergyPreset:
-    """The energy CNN on joint latents and its training."""
+    """The energy CNN on joint latents and its training.
+
+    Parameters
+    ----------
+    width
+        Units of the dense layers.
+    channels
+        Feature maps of the convolutions, in order.
+    dropout, l2
+        Share of features dropped before the last layers; weight decay.
+    learning_rate
+        Peak of the schedule.
+    batch, steps, epochs, patience
+        Latents per step, steps per epoch, epochs, epochs without a better validation error
+        after which training stops.
+    labels
+        What a training with relaxations learns: ``both`` kinds of energy, ``relaxed`` ones
+        alone, or only the energy of every crystal ``as it stands``, which then is the target.
+    """
 
     width: int = 64
     channels: tuple[int, ...] = (32, 64, 64)
@@ -102,6 +121,18 @@ class EnergyPreset:
     steps: int = 50
     epochs: int = 30
     patience: int = 8
+    labels: str = "both"
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names.
+
+        Raises
+        ------
+        InputError
+            If `labels` is none of the above.
+        """
+        if self.labels not in LABELS:
+            raise InputError(f"energy.labels is {self.labels!r}, not one of {', '.join(LABELS)}")
 
 
 @dataclass(frozen=True)

@@ -201,11 +201,11 @@ def train_energy(
     current = setup.checkpoint("energy_epochs", **asked)
     train, _ = setup.learned("train")
     held, _ = setup.learned("validation")
-    held = held.take(np.isfinite(_labels(setup, held)[:, 0]))
+    held = held.take(np.isfinite(_targets(setup, held)[:, 0]))
     if not len(held):
         raise TrainingError("no validation crystal has an energy label; label the data set first")
     means, widths = latents(setup, vae)
-    labels = _labels(setup, train)
+    labels = _targets(setup, train)
     scales = [
         EnergyScale.fit(column[known], train.counts[known], seed)
         for column in labels.T
@@ -222,7 +222,7 @@ def train_energy(
         validation=(
             encode_pool(vae.codec_model(), held),
             conditions(held.counts, setup.system),
-            _standard(_labels(setup, held), held.counts, scales),
+            _standard(_targets(setup, held), held.counts, scales),
         ),
         seed=seed,
         progress=progress,
@@ -276,10 +276,19 @@ def posteriors(
 
 
 def _labels(setup: Setup, pool: Pool) -> np.ndarray:
-    """Energies (n, 2) as the network puts them out, eV/atom; not-a-number where unknown."""
+    """Energies (n, 2) that outputs are judged by, eV/atom; not-a-number where unknown."""
     if setup.ends is None:
         return np.stack([pool.energies, np.full(len(pool), np.nan)], axis=1)
     return np.stack([pool.relaxed, pool.energies], axis=1)
+
+
+def _targets(setup: Setup, pool: Pool) -> np.ndarray:
+    """Energies (n, 2) that outputs learn, which the preset may restrict to one kind."""
+    labels = _labels(setup, pool)
+    if setup.ends is not None and setup.preset.energy.labels != "both":
+        kept = 0 if setup.preset.energy.labels == "relaxed" else 1
+        labels = np.stack([labels[:, kept], np.full(len(pool), np.nan)], axis=1)
+    return labels
 
 
 def _energy_metrics(
