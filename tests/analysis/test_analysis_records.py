@@ -85,6 +85,11 @@ def test_crystals_and_judgements_come_back(rows):
         generated = structure_of(row, GENERATED)
         assert generated.composition.reduced_formula == row["formula"]
         document = stability_of(row)
+        bare = stability_of(row, structure=False)
+        assert bare.structure is None
+        assert bare.last_updated >= document.last_updated
+        changing = {"structure": None, "last_updated": None}
+        assert bare.model_copy(update=changing) == document.model_copy(update=changing)
         assert document.state.value == row["state"]
         assert document.energy_above_hull == row["energy_above_hull"]
         assert (document.structure is None) == (row[RELAXED] is None)

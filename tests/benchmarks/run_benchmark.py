@@ -103,7 +103,8 @@ def main(
                 gather(out / "runs" / name, out / name)
                 click.echo(f"{_now()} {name}: gathered in {out / name}", err=True)
                 summarise(out, names, requested)
-        summarise(out, names, requested)
+        else:
+            summarise(out, names, requested)
     except VogenError as error:
         raise click.ClickException(str(error)) from error
     click.echo((out / "summary.md").read_text(encoding="utf-8"))
@@ -220,7 +221,7 @@ def summarise(out: Path, names: Sequence[str], requested: Mapping[str, int]) -> 
     if not records:
         raise InputError(f"{out}: no sampler is finished there")
     entries = {
-        name: _entry(out / name, [stability_of(row) for row in rows])
+        name: _entry(out / name, [stability_of(row, structure=False) for row in rows])
         for name, rows in records.items()
     }
     for name, entry in entries.items():
