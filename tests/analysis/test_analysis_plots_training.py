@@ -98,18 +98,7 @@ def test_generator_losses_of_two_trainings(document, tmp_path, monkeypatch):
     assert second.get_lines()[0].get_ydata().tolist() == steady.tolist()
     # 200 entries for a hundred steps
     assert second.get_lines()[0].get_xdata()[-1] == 100
-    assert "WGAN: model abc, seed 1, loss moves by 0% of its range" in caption
-
-
-def test_unrest_is_noise_and_not_decline():
-    rng = np.random.default_rng(1)
-    assert plots_training.unrest(np.linspace(5, -3, 400)) == pytest.approx(0, abs=1e-12)
-    assert plots_training.unrest([1.0] * 50) == 0
-    noise = rng.uniform(0, 1, 4000)
-    # a uniform distribution has a deviation of 1/sqrt(12) of its range
-    assert plots_training.unrest(noise) == pytest.approx(12**-0.5, rel=0.03)
-    with pytest.raises(InputError, match="not finite"):
-        plots_training.unrest([1.0, np.nan])
+    assert caption == "GAN: model abc, preset quick, seed 1; WGAN: model abc, preset quick, seed 1."
 
 
 def test_losses_that_cannot_be_compared(document, tmp_path):

@@ -7,8 +7,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from atomate2_vogen.analysis.plots import _RC, _figure, _save
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import TrainingDoc
@@ -95,9 +93,7 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
 def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | PathLike[str]) -> Path:
     """Draw the generator's loss of several trainings, as GAN against WGAN in the paper's Fig. 5.
 
-    Losses of two kinds have two scales: each has an axis of its own, and below both stands how
-    much each moves: its spread within a twentieth of the training, the trend taken out, over the
-    range of the whole.
+    Losses of two kinds have two scales, so each has an axis of its own.
 
     Parameters
     ----------
@@ -139,33 +135,10 @@ def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | Path
         first.set_xlabel("Generator step")
         first.legend(handles=lines, frameon=False)
         models = "; ".join(
-            f"{name}: model {document.model_id}, seed {document.seed}, loss moves by "
-            f"{unrest(document.history['wgan']['loss']):.0%} of its range"
+            f"{name}: model {document.model_id}, preset {document.preset}, seed {document.seed}"
             for name, document in documents.items()
         )
         return _save(figure, f"{models}.", path)
-
-
-def unrest(values: Sequence[float], parts: int = 20) -> float:
-    """How much a curve moves within a part of its length, of its whole range; 0 for a constant.
-
-    The mean over the parts of the standard deviation about the part's own straight line, so
-    that a steady decline is no unrest.
-
-    Raises
-    ------
-    InputError
-        If a value is not finite.
-    """
-    curve = np.asarray(values, dtype=float)
-    if not np.isfinite(curve).all():
-        raise InputError("the loss is not finite")
-    if np.ptp(curve) == 0:
-        return 0.0
-    # of a line through two points nothing is left
-    pieces = [p for p in np.array_split(curve, min(parts, max(1, len(curve) // 3))) if len(p) > 2]
-    spread = [np.std(p - np.poly1d(np.polyfit(range(len(p)), p, 1))(range(len(p)))) for p in pieces]
-    return float(np.mean(spread) / np.ptp(curve)) if spread else 0.0
 
 
 def _steps(document: TrainingDoc, name: str) -> float:
