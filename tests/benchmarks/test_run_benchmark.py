@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,14 +95,13 @@ def test_rows_are_what_was_computed(out):
 
 def test_tables_and_figures_need_only_what_is_kept(out, tmp_path):
     kept = tmp_path / "kept"
-    (kept / "substitution").mkdir(parents=True)
-    for path in (out / "substitution").iterdir():
-        (kept / "substitution" / path.name).write_bytes(path.read_bytes())
-    result = CliRunner().invoke(
-        run_benchmark.main, ["--out", str(kept), "--only-tables", *ARGUMENTS]
-    )
+    for name in ("substitution", "random"):
+        shutil.copytree(out / "substitution", kept / name)
+    arguments = ["--out", str(kept), "--only-tables", *ARGUMENTS[:2]]
+    result = CliRunner().invoke(run_benchmark.main, arguments)
     assert result.exit_code == 0, result.output
-    assert "| ≤ 0.1 eV/atom above hull, relaxed | 100.0 % (3/3) |" in result.output
+    assert "|  | substitution | random |" in result.output
+    assert "| ≤ 0.1 eV/atom above hull, relaxed | 100.0 % (3/3) | 100.0 % (3/3) |" in result.output
     document = json.loads((kept / "summary.json").read_text())
     (sun,) = [row["values"] for row in document["rows"] if row["key"] == "sun"]
     assert sun["substitution"]["count"] == 0
@@ -111,6 +111,14 @@ def test_tables_and_figures_need_only_what_is_kept(out, tmp_path):
     assert document["judge"] == [SCHEME]
     for name in ("formation_energies", "hulls", "above_hull", "cells"):
         assert (kept / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+    # what was judged on another hull is not put beside it
+    metrics = json.loads((kept / "random" / run_benchmark.METRICS).read_text())
+    metrics["hull_id"] = "another"
+    (kept / "random" / run_benchmark.METRICS).write_text(json.dumps(metrics))
+    result = CliRunner().invoke(run_benchmark.main, arguments)
+    assert result.exit_code == 1
+    assert "several hulls" in result.output
 
 
 def test_an_unfinished_run_is_not_gathered(tmp_path):
@@ -178,31 +186,57 @@ def test_rows_are_compared(out):
         assert not check_rows.compare(rows, {name: same | change}, 0.005)[1]
 
 
-@pytest.mark.slow
-def test_stopped_and_gone_on_with(tmp_path):
-    """One crystal of two samplers; the first run is ended while it relaxes."""
-    command = [sys.executable, str(SCRIPT), "--out", str(tmp_path), "--samplers"]
-    command += ["substitution,random", "--counts", "VO2=1", "--seed", "3", "--workers", "1"]
-    log = tmp_path / "runs" / "substitution" / "logs" / "worker-0.log"
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 300
-    while process.poll() is None and not log.exists():
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM, errors
-    assert "The same command goes on from there" in errors
+FAKE = """#!{python}
+import pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
+folder.mkdir(parents=True)
+(folder / "arguments").write_text(" ".join(sys.argv[1:]))
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    (folder / "interrupted").touch()
+    sys.exit(130)
+"""
 
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "1 of 1 crystals from 1 attempts (reused)" in " ".join(done.stderr.split())
+
+def test_whoever_ends_the_driver_ends_the_run(tmp_path):
+    fake = tmp_path / "fake"
+    fake.write_text(FAKE.format(python=sys.executable))
+    fake.chmod(0o755)
+    code = (
+        f"import sys; sys.executable = {str(fake)!r}; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
+        f"import run_benchmark; run_benchmark.main(['--out', {str(tmp_path / 'out')!r}, "
+        "'--samplers', 'random', '--workers', '2', '--novel-only'])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "out" / "runs" / "random"
+    end = time.monotonic() + 60
+    while not (folder / "arguments").exists():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGTERM, errors
+    assert (folder / "interrupted").exists()
+    assert (folder / "arguments").read_text() == (
+        "-m atomate2_vogen.cli discover --sampler random --counts VO2=184,V2O3=152,V2O5=115 "
+        f"--seed 1 --judge-oversample 1 --novel-only --workers 2 --out {folder}"
+    )
+
+
+@pytest.mark.slow
+def test_from_the_request_to_the_tables(tmp_path):
+    arguments = ["--samplers", "substitution", "--counts", "VO2=1", "--seed", "3"]
+    command = [sys.executable, str(SCRIPT), "--out", str(tmp_path), *arguments, "--workers", "1"]
+    subprocess.run(command, capture_output=True, text=True, check=True)
     document = json.loads((tmp_path / "summary.json").read_text())
     rows = {row["key"]: row["values"] for row in document["rows"]}
-    for name in ("substitution", "random"):
-        (row,) = read_records(tmp_path / name / run_benchmark.RAW)
-        metrics = json.loads((tmp_path / name / run_benchmark.METRICS).read_text())
-        assert metrics["cpu_seconds"]["relaxation"] == pytest.approx(row["relaxation_seconds"])
-        assert row["relaxation_seconds"] > 0
-        assert rows["median_before"][name] == row["initial_energy_above_hull"]
-        assert document["samplers"][name]["identity"]["seed"] == 3
-    assert len(document["hull_id"]) == 1
+    folder = tmp_path / "substitution"
+    (row,) = read_records(folder / run_benchmark.RAW)
+    metrics = json.loads((folder / run_benchmark.METRICS).read_text())
+    assert metrics["cpu_seconds"]["relaxation"] == pytest.approx(row["relaxation_seconds"])
+    assert row["relaxation_seconds"] > 0
+    assert rows["median_before"]["substitution"] == row["initial_energy_above_hull"]
+    assert document["samplers"]["substitution"]["identity"]["seed"] == 3
