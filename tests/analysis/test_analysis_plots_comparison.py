@@ -61,6 +61,9 @@ def test_formation_energies_by_formula_and_sampler(judged, tmp_path, figures):
             assert axes.lines[0].get_xdata()[0] == pytest.approx(at_hull)
             assert axes.get_ylim() == row[0].get_ylim()
             assert axes.get_xlim() == grid[0, 0].get_xlim()
+    # an empty column takes no ticks from the others
+    assert len(grid[0, 0].get_yticks()) > 1
+    assert len(grid[2, 0].get_xticks()) > 1
     assert "wgan 27 of 28, random 10 of 10, substitution 0 of 0" in caption
 
 

@@ -30,7 +30,6 @@ from atomate2_vogen.analysis.plots import (
     _formation,
     _ranked,
     _save,
-    _say_empty,
 )
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import InputError
@@ -85,7 +84,15 @@ def plot_formation_comparison(
         grid = figure.subplots(rows, len(judged), sharex=True, sharey="row", squeeze=False)
         for column, (name, by_formula) in enumerate(groups.items()):
             if not by_formula:
-                _say_empty(grid[0, column])
+                # ticks stay: the axes are shared with samplers that have something to show
+                grid[0, column].text(
+                    0.5,
+                    0.5,
+                    "no ranked candidate",
+                    transform=grid[0, column].transAxes,
+                    ha="center",
+                    color="0.4",
+                )
             for axes, formula in zip(grid[:, column], formulas, strict=False):
                 documents = by_formula.get(formula, [])
                 axes.hist(
@@ -110,6 +117,8 @@ def plot_formation_comparison(
             grid[0, column].set_title(name, fontweight="bold")
         for axes in grid[:, 0]:
             axes.set_ylabel("Crystals")
+            axes.set_ylim(0, 1.25 * max(1.0, axes.get_ylim()[1]))
+            axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
         for axes in grid[-1]:
             axes.set_xlabel("Formation energy (eV/atom)")
         return _save(
