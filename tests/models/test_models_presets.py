@@ -12,6 +12,7 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.artefact import build_networks
 from atomate2_vogen.models.batches import condition_length
+from atomate2_vogen.models.energy import OUTPUTS
 from atomate2_vogen.models.presets import PRESETS, Preset, get_preset
 
 
@@ -66,7 +67,8 @@ def test_paper_preset_has_the_papers_sizes():
     assert shapes["lattice_encoder"] == [(None, 25), (None, 25)]
     assert shapes["lattice_decoder"] == (None, 32, 32, 32, 1)
     assert shapes["generator"] == (None, 225)
-    assert shapes["critic"] == shapes["energy"] == (None, 1)
+    assert shapes["critic"] == (None, 1)
+    assert shapes["energy"] == (None, len(OUTPUTS))
     noise = np.zeros((1, 64), "f4")
     condition = np.zeros((1, condition_length(VANADIUM)), "f4")
     assert networks["generator"]([noise, condition]).shape == (1, 225)

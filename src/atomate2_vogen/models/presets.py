@@ -417,8 +417,9 @@ PRESETS: dict[str, Preset] = {
             patience=15,
         ),
         energy=EnergyPreset(epochs=100, patience=15),
-        wgan=WGANPreset(steps=5000),
+        wgan=WGANPreset(steps=1500, memory=1024, remainder=0.3, temperature=0.2),
         per_group=20,
+        relaxed=True,
     ),
 }
 """Presets by name."""
