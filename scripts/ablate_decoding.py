@@ -36,14 +36,16 @@ from atomate2_vogen.data.labels import JUDGE_SCHEME, chgnet_energies, single_poi
 from atomate2_vogen.engines.references import load_references
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.filtered import FilteredSampler
+from atomate2_vogen.samplers.wgan import DEFAULTS
 from atomate2_vogen.schemas import CandidateDoc, RejectionReason, SampleDoc
 
 console = Console(stderr=True)
 
-PLAIN: dict[str, Any] = {"oversample": 1}
+PLAIN: dict[str, Any] = {"oversample": 1, "latent_noise": 0.0}
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain decoder": {},
     "truncation 0.7": {"truncation": 0.7},
+    "latent noise 0.6": {"latent_noise": 0.6},
     "CNN keeps 1 of 4 latents": {"oversample": 4},
     "10 steps down the energy": {"energy_steps": 10},
     "1 projection": {"projections": 1},
@@ -52,9 +54,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "counts told": {"told_counts": True},
     "symmetry within 0.2 Å": {"symmetry_tolerance": 0.2},
     "judge keeps 1 of 4 crystals": {"judge_oversample": 4},
-    "sampler's defaults": {"oversample": 4, "projections": 1},
+    "sampler's defaults": dict(DEFAULTS),
     "all but told": {
         "oversample": 4,
+        "latent_noise": 0.6,
         "energy_steps": 10,
         "projections": 3,
         "stop_when_read": True,
@@ -106,10 +109,14 @@ class Source:
         return np.array(numbers), np.array(weights) / sum(weights)
 
     def generate(
-        self, counts: np.ndarray, rng: np.random.Generator, truncation: float = 1.0
+        self,
+        counts: np.ndarray,
+        rng: np.random.Generator,
+        truncation: float = 1.0,
+        latent_noise: float = 0.0,
     ) -> np.ndarray:
         """Standardised latents (n, L)."""
-        del truncation
+        del truncation, latent_noise
         length = len(self._model.mean)
         if self.kind == "independent normals":
             return rng.standard_normal((len(counts), length)).astype(np.float32)

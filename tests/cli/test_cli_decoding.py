@@ -45,7 +45,17 @@ def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model, monkeyp
     out = tmp_path / "out"
     result = vogen(
         *("sample", "--counts", "VO2=1", "--model", model, "--out", out, "--truncation", "0.5"),
-        *("--oversample", "1", "--energy-steps", "2", "--projections", "2", "--stop-when-read"),
+        *(
+            "--oversample",
+            "2",
+            "--latent-noise",
+            "0.3",
+            "--energy-steps",
+            "2",
+            "--projections",
+            "2",
+            "--stop-when-read",
+        ),
         *("--told-counts", "--symmetry-tolerance", "0.2"),
     )
     # random weights decode to nothing
@@ -53,7 +63,8 @@ def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model, monkeyp
     assert "no crystal was generated" in result.stderr
     expected = {
         "truncation": 0.5,
-        "oversample": 1,
+        "oversample": 2,
+        "latent_noise": 0.3,
         "energy_steps": 2,
         "projections": 2,
         "stop_when_read": True,

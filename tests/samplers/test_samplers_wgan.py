@@ -32,7 +32,7 @@ class BookModel:
     def formula_units(self, formula):
         return np.array([2]), np.array([1.0])
 
-    def generate(self, counts, rng, truncation):
+    def generate(self, counts, rng, truncation, latent_noise):
         first = self.turned
         self.turned += len(counts)
         return np.arange(first, self.turned)[:, None].astype("f4")
@@ -152,6 +152,7 @@ def test_lowest_predicted_energies_are_decoded(book):
         {"max_attempts": 1.5},
         {"oversample": True},
         {"truncation": 0},
+        {"latent_noise": 2.1},
         {"projections": -1},
         {"truncation": float("nan")},
         {"energy_steps": -1},

@@ -18,12 +18,18 @@ _OPTIONS = (
         "--oversample",
         type=click.IntRange(1),
         help="wgan: latents generated per latent decoded; those of the lowest predicted energy "
-        "are.  [default: 4]",
+        "are.  [default: 1]",
     ),
     click.option(
         "--truncation",
         type=click.FloatRange(0, 2, min_open=True),
         help="wgan: standard deviation of the generator's noise.  [default: 1]",
+    ),
+    click.option(
+        "--latent-noise",
+        type=click.FloatRange(0, 2),
+        help="wgan: noise added to each latent; more of it makes more that is new and less that "
+        "decodes.  [default: 0.6]",
     ),
     click.option(
         "--energy-steps",
@@ -56,6 +62,7 @@ _OPTIONS = (
 _NAMES = (
     "oversample",
     "truncation",
+    "latent_noise",
     "energy_steps",
     "projections",
     "stop_when_read",

@@ -126,7 +126,11 @@ class TrainedModel:
         return units, chance / chance.sum()
 
     def generate(
-        self, counts: np.ndarray, rng: np.random.Generator, truncation: float = 1.0
+        self,
+        counts: np.ndarray,
+        rng: np.random.Generator,
+        truncation: float = 1.0,
+        latent_noise: float = 0.0,
     ) -> np.ndarray:
         """Standardised joint latents of the generator.
 
@@ -138,6 +142,8 @@ class TrainedModel:
             Source of the noise.
         truncation
             Standard deviation of the noise; less than 1 stays closer to the typical crystal.
+        latent_noise
+            Standard deviation of normal noise that is added to the standardised latents.
 
         Returns
         -------
@@ -145,7 +151,10 @@ class TrainedModel:
             (n, L) float32.
         """
         noise = rng.standard_normal((len(counts), self.preset.wgan.noise)).astype(np.float32)
-        return self._run("generator", [truncation * noise, conditions(counts, self.system)])[0]
+        latents = self._run("generator", [truncation * noise, conditions(counts, self.system)])[0]
+        if latent_noise:
+            latents = latents + latent_noise * rng.standard_normal(latents.shape)
+        return latents.astype(np.float32)
 
     def predict_energy(self, latents: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Predicted energy per atom above the composition line, (n,) in eV/atom."""

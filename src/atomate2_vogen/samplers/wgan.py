@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from atomate2_vogen.models.descent import EnergyDescent
 
 DEFAULTS: dict[str, Any] = {
-    "oversample": 4,
+    "oversample": 1,
     "truncation": 1.0,
+    "latent_noise": 0.6,
     "energy_steps": 0,
     "energy_step": 0.25,
     "projections": 1,
@@ -72,6 +73,10 @@ class WGANSampler:
     truncation
         Standard deviation of the generator's noise, up to 2; less than 1 stays closer to the
         typical crystal.
+    latent_noise
+        Standard deviation, in units of the standardised latent and up to 2, of normal noise
+        that is added to what the generator makes. Without it most crystals that decode are
+        known ones; the more of it, the more are new, and the fewer decode.
     energy_steps
         Steps that each latent takes down the predicted energy before it is decoded; 0 takes
         none (`models.descent`).
@@ -110,9 +115,10 @@ class WGANSampler:
         self,
         model: TrainedModel,
         *,
-        max_attempts: int = 4096,
+        max_attempts: int = 16384,
         oversample: int = DEFAULTS["oversample"],
         truncation: float = DEFAULTS["truncation"],
+        latent_noise: float = DEFAULTS["latent_noise"],
         energy_steps: int = DEFAULTS["energy_steps"],
         energy_step: float = DEFAULTS["energy_step"],
         projections: int = DEFAULTS["projections"],
@@ -126,6 +132,7 @@ class WGANSampler:
         self.max_attempts = check_whole("max_attempts", max_attempts)
         self.oversample = check_whole("oversample", oversample)
         self.truncation = check_number("truncation", truncation, 2.0)
+        self.latent_noise = check_number("latent_noise", latent_noise, 2.0, zero=True)
         self.energy_steps = check_whole("energy_steps", energy_steps, 0)
         self.energy_step = check_number("energy_step", energy_step)
         self.projections = check_whole("projections", projections, 0)
@@ -202,7 +209,7 @@ class WGANSampler:
         for tried in range(0, self.max_attempts, self.batch):
             n = self.batch * self.oversample
             counts = rng.choice(units, n, p=chance)[:, None] * unit
-            latents = self.model.generate(counts, rng, self.truncation)
+            latents = self.model.generate(counts, rng, self.truncation, self.latent_noise)
             energies = self.model.predict_energy(latents, counts)
             order = np.sort(np.argsort(energies, kind="stable")[: self.batch])
             counts, latents, energies = counts[order], latents[order], energies[order]
