@@ -36,7 +36,7 @@ class ListSampler:
     def __init__(self, crystals):
         self.crystals = crystals
 
-    def sample(self, counts, seed=0):
+    def sample(self, counts, seed=0, *, known=None):
         def outcomes(formula, wanted, seed):
             for crystal in self.crystals:
                 if crystal is None:
@@ -44,7 +44,7 @@ class ListSampler:
                 else:
                     yield crystal, {"c": crystal.lattice.c}
 
-        return collect(self, self.system, counts, seed, outcomes)
+        return collect(self, self.system, counts, seed, outcomes, known=known)
 
 
 def by_c(energy):
@@ -92,12 +92,12 @@ def test_lowest_energies_are_kept_and_all_others_are_accounted_for():
 def test_known_crystals_are_left_out_and_named():
     judge, _ = by_c(lambda c: c)
     known = KnownStructures({"the flat one": layered(7.0).copy()})
-    sampler = FilteredSampler(
-        ListSampler([layered(c) for c in (12.0, 7.0, 16.0)]), judge, 2, scheme="edges", known=known
-    )
-    sample = sampler.sample({"VO2": 2}, seed=0)
-    # without it the flat one is the lowest
+    crystals = [layered(c) for c in (12.0, 7.0, 16.0)]
+    sampler = FilteredSampler(ListSampler(crystals), judge, 1, scheme="edges")
+    sample = sampler.sample({"VO2": 2}, seed=0, known=known)
+    # without it the flat one is the lowest; the sampler goes on for it
     assert [c.structure.lattice.c for c in sample.candidates] == [12.0, 16.0]
+    assert sample.attempts["VO2"] == 3
     assert sample.rejected["VO2"][RejectionReason.KNOWN] == 1
     assert sample.options["novel_only"] is True
     assert (

@@ -143,8 +143,7 @@ def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
     wrapped = click.option(
         "--novel-only",
         is_flag=True,
-        help="Leave out crystals that match a known phase or prototype as generated; best with "
-        "--judge-oversample.",
+        help="Leave out crystals that match a known phase or prototype as generated.",
     )(wrapped)
     return model_option(wrapped)
 

@@ -38,8 +38,7 @@ class SampleMaker(Maker):
         Crystals drawn per crystal asked for; the lowest in energy by the judge's single points
         are kept (`FilteredSampler`). 1 keeps all and asks no judge.
     novel_only
-        Whether crystals of the novelty pool (`jobs.known`) are left out as generated; draw more
-        than one crystal per crystal asked for, or fewer are delivered.
+        Whether crystals of the novelty pool (`jobs.known`) are left out as generated.
     judge
         Loads the function that gives the energies; any importable function.
     scheme
@@ -108,10 +107,9 @@ class SampleMaker(Maker):
             judge_oversample=self.judge_oversample,
             judge=self.judge,
             scheme=self.scheme,
-            known=known,
             **self.options,
         )
-        return sampler.sample(counts, seed)
+        return sampler.sample(counts, seed, known=known)
 
 
 def _read_model(training: TrainingDoc | Artefact) -> Any:

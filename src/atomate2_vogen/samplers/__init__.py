@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from atomate2_vogen.analysis.matching import KnownStructures
     from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.data.labels import EnergyFunction
     from atomate2_vogen.models.artefact import TrainedModel
@@ -29,7 +28,6 @@ def load_sampler(
     judge_oversample: int = 1,
     judge: Callable[[], EnergyFunction] | None = None,
     scheme: str | None = None,
-    known: KnownStructures | None = None,
     **options: Any,
 ) -> Sampler:
     """A sampler, ready to use.
@@ -49,9 +47,6 @@ def load_sampler(
         are kept (`FilteredSampler`). 1 keeps all and asks no judge.
     judge, scheme
         Loads the judge, and the name of its energy scale; CHGNet by default.
-    known
-        Crystals that match one of these are not kept, e.g. those of `jobs.known.known_structures`;
-        draw more than one crystal per crystal asked for, or fewer are delivered.
     options
         Further arguments of the sampler's constructor.
 
@@ -84,7 +79,7 @@ def load_sampler(
         sampler = _build(name, system, networks, options)
     except TypeError as error:
         raise InputError(f"options of the sampler {name}: {error}") from error
-    if judge_oversample == 1 and known is None:
+    if judge_oversample == 1:
         return sampler
     from atomate2_vogen.data.labels import JUDGE_SCHEME, chgnet_energies
     from atomate2_vogen.samplers.filtered import FilteredSampler
@@ -94,7 +89,6 @@ def load_sampler(
         judge or chgnet_energies,
         judge_oversample,
         scheme=scheme or JUDGE_SCHEME,
-        known=known,
     )
 
 

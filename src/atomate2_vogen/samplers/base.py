@@ -17,6 +17,7 @@ from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, Sam
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from atomate2_vogen.analysis.matching import KnownStructures
     from atomate2_vogen.chemistry import OxideSystem
 
 
@@ -34,7 +35,13 @@ class Sampler(Protocol):
         """Identifies the model, or the pool that is drawn from."""
         ...
 
-    def sample(self, counts: Mapping[str, int], seed: int = 0) -> SampleDoc:
+    def sample(
+        self,
+        counts: Mapping[str, int],
+        seed: int = 0,
+        *,
+        known: KnownStructures | None = None,
+    ) -> SampleDoc:
         """Make crystals.
 
         Parameters
@@ -43,6 +50,9 @@ class Sampler(Protocol):
             Number of crystals wanted per formula, e.g. ``{"TiO2": 8}``.
         seed
             The same seed gives the same crystals.
+        known
+            Crystals that match one of these are refused, e.g. `jobs.known.known_structures`.
+            What is new as generated may still relax into a known one.
 
         Returns
         -------
@@ -69,6 +79,7 @@ def collect(
     outcomes: Callable[[str, int, int], Iterable[tuple[Structure, dict[str, Any]] | RefusedError]],
     *,
     options: Mapping[str, Any] | None = None,
+    known: KnownStructures | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SampleDoc:
     """Turn attempts into a sample: the loop and the documents that all samplers share.
@@ -87,6 +98,8 @@ def collect(
     options
         Options with which another crystal comes out of the same seed and attempt; they become
         part of a candidate's id and are kept in the document.
+    known
+        As `Sampler.sample`; the document's options then tell ``novel_only``.
     progress
         Called with formula, candidates so far, candidates wanted.
 
@@ -116,6 +129,16 @@ def collect(
                 )
                 continue
             structure, details = outcome
+            if known is not None and (twin := known.find(structure)):
+                rejections.append(
+                    Rejection(
+                        formula=formula,
+                        index=index,
+                        reason=RejectionReason.KNOWN,
+                        message=f"matches {twin}",
+                    )
+                )
+                continue
             candidates.append(
                 CandidateDoc.make(
                     structure,
@@ -143,7 +166,7 @@ def collect(
         rejections=rejections,
         wall_time=time.perf_counter() - begin,
         cpu_time=time.process_time() - begin_cpu,
-        options=options,
+        options=dict(options or {}) | ({} if known is None else {"novel_only": True}),
     )
 
 

@@ -1,4 +1,4 @@
-"""Over-generation: of many crystals from any sampler, keep the lowest in energy and the new."""
+"""Over-generation: of many crystals from any sampler, keep the lowest in energy."""
 
 from __future__ import annotations
 
@@ -51,9 +51,6 @@ class FilteredSampler:
         Crystals drawn per crystal asked for.
     scheme
         Name of the judge's energy scale.
-    known
-        Crystals that match one of these are not kept. A crystal that is new as generated may
-        still relax into a known one.
     progress
         Called with formula, crystals judged, crystals to judge.
 
@@ -70,12 +67,11 @@ class FilteredSampler:
         oversample: int = 4,
         *,
         scheme: str = JUDGE_SCHEME,
-        known: KnownStructures | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.sampler, self.scheme, self.progress = sampler, scheme, progress
         self.oversample = check_whole("oversample", oversample)
-        self._load_judge, self._known = judge, known
+        self._load_judge = judge
         self._judge_cpu = 0.0
 
     @property
@@ -94,7 +90,13 @@ class FilteredSampler:
         system: OxideSystem = self.sampler.system  # type: ignore[union-attr]
         return system
 
-    def sample(self, counts: Mapping[str, int], seed: int = 0) -> SampleDoc:
+    def sample(
+        self,
+        counts: Mapping[str, int],
+        seed: int = 0,
+        *,
+        known: KnownStructures | None = None,
+    ) -> SampleDoc:
         """Make crystals; see `Sampler`.
 
         Returns
@@ -102,8 +104,8 @@ class FilteredSampler:
         SampleDoc
             Per formula the candidates in the order of their energy, lowest first. Attempts and
             rejections are those of the wrapped sampler, and one more rejection per crystal
-            that was drawn and not kept: a duplicate, a known crystal, one whose energy is too
-            high, or one for which the judge has none.
+            that was drawn and not kept: a duplicate, one whose energy is too high, or one for
+            which the judge has none.
 
         Raises
         ------
@@ -118,6 +120,7 @@ class FilteredSampler:
         drawn = self.sampler.sample(
             {formula: wanted * self.oversample for formula, wanted in requested.items()},
             check_seed(seed),
+            known=known,
         )
         candidates: list[CandidateDoc] = []
         rejections: list[Rejection] = []
@@ -137,9 +140,7 @@ class FilteredSampler:
             wall_time=time.perf_counter() - begin,
             cpu_time=time.process_time() - begin_cpu,
             judge_cpu_time=self._judge_cpu,
-            options=drawn.options
-            | {"judge": self.scheme, "judge_oversample": self.oversample}
-            | ({"novel_only": True} if self._known is not None else {}),
+            options=drawn.options | {"judge": self.scheme, "judge_oversample": self.oversample},
         )
         for formula, reasons in drawn.rejected.items():
             table = sample.rejected[formula]
@@ -174,8 +175,6 @@ class FilteredSampler:
                 )
             elif twin := own.find(candidate.structure):
                 refuse(candidate, RejectionReason.DUPLICATE, f"matches attempt {twin}")
-            elif self._known is not None and (name := self._known.find(candidate.structure)):
-                refuse(candidate, RejectionReason.KNOWN, f"matches {name}")
             else:
                 own.add(str(candidate.index), candidate.structure)
                 details: dict[str, Any] = {

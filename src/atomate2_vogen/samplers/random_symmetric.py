@@ -20,6 +20,7 @@ from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from atomate2_vogen.analysis.geometry import too_close
+from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import MissingDependencyError
 from atomate2_vogen.samplers.base import (
@@ -86,7 +87,13 @@ class RandomSampler(MSONable):
         """
         return f"pyxtal-{_pyxtal_version()}-{self.volume_factor:g}"
 
-    def sample(self, counts: Mapping[str, int], seed: int = 0) -> SampleDoc:
+    def sample(
+        self,
+        counts: Mapping[str, int],
+        seed: int = 0,
+        *,
+        known: KnownStructures | None = None,
+    ) -> SampleDoc:
         """Make crystals; see `Sampler`.
 
         Raises
@@ -98,7 +105,7 @@ class RandomSampler(MSONable):
         MissingDependencyError
             If PyXtal is not installed.
         """
-        return collect(self, self.system, counts, seed, self._outcomes)
+        return collect(self, self.system, counts, seed, self._outcomes, known=known)
 
     def _outcomes(
         self, formula: str, wanted: int, seed: int

@@ -17,6 +17,7 @@ from monty.json import MSONable
 from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.geometry import too_close
+from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.dataset import load_dataset
@@ -63,7 +64,13 @@ class SubstitutionSampler(MSONable):
         digest = hashlib.sha256(self.pool.keys().tobytes()).hexdigest()[:12]
         return f"substitution-{len(self.pool)}-{digest}"
 
-    def sample(self, counts: Mapping[str, int], seed: int = 0) -> SampleDoc:
+    def sample(
+        self,
+        counts: Mapping[str, int],
+        seed: int = 0,
+        *,
+        known: KnownStructures | None = None,
+    ) -> SampleDoc:
         """Draw crystals; see `Sampler`.
 
         A formula whose pool is used up stays short: see `SampleDoc.missing`.
@@ -75,7 +82,7 @@ class SubstitutionSampler(MSONable):
         InputError
             If the seed is negative or not whole.
         """
-        return collect(self, self.system, counts, seed, self._outcomes)
+        return collect(self, self.system, counts, seed, self._outcomes, known=known)
 
     def _outcomes(
         self, formula: str, wanted: int, seed: int

@@ -148,7 +148,13 @@ class WGANSampler:
         """Options that are not at their defaults and decide what comes out of a seed."""
         return {k: getattr(self, k) for k, v in DEFAULTS.items() if getattr(self, k) != v}
 
-    def sample(self, counts: Mapping[str, int], seed: int = 0) -> SampleDoc:
+    def sample(
+        self,
+        counts: Mapping[str, int],
+        seed: int = 0,
+        *,
+        known: KnownStructures | None = None,
+    ) -> SampleDoc:
         """Make crystals.
 
         Parameters
@@ -158,6 +164,8 @@ class WGANSampler:
         seed
             The same seed, model and options give the same crystals of a formula, whatever
             other formulas are asked for beside it.
+        known
+            As `Sampler.sample`.
 
         Returns
         -------
@@ -180,6 +188,7 @@ class WGANSampler:
             seed,
             self._outcomes,
             options=self.options,
+            known=known,
             progress=self.progress,
         )
 
