@@ -22,8 +22,9 @@ from atomate2_vogen.cli.train import DOCUMENT, MODEL
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.artefact import TrainedModel
-from atomate2_vogen.models.assessment import reconstruction
+from atomate2_vogen.models.assessment import reconstruct_pool
 from atomate2_vogen.models.batches import make_pool
+from atomate2_vogen.models.reconstruction import summarise
 from atomate2_vogen.models.shipped import shipped_path
 
 BITS = 11
@@ -49,7 +50,7 @@ def main() -> None:
     if model.model_id != document["model_id"]:
         raise InputError(f"{folder}: {MODEL} and {DOCUMENT} are of different models")
     pool = make_pool(load_dataset(model.system), "test", model.preset, model.codec)
-    before = reconstruction(model, pool)
+    before = summarise(reconstruct_pool(model, pool))
     for network in model.networks.values():
         network.set_weights([rounded(weight) for weight in network.get_weights()])
     small = TrainedModel(
@@ -62,9 +63,14 @@ def main() -> None:
         cells=model.cells,
         provenance={**model.provenance, "significant_bits": BITS, "from": document["model_id"]},
     )
-    after = reconstruction(small, pool)
-    for name, value in before.items():
-        console.print(f"{name:<24}{value:12.4f} before rounding{after[name]:12.4f} after")
+    after = summarise(reconstruct_pool(small, pool))
+    for group, figures in before.items():
+        for name, value in figures.items():
+            if value is not None:
+                console.print(
+                    f"{group:<14}{name:<20}{value:10.4f} before rounding"
+                    f"{after[group][name]:10.4f} after"
+                )
     content = small.to_bytes()
     if len(content) > MOST_BYTES:
         raise InputError(f"the file has {len(content)} bytes, over {MOST_BYTES}")
@@ -75,10 +81,7 @@ def main() -> None:
         "model_id": small.model_id,
         "rounded_from": document["model_id"],
         "significant_bits": BITS,
-        "metrics": {
-            **document["metrics"],
-            **{f"test_all_{name}": value for name, value in after.items()},
-        },
+        "reconstruction_of_all_test_crystals": after,
         "artefact": {"filename": target.name, "sha256": hashlib.sha256(content).hexdigest()},
     }
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"

@@ -9,7 +9,7 @@ from atomate2_vogen.models.artefact import TrainedModel
 from atomate2_vogen.models.batches import Pool, lattice_grids, pool_structure, sites_grids
 from atomate2_vogen.models.energy import EnergyScale, composition_baseline
 from atomate2_vogen.models.presets import VAEPreset
-from atomate2_vogen.models.reconstruction import compare, summarise
+from atomate2_vogen.models.reconstruction import Reconstruction, compare, summarise
 from atomate2_vogen.models.vae import VAE
 from atomate2_vogen.voxels.codec import VoxelCodec
 
@@ -46,6 +46,15 @@ def check_gate(height: float, preset: VAEPreset) -> None:
         )
 
 
+def reconstruct_pool(model: TrainedModel, pool: Pool) -> list[Reconstruction]:
+    """What both networks make of every crystal of a pool, counts untold."""
+    boxes = model.decode(encode_pool(model, pool))
+    return [
+        compare(model, f"crystal {i}", pool_structure(pool, i), sites, lattice)
+        for i, (sites, lattice) in enumerate(zip(*boxes, strict=True))
+    ]
+
+
 def reconstruction(model: TrainedModel, pool: Pool) -> dict[str, float]:
     """How well crystals survive encoding and decoding by both networks, counts untold.
 
@@ -57,13 +66,7 @@ def reconstruction(model: TrainedModel, pool: Pool) -> dict[str, float]:
         ``rmsd`` and ``median_displacement`` in Å, ``length_mae`` in Å and ``angle_mae`` in
         degrees, each left out where no box could be read for it, and ``reconstruction_n``.
     """
-    boxes = model.decode(encode_pool(model, pool))
-    found = summarise(
-        [
-            compare(model, f"crystal {i}", pool_structure(pool, i), sites, lattice)
-            for i, (sites, lattice) in enumerate(zip(*boxes, strict=True))
-        ]
-    )["all"]
+    found = summarise(reconstruct_pool(model, pool))["all"]
     number = float(found.pop("n"))
     there = {key: float(value) for key, value in found.items() if value is not None}
     return there | {"reconstruction_n": number}
