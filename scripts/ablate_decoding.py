@@ -45,7 +45,8 @@ PLAIN: dict[str, Any] = {"oversample": 1, "latent_noise": 0.0}
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain decoder": {},
     "truncation 0.7": {"truncation": 0.7},
-    "latent noise 0.6": {"latent_noise": 0.6},
+    "latent noise 0.5": {"latent_noise": 0.5},
+    "latent noise 1": {"latent_noise": 1.0},
     "CNN keeps 1 of 4 latents": {"oversample": 4},
     "10 steps down the energy": {"energy_steps": 10},
     "1 projection": {"projections": 1},
@@ -57,7 +58,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sampler's defaults": dict(DEFAULTS),
     "all but told": {
         "oversample": 4,
-        "latent_noise": 0.6,
+        "latent_noise": 1.0,
         "energy_steps": 10,
         "projections": 3,
         "stop_when_read": True,

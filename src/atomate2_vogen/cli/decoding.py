@@ -29,7 +29,7 @@ _OPTIONS = (
         "--latent-noise",
         type=click.FloatRange(0, 2),
         help="wgan: noise added to each latent; more of it makes more that is new and less that "
-        "decodes.  [default: 0.6]",
+        "decodes.  [default: 1]",
     ),
     click.option(
         "--energy-steps",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DEFAULTS: dict[str, Any] = {
     "oversample": 1,
     "truncation": 1.0,
-    "latent_noise": 0.6,
+    "latent_noise": 1.0,
     "energy_steps": 0,
     "energy_step": 0.25,
     "projections": 1,
