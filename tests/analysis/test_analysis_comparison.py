@@ -25,15 +25,15 @@ from atomate2_vogen.schemas import StabilityState
 YARDSTICKS = Path(__file__).parents[1] / "benchmarks" / "yardsticks.json"
 
 
-def entry(aboves, missing=0, sampler="wgan", **changes):
+def entry(heights, missing=0, sampler="wgan", **changes):
     """A sampler whose crystals lie so far above the hull; None is one that collapsed."""
-    crystals = made(len(aboves), sampler)
+    crystals = made(len(heights), sampler)
     document = sample(crystals, missing, cpu_time=20.0, **changes)
     judged = [
         judgement(crystal, above)
         if above is not None
         else judgement(crystal, -5.0, state=StabilityState.COLLAPSED)
-        for crystal, above in zip(crystals, aboves, strict=True)
+        for crystal, above in zip(crystals, heights, strict=True)
     ]
     calculated = [calculation(crystal) for crystal in crystals]
     return Entry(document, measure(document, calculated, judged), judged)

@@ -150,6 +150,8 @@ def _steps(document: TrainingDoc, name: str) -> float:
 
 
 def _draw(axes: Axes, name: str, history: Mapping[str, Sequence[float]], width: float) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     _, label, scale, lines = _PANELS[name]
     for key, title, colour, style in lines:
         values = history.get(key, ())
@@ -159,8 +161,11 @@ def _draw(axes: Axes, name: str, history: Mapping[str, Sequence[float]], width: 
         mark = "." if len(values) < 30 else ""
         axes.plot(x, values, style, color=colour, marker=mark, linewidth=1.2, label=title)
     axes.set(xlabel="Generator step" if name == "wgan" else "Epoch", ylabel=label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yscale(scale)
     if name == "wgan":
+        # a critic's score has no unit: it may be a thousand times an energy
+        axes.set_yscale("symlog", linthresh=1.0)
         axes.axhline(0, color="0.75", linewidth=0.7, zorder=0)
     axes.legend(frameon=False, fontsize=7)
 
