@@ -55,7 +55,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "counts told": {"told_counts": True},
     "symmetry within 0.2 Å": {"symmetry_tolerance": 0.2},
     "judge keeps 1 of 4 crystals": {"judge_oversample": 4},
-    "sampler's defaults": dict(DEFAULTS),
+    "sampler's defaults": {k: v for k, v in DEFAULTS.items() if k != "batch"},
     "all but told": {
         "oversample": 4,
         "latent_noise": 1.0,
