@@ -141,7 +141,12 @@ def discover(out: Path, sampler: str, arguments: Sequence[str], workers: int) ->
     whole = [sys.executable, "-m", "atomate2_vogen.cli", *command]
     whole += ["--workers", str(workers), "--out", str(folder)]
     with (out / "runs" / f"{sampler}.txt").open("w", encoding="utf-8") as tables:
-        process = subprocess.Popen(whole, stdout=tables)
+        process = subprocess.Popen(
+            whole,
+            stdout=tables,
+            # a shell makes its background jobs, and what they start, deaf to Ctrl-C
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )
         # whoever ends this process means the other one too
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:

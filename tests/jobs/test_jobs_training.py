@@ -49,6 +49,7 @@ def artefact(crystals):
     return make_artefact("dataset.npz", crystals.to_bytes())
 
 
+@pytest.mark.usefixtures("registered")
 def test_from_data_set_to_candidates(artefact, training_is_done, crystals, trained):
     """The weights travel through the data store, not inside the documents."""
     store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
