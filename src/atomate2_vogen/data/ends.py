@@ -69,7 +69,7 @@ def find_ends(crystals: CrystalSet, relaxed: RelaxedSet, *, random: bool = True)
     Returns
     -------
     Ends
-        Sorted by split and key. Crystals that did not converge are left out.
+        In the order of the relaxations. Crystals that did not converge are left out.
     """
     distinct = np.flatnonzero(crystals.is_distinct)
     at = {crystal_key(crystals.structure(i)): i for i in distinct.tolist()}

@@ -103,6 +103,16 @@ class Setup:
         n : int
             Number of the former.
         """
+        if split not in self._learned:
+            self._learned[split] = self._learn(split)
+        return self._learned[split]
+
+    @cached_property
+    def _learned(self) -> dict[str, tuple[Pool, int]]:
+        """What `learned` has made: every stage asks for the same pools several times."""
+        return {}
+
+    def _learn(self, split: str) -> tuple[Pool, int]:
         start = self.test if split == "test" else getattr(self, split)
         if start is None:
             raise TrainingError(f"the data set has no crystals of the split {split}")
