@@ -77,3 +77,26 @@ class TrainingError(VogenError):
 
 class StoreConnectionError(VogenError):
     """A store that cannot be opened."""
+
+
+class EngineError(VogenError):
+    """A program that computes energies and gave no result; the message ends with its log."""
+
+
+class ConvergenceError(EngineError):
+    """A self-consistent cycle that did not converge."""
+
+
+class EngineTimeoutError(EngineError):
+    """A program that did not end in the time it was given.
+
+    No `TimeoutError`: that is an `OSError`, after which a job would be run again.
+    """
+
+
+class EngineStoppedError(EngineError):
+    """A program that a signal ended, or that ended with an error of its own."""
+
+
+class EngineOutputError(EngineError):
+    """An output that is missing, damaged, of another version or of another crystal."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from atomate2_vogen.engines.base import Engine
 from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.gpaw import gpaw
 from atomate2_vogen.engines.references import load_references, reference_structures
 
-__all__ = ["Engine", "chgnet", "load_references", "reference_structures"]
+__all__ = ["Engine", "chgnet", "gpaw", "load_references", "reference_structures"]

@@ -1,0 +1,141 @@
+"""Lines through the Brillouin zone, in the basis of the cell that is really calculated.
+
+Setyawan's and Curtarolo's points are given for their own standard primitive cell. In any other
+cell of the same crystal the same three numbers are another point of the zone, and the bands get
+wrong labels that look right; here they are carried over.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Structure
+
+from atomate2_vogen.errors import InputError, MissingDependencyError
+
+SCHEMES = ("latimer_munro", "setyawan_curtarolo", "hinuma")
+"""Conventions: DOI 10.1038/s41524-020-00383-7 (the paper's), 10.1016/j.commatsci.2010.05.010,
+10.1016/j.commatsci.2016.10.015."""
+
+SYMPREC = 0.01  # Å
+
+
+@dataclass(frozen=True)
+class KPath:
+    """Points along high-symmetry lines.
+
+    Parameters
+    ----------
+    kpoints
+        Shape (n, 3), fractions of the reciprocal lattice of the structure. The points of one
+        segment follow each other, both ends included.
+    labels
+        Fractions of each labelled point, by label.
+    segments
+        Labels of the two ends of each segment, in order.
+    """
+
+    kpoints: np.ndarray
+    labels: dict[str, tuple[float, float, float]]
+    segments: tuple[tuple[str, str], ...]
+
+
+def high_symmetry_path(
+    structure: Structure, points_per_segment: int = 30, scheme: str = SCHEMES[0]
+) -> KPath:
+    """Lines between high-symmetry points for a crystal in whatever cell it comes.
+
+    Parameters
+    ----------
+    structure
+        Crystal. Of a cell that is not primitive the bands are folded; the labels stay those of
+        the primitive cell's zone (Setyawan-Curtarolo only).
+    points_per_segment
+        Points on each line, both ends included.
+    scheme
+        One of `SCHEMES`.
+
+    Returns
+    -------
+    KPath
+        In the basis of the given cell.
+
+    Raises
+    ------
+    InputError
+        If the scheme is unknown, fewer than two points are asked for, or the path of the
+        standard cell cannot be carried over to the given one.
+    MissingDependencyError
+        If the scheme is hinuma and seekpath is not installed.
+    """
+    if scheme not in SCHEMES:
+        raise InputError(f"no k-path scheme {scheme!r}; there are {', '.join(SCHEMES)}")
+    if points_per_segment < 2:
+        raise InputError(f"{points_per_segment} points are no line; ask for 2 or more")
+    from pymatgen.symmetry.bandstructure import HighSymmKpath
+
+    bare = Structure(structure.lattice, structure.species, structure.frac_coords)
+    with warnings.catch_warnings():
+        # on input cells that are not the standard one, which is what this module is about
+        warnings.simplefilter("ignore")
+        try:
+            path = HighSymmKpath(bare, path_type=scheme, symprec=SYMPREC)
+        except (ImportError, RuntimeError) as error:
+            if scheme == "hinuma":
+                raise MissingDependencyError(
+                    "the k-path scheme hinuma needs the package seekpath"
+                ) from error
+            raise
+    if path.kpath is None:
+        raise InputError(f"no {scheme} path for {structure.composition.reduced_formula}")
+    points = {label: np.array(point, float) for label, point in path.kpath["kpoints"].items()}
+    if scheme == "setyawan_curtarolo":
+        matrix = _cell_in_terms_of(bare, path.prim)
+        # k.a' = sum_j M_ij k.a_j for a'_i = sum_j M_ij a_j
+        points = {label: matrix @ point for label, point in points.items()}
+    segments = tuple(
+        (first, second) for line in path.kpath["path"] for first, second in itertools.pairwise(line)
+    )
+    kpoints = np.vstack(
+        [
+            np.linspace(points[first], points[second], points_per_segment)
+            for first, second in segments
+        ]
+    )
+    used = {label for segment in segments for label in segment}
+    return KPath(
+        kpoints=kpoints,
+        labels={
+            label: (float(point[0]), float(point[1]), float(point[2]))
+            for label, point in points.items()
+            if label in used
+        },
+        segments=segments,
+    )
+
+
+def _cell_in_terms_of(structure: Structure, standard: Structure) -> np.ndarray:
+    """Integer matrix M with which the rows of M @ standard.lattice span the structure's cell.
+
+    Both are the same crystal, perhaps turned and shifted; the sites are matched too, for a
+    lattice alone may be more symmetric than its crystal.
+    """
+    matcher = StructureMatcher(
+        ltol=1e-2,
+        stol=1e-2,
+        angle_tol=0.5,
+        primitive_cell=False,
+        scale=False,
+        attempt_supercell=len(structure) != len(standard),
+    )
+    found = matcher.get_transformation(structure, standard)
+    if found is None:
+        raise InputError(
+            f"the cell of {structure.composition.reduced_formula} cannot be brought to the standard "
+            f"primitive cell; refine its symmetry, or take the path {SCHEMES[0]}"
+        )
+    return np.rint(found[0])

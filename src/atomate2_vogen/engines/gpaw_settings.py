@@ -1,0 +1,168 @@
+"""Settings of the engine `gpaw`: spin-polarised PBE+U with plane waves, after section 2.2."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from monty.json import MSONable
+from pymatgen.core import Structure
+
+from atomate2_vogen.analysis.kpath import SCHEMES
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.errors import InputError
+
+POSITIVE = (
+    "cutoff",
+    "smearing",
+    "kspacing",
+    "element_kspacing",
+    "uniform_kspacing",
+    "energy_tolerance",
+    "density_tolerance",
+    "max_iterations",
+    "points_per_segment",
+    "empty_bands",
+    "dos_step",
+    "dos_width",
+    "dos_below",
+)
+
+
+@dataclass(frozen=True)
+class GpawSettings(MSONable):
+    """Numerical choices; those that move an energy are part of the scheme's name.
+
+    Parameters
+    ----------
+    xc
+        Exchange-correlation functional by its name in GPAW.
+    cutoff
+        Of the plane waves, eV.
+    smearing
+        Width of the Fermi-Dirac distribution, eV. Energies are extrapolated to width 0.
+    kspacing
+        Largest distance between neighbours of the Gamma-centred mesh, 1/Å, 2π included: VASP's
+        ``KSPACING``.
+    element_kspacing
+        The same for crystals of one element: bcc metal needs 9×9×9 points, with 6×6×6 it gets
+        a spurious moment and 35 meV.
+    uniform_kspacing
+        The same for the mesh of the density of states.
+    normalised_u
+        How +U counts d occupations. True: each is divided by the part of the bound partial
+        wave that lies within its augmentation sphere (GPAW's default, ``:d,3.25``). False: it
+        is not (``:d,3.25,0``), and the same U acts weaker. Codes differ here, and results can
+        differ in kind: of rutile-type dioxide one gives an insulator, the other a half metal.
+    use_hubbard_u
+        False: plain functional, without +U.
+    energy_tolerance
+        Of the self-consistent cycle, eV per valence electron.
+    density_tolerance
+        The same, electrons per valence electron.
+    max_iterations
+        Most steps of a self-consistent cycle.
+    k_path
+        Convention of the lines, one of `atomate2_vogen.analysis.kpath.SCHEMES`.
+    points_per_segment
+        Points on each line, both ends included.
+    empty_bands
+        Bands of a band structure above the occupied ones, as a share of these.
+    dos_step
+        Step of the energy grid of the density of states, eV.
+    dos_width
+        Standard deviation of the Gaussians of the density of states, eV.
+    dos_below
+        How far below E_F the density of states begins, eV. It ends where bands get incomplete.
+
+    Raises
+    ------
+    InputError
+        If a number is not finite and positive, or the path is unknown.
+    """
+
+    xc: str = "PBE"
+    cutoff: float = 500.0
+    smearing: float = 0.05
+    kspacing: float = 0.5
+    element_kspacing: float = 0.33
+    uniform_kspacing: float = 0.25
+    normalised_u: bool = True
+    use_hubbard_u: bool = True
+    energy_tolerance: float = 1e-4
+    density_tolerance: float = 1e-4
+    max_iterations: int = 200
+    k_path: str = SCHEMES[0]
+    points_per_segment: int = 30
+    empty_bands: float = 0.6
+    dos_step: float = 0.02
+    dos_width: float = 0.05
+    dos_below: float = 12.0
+
+    def __post_init__(self) -> None:
+        """Refuse what GPAW could only fail on."""
+        for name in POSITIVE:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} is {value}; it must be positive")
+        if self.k_path not in SCHEMES:
+            raise InputError(f"no k-path scheme {self.k_path!r}; there are {', '.join(SCHEMES)}")
+
+    def scheme(self, system: OxideSystem = VANADIUM) -> str:
+        """Name of the energy scale: whatever moves an energy is in it.
+
+        Example: ``GPAW-PBE+U(X=3.25,normalised)-PW500-k0.5-kel0.33-FD0.05``.
+        """
+        functional = self.xc
+        if self.use_hubbard_u and system.hubbard_u:
+            values = ",".join(f"{symbol}={u:g}" for symbol, u in sorted(system.hubbard_u.items()))
+            form = "normalised" if self.normalised_u else "unnormalised"
+            functional += f"+U({values},{form})"
+        return (
+            f"GPAW-{functional}-PW{self.cutoff:g}-k{self.kspacing:g}"
+            f"-kel{self.element_kspacing:g}-FD{self.smearing:g}"
+        )
+
+    def setups(self, system: OxideSystem = VANADIUM) -> dict[str, str]:
+        """GPAW's ``setups`` argument: +U on the d states of the elements that have one."""
+        if not self.use_hubbard_u:
+            return {}
+        tail = "" if self.normalised_u else ",0"
+        return {symbol: f":d,{u:g}{tail}" for symbol, u in sorted(system.hubbard_u.items())}
+
+    def scf_mesh(self, structure: Structure) -> tuple[int, int, int]:
+        """Gamma-centred mesh of the self-consistent cycle."""
+        is_element = len(structure.composition.elements) == 1
+        return mesh(structure, self.element_kspacing if is_element else self.kspacing)
+
+    def parameters(self, structure: Structure, system: OxideSystem = VANADIUM) -> dict[str, Any]:
+        """Arguments of the calculator as JSON, the same for every task on this crystal."""
+        present = {site.specie.symbol for site in structure}
+        setups = self.setups(system)
+        return {
+            "cutoff": self.cutoff,
+            "xc": self.xc,
+            "smearing": self.smearing,
+            "mesh": list(self.scf_mesh(structure)),
+            "setups": {symbol: setups[symbol] for symbol in sorted(present & set(setups))},
+            "max_iterations": self.max_iterations,
+            "convergence": {"energy": self.energy_tolerance, "density": self.density_tolerance},
+        }
+
+
+def mesh(structure: Structure, spacing: float) -> tuple[int, int, int]:
+    """Gamma-centred mesh whose neighbours are at most `spacing` 1/Å apart, as ``KSPACING``.
+
+    Parameters
+    ----------
+    structure
+        Crystal.
+    spacing
+        1/Å, with 2π.
+    """
+    lengths = np.array(structure.lattice.reciprocal_lattice.abc)
+    # a length that is a whole number of spacings must not jump up by rounding
+    first, second, third = np.maximum(1, np.ceil(lengths / spacing - 1e-8)).astype(int)
+    return int(first), int(second), int(third)
