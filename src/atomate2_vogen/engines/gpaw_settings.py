@@ -18,7 +18,7 @@ POSITIVE = (
     "cutoff",
     "smearing",
     "kspacing",
-    "element_kspacing",
+    "metal_kspacing",
     "uniform_kspacing",
     "energy_tolerance",
     "density_tolerance",
@@ -46,9 +46,9 @@ class GpawSettings(MSONable):
     kspacing
         Largest distance between neighbours of the Gamma-centred mesh, 1/Å, 2π included: VASP's
         ``KSPACING``.
-    element_kspacing
-        The same for crystals of one element: bcc metal needs 9×9×9 points, with 6×6×6 it gets
-        a spurious moment and 35 meV.
+    metal_kspacing
+        The same for crystals without the anion: bcc metal needs 9×9×9 points, with 6×6×6 it
+        gets a spurious moment and 35 meV.
     uniform_kspacing
         The same for the mesh of the density of states.
     normalised_u
@@ -87,7 +87,7 @@ class GpawSettings(MSONable):
     cutoff: float = 500.0
     smearing: float = 0.05
     kspacing: float = 0.5
-    element_kspacing: float = 0.33
+    metal_kspacing: float = 0.33
     uniform_kspacing: float = 0.25
     normalised_u: bool = True
     use_hubbard_u: bool = True
@@ -113,7 +113,7 @@ class GpawSettings(MSONable):
     def scheme(self, system: OxideSystem = VANADIUM) -> str:
         """Name of the energy scale: whatever moves an energy is in it.
 
-        Example: ``GPAW-PBE+U(X=3.25,normalised)-PW500-k0.5-kel0.33-FD0.05``.
+        Example: ``GPAW-PBE+U(X=3.25,normalised)-PW500-k0.5-kmetal0.33-FD0.05``.
         """
         functional = self.xc
         if self.use_hubbard_u and system.hubbard_u:
@@ -122,7 +122,7 @@ class GpawSettings(MSONable):
             functional += f"+U({values},{form})"
         return (
             f"GPAW-{functional}-PW{self.cutoff:g}-k{self.kspacing:g}"
-            f"-kel{self.element_kspacing:g}-FD{self.smearing:g}"
+            f"-kmetal{self.metal_kspacing:g}-FD{self.smearing:g}"
         )
 
     def setups(self, system: OxideSystem = VANADIUM) -> dict[str, str]:
@@ -132,10 +132,12 @@ class GpawSettings(MSONable):
         tail = "" if self.normalised_u else ",0"
         return {symbol: f":d,{u:g}{tail}" for symbol, u in sorted(system.hubbard_u.items())}
 
-    def scf_mesh(self, structure: Structure) -> tuple[int, int, int]:
+    def scf_mesh(
+        self, structure: Structure, system: OxideSystem = VANADIUM
+    ) -> tuple[int, int, int]:
         """Gamma-centred mesh of the self-consistent cycle."""
-        is_element = len(structure.composition.elements) == 1
-        return mesh(structure, self.element_kspacing if is_element else self.kspacing)
+        is_metal = all(site.specie.symbol != system.anion for site in structure)
+        return mesh(structure, self.metal_kspacing if is_metal else self.kspacing)
 
     def parameters(self, structure: Structure, system: OxideSystem = VANADIUM) -> dict[str, Any]:
         """Arguments of the calculator as JSON, the same for every task on this crystal."""
@@ -145,7 +147,7 @@ class GpawSettings(MSONable):
             "cutoff": self.cutoff,
             "xc": self.xc,
             "smearing": self.smearing,
-            "mesh": list(self.scf_mesh(structure)),
+            "mesh": list(self.scf_mesh(structure, system)),
             "setups": {symbol: setups[symbol] for symbol in sorted(present & set(setups))},
             "max_iterations": self.max_iterations,
             "convergence": {"energy": self.energy_tolerance, "density": self.density_tolerance},
