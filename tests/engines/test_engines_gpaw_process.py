@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,6 +128,34 @@ def test_driver_ends_with_its_parent(first, ends):
     assert done.returncode == (70 if ends else 0)
 
 
+def test_driver_that_is_watched_ends_well(tmp_path):
+    # its thread waits on the pipe while the interpreter ends
+    code = (
+        f"import runpy, threading, time; m = runpy.run_path({str(DRIVER)!r})\n"
+        "threading.Thread(target=m['end_with_parent'], daemon=True).start()\n"
+        "time.sleep(0.5)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdin.write(gpaw_process.WATCH)
+    process.stdin.flush()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == b""
+    process.stdin.close()
+    process.stderr.close()
+
+
+def test_gpaw_does_not_take_itself_for_a_part_of_this_program(monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    environment = gpaw_process._environment()
+    assert "OMPI_COMM_WORLD_SIZE" not in environment
+    assert environment["OMP_NUM_THREADS"] == "3"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert gpaw_process._environment()["OMP_NUM_THREADS"] == "1"
+
+
 def test_driver_knows_the_same_protocol():
     import runpy
 
@@ -134,6 +163,7 @@ def test_driver_knows_the_same_protocol():
     assert driver["PROTOCOL_VERSION"] == gpaw_process.PROTOCOL_VERSION
     assert driver["DENSITY"] == gpaw_process.DENSITY
     assert driver["TEXT"] == gpaw_process.TEXT
+    assert driver["WATCH"] == gpaw_process.WATCH
 
 
 def test_driver_writes_whole_results_without_nan(tmp_path):
@@ -177,8 +207,10 @@ def test_command_comes_from_argument_then_environment_then_path(monkeypatch, tmp
     monkeypatch.delenv("GPAW_COMMAND", raising=False)
     assert resolve_command() == (str(program), "python")
     monkeypatch.setenv("GPAW_COMMAND", "env 'a b'")
-    assert resolve_command() == ("env", "a b")
-    assert resolve_command("true x") == ("true", "x")
+    assert resolve_command() == (shutil.which("env"), "a b")
+    assert resolve_command("true x") == (shutil.which("true"), "x")
+    monkeypatch.chdir(tmp_path)
+    assert resolve_command("./gpaw python") == (str(program), "python")
 
 
 def test_install_lines_name_what_the_example_installs():

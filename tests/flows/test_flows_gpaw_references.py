@@ -24,7 +24,10 @@ METAL = Structure(
 )
 OXIDE = Structure(Lattice.cubic(3.2), "VO", [[0, 0, 0], [0.5, 0.5, 0.5]])
 SOLID_OXYGEN = Structure(Lattice.cubic(4.0), "OO", [[0, 0, 0], [0.3, 0, 0]])
-PHASES = [ReferencePhase(name, s, 0.0) for name, s in zip("abc", (METAL, OXIDE, SOLID_OXYGEN))]
+PHASES = [
+    ReferencePhase(name, structure, 0.0)
+    for name, structure in {"a": METAL, "b": OXIDE, "c": SOLID_OXYGEN}.items()
+]
 
 # the stand-in halves initial moments: with 2 on each atom the molecule comes out a triplet
 TRIPLET = replace(VANADIUM, initial_moments={"V": 5.0, "O": 2.0})

@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - a program that prints
 """Stands in for GPAW's Python: answers the driver's protocol with free electrons and springs.
 
     python standin_gpaw.py [--temper WORD] DRIVER REQUEST RESULT

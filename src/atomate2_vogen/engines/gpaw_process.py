@@ -56,6 +56,7 @@ GPAW (GPL-3) runs as a separate program, in an environment of its own. On Debian
 PROBE_SECONDS = 120.0
 KILL_SECONDS = 10.0
 LOG_LINES = 12
+MPI_PREFIXES = ("OMPI_COMM_", "PMI_", "PMIX_")
 WATCH = b"watch\n"
 """First line on the driver's input: it then ends itself as soon as the input ends, which it
 does when this process dies, however it dies."""
@@ -84,11 +85,13 @@ def resolve_command(command: str = "") -> tuple[str, ...]:
             f"the engine gpaw finds no GPAW: no command was given, {COMMAND_VARIABLE} is not set "
             f"and gpaw is not on the path.\n{INSTALL}"
         )
-    if shutil.which(words[0]) is None:
+    program = shutil.which(words[0])
+    if program is None:
         raise MissingDependencyError(
             f"the engine gpaw cannot start {text!r}: there is no program {words[0]}.\n{INSTALL}"
         )
-    return words
+    # jobs run in folders of their own
+    return (os.path.abspath(program), *words[1:])  # noqa: PTH100 - a link in a venv stays one
 
 
 def find_gpaw(command: str = "") -> dict[str, str]:
@@ -202,8 +205,14 @@ def _driver() -> Any:
 
 
 def _environment() -> dict[str, str]:
-    """Of this process, with one thread per rank unless the user says otherwise."""
-    return {"OMP_NUM_THREADS": "1", **os.environ}
+    """Of this process, with one thread per rank unless the user says otherwise.
+
+    Where this process is itself one of an MPI program, GPAW must not take itself for another.
+    """
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(MPI_PREFIXES)
+    }
+    return {"OMP_NUM_THREADS": "1", **kept}
 
 
 def _watch(process: subprocess.Popen[bytes]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 PROTOCOL_VERSION = 1
 DENSITY = "density.gpw"
 TEXT = "gpaw.txt"
+WATCH = b"watch\n"
 ORPHANED = 70
 
 
@@ -29,14 +30,18 @@ class RefusedRequestError(Exception):
 
 def main() -> int:
     """Carry out what the command line asks for; the exit code."""
-    if sys.argv[1:] == ["versions"]:
-        from gpaw.mpi import world
+    from gpaw.mpi import world
 
+    started = int(os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ.get("PMI_SIZE") or 1)
+    if world.size != started:
+        sys.exit(
+            f"{started} processes were started and do not see each other: "
+            "let mpiexec start 'gpaw python', not 'python'"
+        )
+    if sys.argv[1:] == ["versions"]:
         if world.rank == 0:
             print(json.dumps({"schema_version": PROTOCOL_VERSION, "versions": versions()}))  # noqa: T201
         return 0
-    from gpaw.mpi import world
-
     if world.rank == 0:
         threading.Thread(target=end_with_parent, daemon=True).start()
     request_path, result_path = Path(sys.argv[1]), Path(sys.argv[2])
@@ -65,8 +70,10 @@ def main() -> int:
 
 def end_with_parent() -> None:
     """End this process when the one that started it is gone: then its pipe to us ends."""
-    if sys.stdin.buffer.readline() == b"watch\n":
-        sys.stdin.buffer.read()
+    # not by way of sys.stdin, whose lock would then be held when the interpreter ends
+    if os.read(0, len(WATCH)) == WATCH:
+        while os.read(0, 1024):
+            pass
         os._exit(ORPHANED)
 
 
