@@ -1,0 +1,141 @@
+"""The engine against a GPAW that is installed; skipped where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+from pymatgen.electronic_structure.core import OrbitalType, Spin
+
+from atomate2_vogen.engines.gpaw_makers import GpawNonSCFMaker, GpawRelaxMaker, GpawStaticMaker
+from atomate2_vogen.engines.gpaw_process import find_gpaw
+from atomate2_vogen.engines.gpaw_settings import GpawSettings
+from atomate2_vogen.errors import ConvergenceError, EngineStoppedError, MissingDependencyError
+
+try:
+    find_gpaw()
+    REASON = ""
+except MissingDependencyError as error:
+    REASON = str(error).splitlines()[0]
+
+pytestmark = [
+    pytest.mark.gpaw,
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(bool(REASON), reason=REASON),
+]
+
+ROCKSALT = Structure.from_spacegroup(
+    "Fm-3m", Lattice.cubic(4.1), ["V", "O"], [[0, 0, 0], [0.5, 0, 0]]
+).get_primitive_structure()
+COARSE = GpawSettings(
+    cutoff=300,
+    kspacing=1.2,
+    uniform_kspacing=1.2,
+    points_per_segment=3,
+    dos_step=0.05,
+    dos_width=0.2,
+    dos_below=30.0,
+)
+
+
+def run(maker, *arguments):
+    return maker.make.original(maker, *arguments)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("ground"))
+        return run(GpawStaticMaker(settings=COARSE), ROCKSALT)
+
+
+@pytest.fixture(scope="module")
+def uniform(ground):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ground.dir_name)
+        return run(GpawNonSCFMaker(settings=COARSE), ground.structure, ground.dir_name, "uniform")
+
+
+def test_static_is_self_consistent(ground):
+    assert ground.output.n_electrons == 13 + 6
+    assert np.abs(ground.output.forces).max() < 1e-3  # by symmetry
+    assert ground.output.free_energy <= ground.output.energy
+    stress = np.array(ground.output.stress)
+    assert stress == pytest.approx(np.trace(stress) / 3 * np.eye(3), abs=0.5)
+
+
+def test_bands_on_the_same_mesh_are_those_of_the_density(ground, uniform):
+    # the density's own mesh again: the same Fermi level comes out of the occupations
+    assert uniform.output.efermi == ground.output.efermi
+    assert uniform.output.efermi_mesh == pytest.approx(ground.output.efermi, abs=0.02)
+
+
+def test_density_of_states_counts_the_electrons(ground, uniform):
+    dos = uniform.gpaw_objects["dos"]
+    step = dos.energies[1] - dos.energies[0]
+    occupied = dos.energies < dos.efermi
+    # within 30 eV below E_F: all but the metal's 3s and 3p, 4 electrons per spin
+    counts = {
+        spin: density[occupied].sum() * step + 4 for spin, density in dos.densities.items()
+    }
+    moment = counts[Spin.up] - counts[Spin.down]
+    assert sum(counts.values()) == pytest.approx(19, abs=0.3)
+    assert moment == pytest.approx(ground.output.total_moment, abs=0.3)
+    d_states = dos.get_element_spd_dos("V")[OrbitalType.d]
+    up, down = (d_states.densities[spin][occupied].sum() * step for spin in (Spin.up, Spin.down))
+    assert up > down
+    assert 2 < up + down < 5
+
+
+def test_projections_have_the_symmetry_of_the_crystal(uniform):
+    # in a cubic site the three t2g states are equal, and so are the two eg: only if the
+    # irreducible points are unfolded
+    from pymatgen.electronic_structure.core import Orbital
+
+    dos = uniform.gpaw_objects["dos"]
+    metal = next(site for site in dos.structure if site.specie.symbol == "V")
+    orbitals = dos.pdos[metal]
+    for group in ((Orbital.px, Orbital.py, Orbital.pz),):
+        first = orbitals[group[0]][Spin.up]
+        for other in group[1:]:
+            assert orbitals[other][Spin.up] == pytest.approx(first, abs=1e-3 * first.max())
+
+
+def test_line_bands_meet_the_uniform_ones_at_gamma(ground, uniform, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    document = run(GpawNonSCFMaker(settings=COARSE), ground.structure, ground.dir_name, "line")
+    line, mesh = document.gpaw_objects["bandstructure"], uniform.gpaw_objects["bandstructure"]
+
+    def at_gamma(bands):
+        index = next(
+            i for i, k in enumerate(bands.kpoints) if np.allclose(k.frac_coords, 0, atol=1e-6)
+        )
+        return {spin: energies[:, index] for spin, energies in bands.bands.items()}
+
+    for spin, energies in at_gamma(line).items():
+        assert energies[:12] == pytest.approx(at_gamma(mesh)[spin][:12], abs=2e-3)
+
+
+def test_relaxation_goes_downhill_in_the_cell_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    document = run(GpawRelaxMaker(settings=COARSE, steps=2), ROCKSALT)
+    energies = [step.energy for step in document.output.ionic_steps]
+    assert len(energies) == 3
+    assert energies[-1] < energies[0]
+    assert document.structure.volume != pytest.approx(ROCKSALT.volume, rel=1e-3)
+
+
+def test_a_cycle_that_does_not_converge_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = GpawSettings(cutoff=300, kspacing=1.2, max_iterations=2)
+    with pytest.raises(ConvergenceError, match="did not converge"):
+        run(GpawStaticMaker(settings=settings), ROCKSALT)
+
+
+def test_density_of_another_crystal_is_refused(ground, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other = ground.structure.copy()
+    other.translate_sites([0], [0.01, 0, 0])
+    with pytest.raises(EngineStoppedError, match="another crystal"):
+        run(GpawNonSCFMaker(settings=COARSE), other, ground.dir_name, "line")
