@@ -311,8 +311,8 @@ def density_of_states(calc: Any, bands: Any, weights: Any, efermi: float, option
     import numpy as np
 
     n_spins, _, n_bands = bands.shape
-    # above the lowest top of the highest band states are missing
-    top = min(bands.max(axis=(0, 1))[-1], bands[:, :, -1].min()) - 3 * options["width"]
+    # above the lowest energy of the highest band, states are missing
+    top = bands[:, :, -1].min() - 3 * options["width"]
     energies = np.arange(efermi - options["below"], top, options["step"])
     if len(energies) < 2:
         raise RefusedRequestError("no energy window: raise empty_bands")
