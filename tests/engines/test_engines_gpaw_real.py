@@ -76,9 +76,7 @@ def test_density_of_states_counts_the_electrons(ground, uniform):
     step = dos.energies[1] - dos.energies[0]
     occupied = dos.energies < dos.efermi
     # within 30 eV below E_F: all but the metal's 3s and 3p, 4 electrons per spin
-    counts = {
-        spin: density[occupied].sum() * step + 4 for spin, density in dos.densities.items()
-    }
+    counts = {spin: density[occupied].sum() * step + 4 for spin, density in dos.densities.items()}
     moment = counts[Spin.up] - counts[Spin.down]
     assert sum(counts.values()) == pytest.approx(19, abs=0.3)
     assert moment == pytest.approx(ground.output.total_moment, abs=0.3)
@@ -139,3 +137,8 @@ def test_density_of_another_crystal_is_refused(ground, tmp_path, monkeypatch):
     other.translate_sites([0], [0.01, 0, 0])
     with pytest.raises(EngineStoppedError, match="another crystal"):
         run(GpawNonSCFMaker(settings=COARSE), other, ground.dir_name, "line")
+
+
+RUTILE = Structure.from_spacegroup(
+    "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
+)

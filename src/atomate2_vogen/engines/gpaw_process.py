@@ -209,9 +209,7 @@ def _environment() -> dict[str, str]:
 
     Where this process is itself one of an MPI program, GPAW must not take itself for another.
     """
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(MPI_PREFIXES)
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(MPI_PREFIXES)}
     return {"OMP_NUM_THREADS": "1", **kept}
 
 

@@ -55,7 +55,9 @@ class GpawOutput(BaseModel):
     energy_per_atom: float | None = Field(None, description="the same in eV/atom")
     free_energy: float | None = Field(None, description="eV, with the entropy of the smearing")
     forces: list[list[float]] | None = Field(None, description="eV/Å")
-    stress: list[list[float]] | None = Field(None, description="kbar, with VASP's sign")
+    stress: list[list[float]] | None = Field(
+        None, description="kbar, with VASP's sign, at constant cutoff (Pulay stress corrected)"
+    )
     efermi: float = Field(description="eV, of the self-consistent density")
     efermi_mesh: float | None = Field(
         None, description="eV, from the occupations on the mesh of a uniform calculation"

@@ -40,7 +40,10 @@ class GpawSettings(MSONable):
     xc
         Exchange-correlation functional by its name in GPAW.
     cutoff
-        Of the plane waves, eV.
+        Of the plane waves, eV. At 500 eV differences of energies of one cell are good to some
+        meV/atom, but not cells: for a rocksalt monoxide the stress is 7 GPa from that at
+        800 eV, after GPAW's estimate of the Pulay stress (13 GPa) is added, and the total
+        energy 0.2 eV/atom. For relaxed cells take 700 eV or more; it is another scheme.
     smearing
         Width of the Fermi-Dirac distribution, eV. Energies are extrapolated to width 0.
     kspacing
@@ -54,8 +57,7 @@ class GpawSettings(MSONable):
     normalised_u
         How +U counts d occupations. True: each is divided by the part of the bound partial
         wave that lies within its augmentation sphere (GPAW's default, ``:d,3.25``). False: it
-        is not (``:d,3.25,0``), and the same U acts weaker. Codes differ here, and results can
-        differ in kind: of rutile-type dioxide one gives an insulator, the other a half metal.
+        is not (``:d,3.25,0``), and the same U acts weaker. Codes differ here.
     use_hubbard_u
         False: plain functional, without +U.
     energy_tolerance
