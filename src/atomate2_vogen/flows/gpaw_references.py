@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from jobflow import Flow, Maker
 from pymatgen.core import Composition
@@ -69,7 +70,8 @@ class MoleculeReferencesFlowMaker(Maker):
         ]
         solid = ReferencesFlowMaker(engine=self.engine, system=self.system).make(crystals)
         box = anion_molecule(self.system, self.box)
-        keep_cell = replace(self.engine.relax_maker, relax_cell=False)  # type: ignore[type-var]
+        relax_maker: Any = self.engine.relax_maker
+        keep_cell = replace(relax_maker, relax_cell=False)
         relax = keep_cell.make(box)
         static = self.engine.static_maker.make(relax.output.structure)
         checked = check_spin(static.output, self.system.anion)

@@ -152,10 +152,19 @@ def crystal(request: dict) -> Any:
     from ase import Atoms
 
     class ConstantCutoffAtoms(Atoms):
-        def get_stress(self, voigt: bool = True, **arguments: Any) -> Any:
+        def get_stress(
+            self,
+            voigt: bool = True,
+            apply_constraint: bool = True,
+            include_ideal_gas: bool = False,
+        ) -> Any:
             import numpy as np
 
-            stress = super().get_stress(voigt=False, **arguments)
+            stress = super().get_stress(
+                voigt=False,
+                apply_constraint=apply_constraint,
+                include_ideal_gas=include_ideal_gas,
+            )
             stress = stress + pulay_stress(self, request) * np.eye(3)
             return stress.ravel()[[0, 4, 8, 5, 2, 1]] if voigt else stress
 
