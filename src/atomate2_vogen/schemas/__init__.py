@@ -1,0 +1,56 @@
+"""The documents: what jobs return, stores hold and people query.
+
+Units are eV, Å, eV/Å and degrees; energies are per atom where the name says so. Every
+document carries a deterministic key, the time of its last change, and the versions that
+wrote it, so that a second run writes the same key and a reader knows what it holds.
+"""
+
+from __future__ import annotations
+
+from atomate2_vogen.schemas.base import SCHEMA_VERSION, VogenDoc
+from atomate2_vogen.schemas.calculations import CalculationDoc, CalculationState, ReferenceDoc
+from atomate2_vogen.schemas.candidates import CandidateDoc, Rejection, RejectionReason, SampleDoc
+from atomate2_vogen.schemas.discovery import DiscoveryDoc
+from atomate2_vogen.schemas.metrics import (
+    Distribution,
+    EvaluationDoc,
+    FormulaMetrics,
+    MetricsDoc,
+    Proportion,
+    Rate,
+)
+from atomate2_vogen.schemas.stability import (
+    DecompositionPhase,
+    FieldClass,
+    PaperClass,
+    StabilityDoc,
+    StabilityState,
+)
+from atomate2_vogen.schemas.training import Artefact, DatasetDoc, TrainingDoc
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Artefact",
+    "CalculationDoc",
+    "CalculationState",
+    "CandidateDoc",
+    "DatasetDoc",
+    "DecompositionPhase",
+    "DiscoveryDoc",
+    "Distribution",
+    "EvaluationDoc",
+    "FieldClass",
+    "FormulaMetrics",
+    "MetricsDoc",
+    "PaperClass",
+    "Proportion",
+    "Rate",
+    "ReferenceDoc",
+    "Rejection",
+    "RejectionReason",
+    "SampleDoc",
+    "StabilityDoc",
+    "StabilityState",
+    "TrainingDoc",
+    "VogenDoc",
+]
