@@ -33,6 +33,8 @@ class Engine(MSONable):
         Maker whose ``make(structure)`` gives harmonic phonons, or None.
     band_structure_maker
         Maker of bands and density of states; None for an engine without electrons.
+    known_weakness
+        What its phonons are known to get wrong, for the documents that hold them.
     engine_versions
         Versions of what computes the energies, by package name. A job that finds another
         version of one of these packages at work refuses its result.
@@ -49,6 +51,7 @@ class Engine(MSONable):
     static_maker: Maker
     phonon_maker: Maker | None = None
     band_structure_maker: Maker | None = None
+    known_weakness: str = ""
     engine_versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -20,6 +20,14 @@ PHONON_FORCE_TOLERANCE = 0.01
 """Largest force in eV/Å before displacements are made."""
 
 
+PHONON_WEAKNESS = (
+    "CHGNet underestimates the curvature of the energy and with it all frequencies, imaginary "
+    "ones too (systematic softening, DOI 10.1038/s41524-024-01500-6): a soft verdict may hide "
+    "an unstable crystal"
+)
+"""Seen here too: the instability of the rutile dioxide, -3.1 THz by SevenNet-0, is -0.3 THz."""
+
+
 @cache
 def model_version() -> str:
     """Version of the CHGNet weights that the calculator loads, e.g. ``0.3.0``.
@@ -114,4 +122,5 @@ def chgnet(
             "chgnet-model": model_version(),
             "atomate2": version("atomate2"),
         },
+        known_weakness=PHONON_WEAKNESS,
     )

@@ -19,6 +19,13 @@ class CalculationState(StrEnum):
     FAILED = "failed"
 
 
+class CharacterisationState(StrEnum):
+    """Outcome of the electronic or phonon calculations of one crystal."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
 class CalculationDoc(VogenDoc):
     """Energies of one candidate before and after relaxation, in one scheme."""
 
