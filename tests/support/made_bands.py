@@ -25,12 +25,12 @@ def energies(bands, k_points):
     """Energies of bands (centre, width, shift), shape (bands, k points).
 
     A band reaches centre + width / 2 at Γ if its shift is 0 and at R if that is 0.5; the other
-    end lies at the other point.
+    end lies at the other point. A shift may also be three numbers, one per axis.
     """
     k_points = np.asarray(k_points, float)
     return np.array(
         [
-            centre + width / 2 * np.cos(2 * np.pi * (k_points + shift)).mean(axis=1)
+            centre + width / 2 * np.cos(2 * np.pi * (k_points + np.asarray(shift))).mean(axis=1)
             for centre, width, shift in bands
         ]
     )

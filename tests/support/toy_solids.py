@@ -50,7 +50,7 @@ def springs(stiffness, masses=(10.0, 30.0), supercell=(4, 1, 1), a=3.0):
     cell = PhonopyAtoms(
         symbols=["O", "S"],
         masses=masses,
-        cell=np.diag([2 * a, 6.0, 6.0]),
+        cell=np.diag([2 * a, 5.0, 5.0]),
         scaled_positions=[[0, 0, 0], [0.5, 0, 0]],
     )
     phonon = Phonopy(cell, np.diag(supercell), primitive_matrix="P", is_symmetry=False)

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from ase.spacegroup.symmetrize import refine_symmetry
+from ase.spacegroup.symmetrize import IntermediateDatasetError, refine_symmetry
 from jobflow import job
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
@@ -40,10 +40,14 @@ def symmetric(structure: Structure, symprec: float) -> Structure:
     """The same cell with the symmetry made exact that it has within a tolerance in Å.
 
     A relaxation stops where forces are small and leaves the symmetry broken by as little;
-    phonopy, which looks closer, would then displace every atom in every direction.
+    phonopy, which looks closer, would then displace every atom in every direction. Where spglib
+    contradicts itself at this tolerance the structure stays: that costs displacements alone.
     """
     atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
-    refine_symmetry(atoms, symprec=symprec)
+    try:
+        refine_symmetry(atoms, symprec=symprec)
+    except IntermediateDatasetError:
+        return structure
     refined = AseAtomsAdaptor.get_structure(atoms)
     return Structure(refined.lattice, structure.species, refined.frac_coords)
 

@@ -160,8 +160,6 @@ def _resolved(tree: Any) -> Any:
 
 def _guarded_replacement(jobs: Any) -> Any:
     """The same jobs guarded, and their common output gathered by a guarded job."""
-    from jobflow.core.flow import get_flow
-
     if isinstance(jobs, dict):
         jobs = Flow(list(jobs.values()), output={key: made.output for key, made in jobs.items()})
     elif isinstance(jobs, (list, tuple)):
@@ -174,4 +172,4 @@ def _guarded_replacement(jobs: Any) -> Any:
     gathered._kwargs = dict(CURRENT_JOB.job._kwargs)  # noqa: SLF001
     gathered.name = f"{jobs.name} outputs"
     guard_flow(gathered)
-    return Flow([get_flow(jobs), gathered], output=gathered.output, name=jobs.name)
+    return Flow([jobs, gathered], output=gathered.output, name=jobs.name)

@@ -7,7 +7,9 @@ from typing import Any
 from pydantic import Field
 
 from atomate2_vogen.schemas.base import VogenDoc
+from atomate2_vogen.schemas.electronic import ElectronicDoc
 from atomate2_vogen.schemas.metrics import MetricsDoc
+from atomate2_vogen.schemas.phonons import PhononDoc
 from atomate2_vogen.schemas.stability import StabilityDoc
 
 
@@ -20,3 +22,12 @@ class DiscoveryDoc(VogenDoc):
     n_calculated: int
     stability: list[StabilityDoc]
     metrics: MetricsDoc | None = None
+    characterised: list[str] = Field(
+        default_factory=list, description="candidate ids that went on to bands or phonons"
+    )
+    electronic: list[ElectronicDoc] = Field(
+        default_factory=list, description="without bands and DOS, which the record job keeps"
+    )
+    phonons: list[PhononDoc] = Field(
+        default_factory=list, description="without bands, DOS and force constants"
+    )
