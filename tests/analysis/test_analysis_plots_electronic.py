@@ -54,7 +54,7 @@ def test_every_band_of_both_spins_is_drawn_from_the_fermi_level(tmp_path, figure
     assert path.read_bytes()[:4] == b"\x89PNG"
     left, right = figures[0].axes
     lines = [line for line in left.lines if len(line.get_xdata()) == 8]
-    assert len(lines) == 4 * (3 + 4)  # branches times bands
+    assert len(lines) == 4 * (4 + 4)  # branches times bands
     drawn = np.concatenate([line.get_ydata() for line in lines])
     expected = np.concatenate(
         [made_bands.energies(bands, made_bands.path()).ravel() for bands in HALF_METAL]

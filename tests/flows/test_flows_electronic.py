@@ -53,7 +53,7 @@ def test_a_half_metal_from_static_to_verdict(stores, tmp_path):
         assert electrons.meshes == ["uniform", "line"]
         assert electrons.up.dos_at_fermi > 0.3
         assert loaded(document.line_bands, "bands").branches
-        assert loaded(document.uniform_bands, "bands").nb_bands == 3
+        assert loaded(document.uniform_bands, "bands").nb_bands == 4
 
 
 def test_bands_lie_in_the_data_store_and_come_back(stores, tmp_path):

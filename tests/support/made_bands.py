@@ -104,4 +104,4 @@ def gapped(vbm, cbm, width=1.0, *, direct=False):
 
 def metallic(centre, width=2.0):
     """Bands one of which is cut by a Fermi level within `width` / 2 of its centre."""
-    return [VALENCE, (centre, width, 0.0), EMPTY]
+    return [VALENCE, (centre, width, 0.0), EMPTY, (8.0, 1.0, 0.0)]

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jobflow import CURRENT_JOB, Flow, Job, JobConfig, OnMissing, OutputReference, Response
+from jobflow import CURRENT_JOB, Flow, Job, JobConfig, OnMissing, OutputReference, Response, job
 from jobflow.core.job import store_inputs
 from jobflow.core.reference import find_and_get_references, find_and_resolve_references
-from monty.json import MSONable
+from monty.json import MSONable, jsanitize
 
 from atomate2_vogen.jobs.guard import NOT_THE_CRYSTALS_FAULT, JobFailure, call_function
 
@@ -49,6 +49,14 @@ class GuardedCall(MSONable):
     name: str
     schema: Any = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values all the way down, as FireWorks needs them."""
+        content = {name: getattr(self, name) for name in ("function", "name", "schema")}
+        # the first pass leaves what the function is bound to as it is
+        content = jsanitize(jsanitize(content, strict=True, enum_values=True), strict=True)
+        return {"@module": type(self).__module__, "@class": type(self).__name__, **content}
+
+    @job  # jobflow binds the function of a job itself, and only that of a decorated method
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Resolve the inputs, call the function; the job's new function."""
         failure = first_failure((args, kwargs))
