@@ -71,10 +71,9 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Channel:
-    """A judged channel, with the signed gap that its document does not hold."""
+    """A judged channel, and its edges as numbers that can be compared."""
 
     document: SpinChannel
-    signed_gap: float
 
     @property
     def state(self) -> ChannelState:
@@ -211,8 +210,7 @@ def judge_channel(
     labels = {label: k for mesh in meshes for label, k in _labelled(mesh)}
     n_filled = filled_bands(meshes[0].energies[spin], fermi, tolerance)
     metallic = Channel(
-        SpinChannel(spin=name, state=ChannelState.METALLIC, gap=0.0, dos_at_fermi=dos_at_fermi),
-        -math.inf,
+        SpinChannel(spin=name, state=ChannelState.METALLIC, gap=0.0, dos_at_fermi=dos_at_fermi)
     )
     if n_filled is None:
         return metallic
@@ -242,8 +240,7 @@ def judge_channel(
             vbm=vbm,
             cbm=cbm,
             dos_at_fermi=dos_at_fermi,
-        ),
-        gap,
+        )
     )
 
 
