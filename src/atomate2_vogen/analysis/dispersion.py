@@ -74,10 +74,14 @@ def path_axis(axes: Axes, ticks: Mapping[str, Sequence[Any]]) -> None:
     ticks
         ``distance`` and ``label``, as pymatgen's plotters give them.
     """
-    where = [float(x) for x in ticks["distance"]]
-    names = [str(label).replace("$\\mid$", "|") for label in ticks["label"]]
+    # a corner between two branches comes twice
+    names = {
+        round(float(x), 6): str(label).replace("$\\mid$", "|")
+        for x, label in zip(ticks["distance"], ticks["label"], strict=True)
+    }
+    where = list(names)
     for x in where:
         axes.axvline(x, color="0.8", linewidth=0.6, zorder=0)
-    axes.set_xticks(where, names)
+    axes.set_xticks(where, list(names.values()))
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(min(where), max(where))
