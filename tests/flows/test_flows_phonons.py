@@ -101,7 +101,8 @@ def test_what_fails_says_why_and_stops_no_other(stores, tmp_path):
 
 
 def test_relaxation_that_uses_up_its_steps_gives_no_phonons(stores, tmp_path):
-    maker = PhononFlowMaker(engine=toy_engines.lj(steps=1), supercell=(1, 1, 1))
+    # one step would be a static calculation to atomate2, and count as converged
+    maker = PhononFlowMaker(engine=toy_engines.lj(steps=3), supercell=(1, 1, 1))
     (document,) = run(maker.make([toy_engines.fcc(5.6)]), stores, tmp_path)
     assert document.state is CharacterisationState.FAILED
     assert "tight relaxation did not converge" in document.error
