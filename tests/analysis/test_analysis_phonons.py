@@ -13,6 +13,7 @@ from toy_solids import argon, springs
 
 from atomate2_vogen.analysis import phonons
 from atomate2_vogen.analysis.phonons import (
+    impose_sum_rules,
     phonon_bands,
     phonon_dos,
     phonopy_from_document,
@@ -152,6 +153,26 @@ def test_broken_sum_rule_is_measured_and_said():
     assert broken.acoustic_sum_rule_error > 1
     assert broken.verdict is PhononVerdict.UNSTABLE
     assert any("too inaccurate" in text for text in broken.warnings)
+
+
+def test_imposed_sum_rule_takes_out_noise_and_tells_it(solid):
+    noisy = argon(LJ_EDGE, (2, 2, 2))
+    rng = np.random.default_rng(0)
+    noisy.force_constants = noisy.force_constants + rng.normal(0, 2e-3, (32, 32, 3, 3))
+    raw = summarise_phonons(noisy)
+    assert not raw.sum_rule_imposed
+    errors = impose_sum_rules(noisy)
+    clean = summarise_phonons(noisy, imposed=errors)
+    assert clean.sum_rule_imposed
+    assert clean.acoustic_sum_rule_error == raw.acoustic_sum_rule_error > 0.01
+    assert clean.force_constant_drift == raw.force_constant_drift > 1e-3
+    at_gamma = np.abs(noisy.get_frequencies([0, 0, 0])).max()
+    assert at_gamma < 1e-3 < raw.acoustic_sum_rule_error
+    # forces that were right stay as they were
+    untouched = argon(LJ_EDGE, (2, 2, 2))
+    impose_sum_rules(untouched)
+    q = [0.1, 0.3, 0.45]
+    assert untouched.get_frequencies(q) == pytest.approx(solid.get_frequencies(q), abs=1e-3)
 
 
 def document(phonon, **changes):

@@ -155,5 +155,8 @@ def test_chgnet_on_a_small_rutile_cell(stores, tmp_path):
     assert document.state is CharacterisationState.COMPLETED, document.error
     assert document.phonons.n_atoms_supercell == 12
     assert 10 < document.phonons.highest_frequency < 40
-    assert document.phonons.acoustic_sum_rule_error < 0.5
+    # single precision and a tiny supercell: 0.63 THz, taken out before the verdict
+    assert document.phonons.sum_rule_imposed
+    assert 0 < document.phonons.acoustic_sum_rule_error < 1.0
+    assert abs(loaded(document.phonon_bands, "bands").bands[:3, 0]).max() < 0.05
     assert "softening" in document.known_weakness

@@ -25,7 +25,6 @@ PHONON_WEAKNESS = (
     "ones too (systematic softening, DOI 10.1038/s41524-024-01500-6): a soft verdict may hide "
     "an unstable crystal"
 )
-"""Seen here too: the instability of the rutile dioxide, -3.1 THz by SevenNet-0, is -0.3 THz."""
 
 
 @cache

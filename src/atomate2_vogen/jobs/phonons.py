@@ -13,6 +13,7 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from atomate2_vogen.analysis.phonons import (
+    impose_sum_rules,
     phonon_bands,
     phonon_dos,
     phonopy_from_document,
@@ -176,8 +177,9 @@ def _complete(document: PhononDoc, cell: Any, phonons: Any) -> None:
     document.structure = cell["structure"]
     document.max_force = cell["max_force"]
     phonon = phonopy_from_document(phonons)
+    errors = impose_sum_rules(phonon)
     bands = phonon_bands(phonon)
-    document.phonons = summarise_phonons(phonon, bands)
+    document.phonons = summarise_phonons(phonon, bands, imposed=errors)
     document.phonon_bands = bands
     document.phonon_dos = phonon_dos(phonon)
     constants = np.asarray(phonon.force_constants)

@@ -49,6 +49,9 @@ class PhononSummary(BaseModel):
     force_constant_drift: float = Field(
         description="eV/Å²: largest sum of force constants over a row, 0 in an exact calculation"
     )
+    sum_rule_imposed: bool = Field(
+        description="whether these two errors were taken out before anything else was judged"
+    )
     supercell_matrix: list[list[int]] = Field(description="rows: supercell vectors in cell vectors")
     n_atoms_supercell: int
     n_atoms_primitive: int
@@ -82,7 +85,7 @@ class PhononDoc(VogenDoc):
     phonon_dos: Any = Field(None, description="pymatgen PhononDos; in the `data` store")
     force_constants: Any = Field(
         None,
-        description="eV/Å², shape (n_atoms_primitive, n_atoms_supercell, 3, 3); in the `data` store",
+        description="eV/Å², shape (n_atoms_primitive, n_atoms_supercell, 3, 3), sum rule imposed; in the `data` store",
     )
     primitive_matrix: list[list[float]] | None = Field(
         None, description="phonopy's, so that the force constants can be used again"
