@@ -141,7 +141,7 @@ def summarise_phonons(
     constants = _finite(phonon.force_constants)
     bands = phonon_bands(phonon) if bands is None else bands
     phonon.run_mesh(mesh_length)
-    mesh = phonon.get_mesh_dict()
+    mesh: Any = phonon.get_mesh_dict()
     frequencies, weights = mesh["frequencies"], mesh["weights"]
     on_path = np.asarray(bands.bands)
     for values in (frequencies, on_path):
@@ -175,7 +175,7 @@ def summarise_phonons(
         supercell_matrix=np.rint(phonon.supercell_matrix).astype(int).tolist(),
         n_atoms_supercell=len(phonon.supercell),
         n_atoms_primitive=len(phonon.primitive),
-        mesh=[int(n) for n in phonon.mesh_numbers],
+        mesh=[int(n) for n in np.asarray(phonon.mesh_numbers)],
         free_energy=None
         if judged is PhononVerdict.UNSTABLE
         else _free_energy(phonon, float(shares[frequencies < FREE_ENERGY_CUTOFF].sum())),
@@ -261,7 +261,7 @@ def phonon_bands(
     corners = {label: np.array(q, float) for label, q in path["point_coords"].items()}
     legs = [np.linspace(corners[first], corners[last], points) for first, last in path["path"]]
     phonon.run_band_structure(legs)
-    found = phonon.get_band_structure_dict()
+    found: Any = phonon.get_band_structure_dict()
     primitive = get_pmg_structure(cell)
     return PhononBandStructureSymmLine(
         np.concatenate(found["qpoints"]),
@@ -285,7 +285,7 @@ def phonon_dos(phonon: Phonopy, mesh_length: float = MESH_LENGTH) -> PhononDos:
 def acoustic_sum_rule_error(phonon: Phonopy) -> float:
     """Largest |frequency| at Γ of the three modes nearest to rigid shifts, THz."""
     phonon.run_qpoints([[0.0, 0.0, 0.0]], with_eigenvectors=True)
-    found = phonon.get_qpoints_dict()
+    found: Any = phonon.get_qpoints_dict()
     vectors = found["eigenvectors"][0]
     masses = np.asarray(phonon.primitive.masses, float)
     shifts = np.kron(np.sqrt(masses / masses.sum())[:, None], np.eye(3))

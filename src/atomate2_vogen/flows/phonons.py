@@ -137,7 +137,9 @@ class PhononFlowMaker(Maker):
     def fan_out(self, subjects: Sequence[Subject], supercells: Sequence[Supercell | None]) -> Flow:
         """Flow over all subjects and supercells; errors as of `make`."""
         for supercell in supercells:
-            for subject in subjects if supercell is not None else ():
+            if supercell is None:
+                continue  # its size is known, and checked, once the cell is relaxed
+            for subject in subjects:
                 check_size(np.diag(supercell), len(subject.structure), self.max_atoms)
         flows: list[Flow] = []
         requests: list[tuple[Subject, str]] = []

@@ -66,7 +66,7 @@ class GuardedCall(MSONable):
         try:
             positional, named = _resolved((list(args), kwargs))
             returned = call_function(self.function, positional, named)
-            response = Response.from_job_returns(returned, self.schema)
+            response: Response[Any] = Response.from_job_returns(returned, self.schema)
         except NOT_THE_CRYSTALS_FAULT:
             raise
         except Exception as error:
