@@ -108,7 +108,8 @@ class PaperSetGenerator(VaspInputGenerator):
     system
         Oxide system: initial moments, Hubbard U, POTCARs.
     hubbard
-        Whether U acts (Dudarev, ``LDAUTYPE = 2``) on the d states.
+        Whether U acts (Dudarev, ``LDAUTYPE = 2``) on the d states of compounds; never in the
+        bare elements.
     k_spacing
         Spacing of the Gamma-centred mesh in 1/Å.
     energy_tolerance
@@ -136,13 +137,14 @@ class PaperSetGenerator(VaspInputGenerator):
         incar["EDIFF"] = self.energy_tolerance
         incar["MAGMOM"] = dict(self.system.initial_moments)
         if self.hubbard:
-            values = self.system.hubbard_u
+            values, elements = self.system.hubbard_u, self.system.elements
+            # keyed by the anion: pymatgen then leaves the bare metal without U
             incar |= {
                 "LDAU": True,
                 "LDAUTYPE": 2,
-                "LDAUL": {e: 2 if values.get(e) else -1 for e in self.system.elements},
-                "LDAUU": {e: values.get(e, 0.0) for e in self.system.elements},
-                "LDAUJ": dict.fromkeys(self.system.elements, 0.0),
+                "LDAUL": {self.system.anion: {e: 2 if values.get(e) else -1 for e in elements}},
+                "LDAUU": {self.system.anion: {e: values.get(e, 0.0) for e in elements}},
+                "LDAUJ": {self.system.anion: dict.fromkeys(elements, 0.0)},
                 "LDAUPRINT": 1,
             }
 
@@ -155,7 +157,7 @@ class PaperSetGenerator(VaspInputGenerator):
         self,
         structure: Structure | None = None,
         prev_dir: Any = None,
-        potcar_spec: bool = False,  # noqa: FBT001, FBT002 - pymatgen's signature
+        potcar_spec: bool = False,
     ) -> VaspInput:
         """Inputs of a structure.
 
@@ -259,7 +261,7 @@ class UnitCellMoments:
         self,
         structure: Structure | None = None,
         prev_dir: Any = None,
-        potcar_spec: bool = False,  # noqa: FBT001, FBT002 - pymatgen's signature
+        potcar_spec: bool = False,
     ) -> VaspInput:
         """Inputs of a structure whose sites have the moments of the unit cell."""
         bare = structure is not None and "magmom" not in structure.site_properties

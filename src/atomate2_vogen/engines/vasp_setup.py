@@ -21,7 +21,11 @@ def vasp_command(command: str | None = None) -> str:
 
 
 def check_setup(
-    potcars: Iterable[str], functional: str, command: str | None = None, *, potcar_spec: bool = False
+    potcars: Iterable[str],
+    functional: str,
+    command: str | None = None,
+    *,
+    potcar_spec: bool = False,
 ) -> None:
     """Refuse to go on where VASP cannot run.
 
@@ -55,11 +59,11 @@ def _command_problems(command: str) -> list[str]:
     missing = [program for program in programs if shutil.which(program) is None]
     if words and not missing:
         return []
-    return [
-        f"the command {' and '.join(missing) or repr(command)} is not found (set VASP_CMD in "
-        "~/.atomate2.yaml or ATOMATE2_VASP_CMD in the environment, e.g. 'srun vasp_std'; where "
-        "VASP runs on another machine make the engine with check=False)"
-    ]
+    advice = (
+        "set VASP_CMD in ~/.atomate2.yaml or ATOMATE2_VASP_CMD in the environment, e.g. 'srun "
+        "vasp_std'; where VASP runs on another machine make the engine with check=False"
+    )
+    return [f"the command {' and '.join(missing) or repr(command)} is not found ({advice})"]
 
 
 def _potcar_problems(symbols: list[str], functional: str) -> list[str]:

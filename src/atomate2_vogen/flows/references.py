@@ -57,7 +57,7 @@ class ReferencesFlowMaker(Maker):
                 phase.source,
                 self.engine.scheme,
                 self.engine.engine_versions,
-                self.engine.energy_corrections,
+                corrections=self.engine.energy_corrections,
             )
             jobs += [relax, static, reference]
             references.append(reference.output)

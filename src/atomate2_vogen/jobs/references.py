@@ -23,6 +23,7 @@ def make_reference(
     source: str,
     scheme: str,
     engine_versions: dict[str, str],
+    *,
     corrections: EnergyCorrections | None = None,
 ) -> ReferenceDoc:
     """One reference document from a relaxation and the static on its result.
