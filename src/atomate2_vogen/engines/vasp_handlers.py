@@ -7,7 +7,6 @@ from typing import Any
 from custodian.custodian import ErrorHandler
 from custodian.vasp.handlers import (
     FrozenJobErrorHandler,
-    LargeSigmaHandler,
     MeshSymmetryErrorHandler,
     NonConvergingErrorHandler,
     PositiveEnergyErrorHandler,
@@ -39,8 +38,8 @@ class PositiveEnergyAtEndHandler(PositiveEnergyErrorHandler):
 def candidate_handlers() -> list[ErrorHandler]:
     """Fresh handlers for generated crystals.
 
-    Those of atomate2, less the two that change the k-mesh or the smearing of metals: energies
-    of one scheme must come from the same settings. Symmetry: all of VASP's complaints about
+    Those of atomate2, less the three that change the k-mesh or the smearing of some metals:
+    energies of one scheme must come from the same settings. Symmetry: all of VASP's complaints about
     crystals that are nearly, but not quite, symmetric are mended (SYMPREC, ISYM, Gamma-centred
     meshes). POTIM: a step that raises the energy by more than 1 eV/atom halves it.
     """
@@ -53,5 +52,4 @@ def candidate_handlers() -> list[ErrorHandler]:
         PositiveEnergyAtEndHandler(),
         FrozenJobErrorHandler(),
         StdErrHandler(),
-        LargeSigmaHandler(),
     ]
