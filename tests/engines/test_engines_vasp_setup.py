@@ -11,6 +11,7 @@ import pytest
 import vasp_stand_in
 from pymatgen.core import SETTINGS, Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
+from pymatgen.io.vasp.inputs import PotcarSingle
 
 from atomate2_vogen import engines
 from atomate2_vogen.engines import corrections
@@ -55,7 +56,7 @@ def test_a_missing_command_is_named(command, monkeypatch):
 
 
 def test_missing_potcars_are_named(potcars, monkeypatch):
-    (potcars / "POT_PAW_PBE_54" / "POTCAR.V_pv").unlink()
+    (potcars / PotcarSingle.functional_dir["PBE_54"] / "POTCAR.V_pv").unlink()
     with pytest.raises(EngineSetupError, match=r"POTCAR V_pv of PBE_54.* is not there"):
         engines.vasp(vasp_cmd=PYTHON)
     monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(potcars / "gone"))

@@ -13,6 +13,7 @@ from typing import Any
 
 from atomate2.vasp.jobs.base import BaseVaspMaker
 from pymatgen.core import Lattice, Structure
+from pymatgen.io.vasp.inputs import PotcarSingle
 
 from atomate2_vogen.engines import Engine, load_engine
 
@@ -56,7 +57,8 @@ HEADER = """  PAW_PBE {symbol} 01Jan2000
 
 def write_potcars(folder: Path) -> Path:
     """A folder for PMG_VASP_PSP_DIR with made-up POTCARs of both releases in use."""
-    for release in ("POT_PAW_PBE_54", "POT_GGA_PAW_PBE"):
+    for functional in ("PBE_54", "PBE"):
+        release = PotcarSingle.functional_dir[functional]
         (folder / release).mkdir(parents=True)
         for symbol, (element, electrons, enmax) in POTCARS.items():
             text = HEADER.format(symbol=symbol, element=element, electrons=electrons, enmax=enmax)
