@@ -186,7 +186,10 @@ def test_phonons_are_those_of_phonopy_by_hand(engine, tmp_path):
     phonon.produce_force_constants()
     for index in (0, len(bands.qpoints) // 2, -1):
         expected = phonon.get_frequencies(bands.qpoints[index].frac_coords)
-        assert bands.bands[:, index] == pytest.approx(expected, abs=1e-3)
+        found, acoustic = bands.bands[:, index], np.abs(expected) < 0.1
+        assert found[~acoustic] == pytest.approx(expected[~acoustic], abs=1e-3)
+        # 1e-8 eV/Å, to which VASP writes forces, are 0.004 THz where a frequency should be zero
+        assert found[acoustic] == pytest.approx(expected[acoustic], abs=0.01)
     assert document.has_imaginary_modes is False
     # the supercells carried the moments of the unit cell, not the system's initial ones
     tasks = [d for d in done.values() if getattr(d, "task_label", "") == "VASP displacement"]
@@ -226,11 +229,11 @@ def test_trouble_becomes_a_failure_with_a_reason(engine, tmp_path, monkeypatch, 
 )
 def test_trouble_that_can_be_mended_is(engine, tmp_path, monkeypatch, mode, error, tag):
     monkeypatch.setenv("FAKE_VASP", mode)
-    job = GuardedMaker(engine.relax_maker).make(vasp_stand_in.triclinic())
-    (document,) = run(job, tmp_path).values()
+    maker = engine.relax_maker if mode == "steep" else engine.static_maker
+    (document,) = run(GuardedMaker(maker).make(vasp_stand_in.rutile(0.01)), tmp_path).values()
     assert results.is_converged(document)
-    mended = [e for run in document.custodian for c in run.corrections for e in c["errors"]]
-    assert error in mended
+    corrections = [c for run in document.custodian for c in run.corrections]
+    assert {e for c in corrections for e in c["errors"]} == {error}
     name, value = tag
     found = document.calcs_reversed[0].input.incar[name]
     assert value is None or found == value

@@ -131,6 +131,8 @@ def main() -> None:
     lattice, frac, symbols = read_poscar()
     kinds = list(dict.fromkeys(symbols))
     electrons, titles = read_potcar(kinds)
+    for name in ("vasprun.xml", "OUTCAR", "OSZICAR", "CONTCAR"):
+        Path(name).write_text("")
     print(" running on    1 total cores\n distrk:  each k-point on    1 cores")
     if MODE == "symmetry" and "SYMPREC" not in tags:
         print(" VERY BAD NEWS! internal error in subroutine INVGRP: rotation matrix was not found "

@@ -67,8 +67,12 @@ def write_potcars(folder: Path) -> Path:
 
 
 def quick(engine: Engine) -> Engine:
-    """Look every 50 ms, not every 10 s, whether VASP has ended."""
-    patience = {"polling_time_step": 0.05, "monitor_freq": 1}
+    """Look every 50 ms, not every 10 s, whether VASP has ended.
+
+    Handlers that watch a run then look at its end alone: on a busy machine they would see what
+    the run before left, long before the new one has written a line.
+    """
+    patience = {"polling_time_step": 0.05, "monitor_freq": 10**6}
     makers = {
         name: getattr(engine, name).update_kwargs(
             {"_set": {"run_vasp_kwargs->custodian_kwargs": patience}},

@@ -14,7 +14,7 @@ from typing import Any
 
 from monty.json import MSONable
 from pymatgen.core import Composition, Element, Structure
-from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from atomate2_vogen.engines.base import EnergyCorrections
@@ -87,8 +87,8 @@ def trained_on_mp(structure: Structure) -> dict[str, Any]:
 
 
 def corrected_entries(
-    entries: Iterable[ComputedEntry], *, check_potcar: bool = True
-) -> list[ComputedEntry]:
+    entries: Iterable[ComputedStructureEntry], *, check_potcar: bool = True
+) -> list[ComputedStructureEntry]:
     """Copies of entries with their MP2020 corrections, as many as went in.
 
     pymatgen drops an entry that it cannot correct; here that is an error.

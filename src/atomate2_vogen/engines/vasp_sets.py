@@ -80,7 +80,7 @@ def paper_potcars(system: OxideSystem) -> dict[str, str]:
     }
 
 
-def gamma_mesh(structure: Structure, spacing: float) -> Kpoints:
+def gamma_mesh(structure: Structure | None, spacing: float) -> Kpoints:
     """Gamma-centred mesh, by VASP's rule for KSPACING.
 
     Each direction gets the smallest number of points whose distance, 2π included, does not
@@ -89,8 +89,10 @@ def gamma_mesh(structure: Structure, spacing: float) -> Kpoints:
     Raises
     ------
     InputError
-        If the spacing is not positive.
+        If the spacing is not positive, or there is no structure yet.
     """
+    if structure is None:
+        raise InputError("a mesh of k-points needs a structure")
     if not (math.isfinite(spacing) and spacing > 0):
         raise InputError(f"the k-spacing is {spacing} 1/Å, not a positive number")
     lengths = np.array(structure.lattice.reciprocal_lattice.abc)
@@ -149,7 +151,7 @@ class PaperSetGenerator(VaspInputGenerator):
             }
 
     @property
-    def kpoints_updates(self) -> dict | Kpoints:
+    def kpoints_updates(self) -> dict | Kpoints:  # type: ignore[override]
         """The mesh of `k_spacing`."""
         return gamma_mesh(self.structure, self.k_spacing)
 
@@ -222,7 +224,7 @@ class PathNonSCFSetGenerator(NonSCFSetGenerator):
     k_path: str = "latimer_munro"
 
     @property
-    def kpoints_updates(self) -> dict | Kpoints:
+    def kpoints_updates(self) -> dict | Kpoints:  # type: ignore[override]
         """Path in line mode; otherwise as the class above."""
         updates = super().kpoints_updates
         if self.mode == "line" and isinstance(updates, dict):
@@ -243,7 +245,7 @@ class PaperNonSCFSetGenerator(PaperSetGenerator, PathNonSCFSetGenerator):
     dense_k_spacing: float = DENSE_K_SPACING
 
     @property
-    def kpoints_updates(self) -> dict | Kpoints:
+    def kpoints_updates(self) -> dict | Kpoints:  # type: ignore[override]
         """The path, or the dense mesh."""
         if self.mode == "uniform":
             return gamma_mesh(self.structure, self.dense_k_spacing)
@@ -264,10 +266,10 @@ class UnitCellMoments:
         potcar_spec: bool = False,
     ) -> VaspInput:
         """Inputs of a structure whose sites have the moments of the unit cell."""
-        bare = structure is not None and "magmom" not in structure.site_properties
-        if bare and prev_dir is not None:
+        if structure is not None and prev_dir is not None:
             run, outcar = get_vasprun_outcar(prev_dir, parse_dos=False, parse_eigen=False)
-            structure = with_moments_of(structure, get_structure_from_prev_run(run, outcar))
+            if "magmom" not in structure.site_properties:
+                structure = with_moments_of(structure, get_structure_from_prev_run(run, outcar))
         return super().get_input_set(structure, prev_dir, potcar_spec)  # type: ignore[misc]
 
 
