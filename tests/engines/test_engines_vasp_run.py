@@ -16,6 +16,7 @@ from pymatgen.core import SETTINGS, Structure
 from pymatgen.electronic_structure.bandstructure import BandStructureSymmLine
 from pymatgen.electronic_structure.core import Spin
 
+from atomate2_vogen.engines.cells import orthogonality
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import GuardedMaker, JobFailure
 from atomate2_vogen.jobs.screening import fan_out
@@ -130,15 +131,17 @@ def test_candidates_become_calculations(engine, tmp_path):
     plain = vasp_stand_in.triclinic()
     skewed = plain.copy()
     skewed.make_supercell([[1, 0, 0], [4, 1, 0], [3, 2, 1]])
-    flow = fan_out(engine, [candidate(plain), candidate(skewed, 1)])
-    done = run(flow, tmp_path)
+    candidates = [candidate(plain), candidate(skewed, 1)]
+    done = run(fan_out(engine, candidates), tmp_path)
+    for stage in ("initial", "relax", "static"):
+        calculated = done[f"{stage} {candidates[1].candidate_id}"].input.structure
+        assert orthogonality(calculated) > 0.7
     calculations: list[CalculationDoc] = list(done.values())[-1]
     assert [c.state for c in calculations] == [CalculationState.COMPLETED] * 2
     first, second = (c.energy_per_atom for c in calculations)
     assert first == pytest.approx(second, abs=0.01)
     assert calculations[0].scheme == "VASP-PBE-V_pv"
     assert calculations[0].initial_energy_per_atom > first
-    assert calculations[1].structure.volume / np.prod(calculations[1].structure.lattice.abc) > 0.7
     assert calculations[0].wall_time > 0
     if not vasp_stand_in.REAL:
         assert calculations[0].initial_energy_per_atom == pytest.approx(energy_of(plain) / 3)
@@ -184,15 +187,17 @@ def test_phonons_are_those_of_phonopy_by_hand(engine, tmp_path):
         for cell in phonon.supercells_with_displacements
     ]
     phonon.produce_force_constants()
-    for index in (0, len(bands.qpoints) // 2, -1):
-        expected = phonon.get_frequencies(bands.qpoints[index].frac_coords)
+    lowest = np.inf
+    for index, point in enumerate(bands.qpoints):
+        expected = phonon.get_frequencies(point.frac_coords)
+        lowest = min(lowest, expected.min())
         found, acoustic = bands.bands[:, index], np.abs(expected) < 0.1
         assert found[~acoustic] == pytest.approx(expected[~acoustic], abs=1e-3)
         # 1e-8 eV/Å, to which VASP writes forces, are 0.004 THz where a frequency should be zero
         assert found[acoustic] == pytest.approx(expected[acoustic], abs=0.01)
-    assert document.has_imaginary_modes is False
+    assert document.has_imaginary_modes == (lowest < -0.05)
     # the supercells carried the moments of the unit cell, not the system's initial ones
-    tasks = [d for d in done.values() if getattr(d, "task_label", "") == "VASP displacement"]
+    tasks = [d for d in done.values() if "displacement" in (getattr(d, "task_label", None) or "")]
     assert len(tasks) >= 3
     for task in tasks:
         started = task.calcs_reversed[0].input.incar["MAGMOM"]
