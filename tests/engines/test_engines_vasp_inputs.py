@@ -20,6 +20,7 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import vasp_sets
 from atomate2_vogen.engines.cells import orthogonality, reduced, unskewed
 from atomate2_vogen.engines.vasp_jobs import cell_for_path
+from atomate2_vogen.engines.vasp_moments import with_moments_of
 from atomate2_vogen.errors import (
     ElementError,
     GridError,
@@ -246,10 +247,10 @@ def test_supercells_take_over_the_moments_of_the_unit_cell():
     supercell.translate_sites([3], [0.01, 0, 0.005])
     order = np.random.default_rng(0).permutation(len(supercell))
     shuffled = Structure.from_sites([supercell[i] for i in order])
-    found = vasp_sets.with_moments_of(shuffled, unit).site_properties["magmom"]
+    found = with_moments_of(shuffled, unit).site_properties["magmom"]
     assert found == [expected[i] for i in order]
     with pytest.raises(InputError, match="no supercell"):
-        vasp_sets.with_moments_of(vasp_stand_in.triclinic(), unit)
+        with_moments_of(vasp_stand_in.triclinic(), unit)
 
 
 def test_mp_engine_has_the_materials_projects_inputs(mp_engine):

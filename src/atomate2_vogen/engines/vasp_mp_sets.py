@@ -7,7 +7,7 @@ from typing import Any
 
 from pymatgen.io.vasp.sets import MPRelaxSet, MPStaticSet, VaspInputSet
 
-from atomate2_vogen.engines.vasp_sets import UnitCellMoments
+from atomate2_vogen.engines.vasp_moments import UnitCellMoments
 
 
 def mp_relax_set(incar: dict[str, Any] | None = None) -> VaspInputSet:
