@@ -100,7 +100,7 @@ def train(run: Pipeline, preset: str, seed: int) -> tuple[TrainingDoc, OutputRef
     def describe_training(doc: TrainingDoc) -> str:
         return f"preset {doc.preset}, model {doc.model_id}"
 
-    kept = str(run.folder / "checkpoints")
+    kept = str((run.folder / "checkpoints").absolute())
     maker = BuildDatasetMaker(system=run.system, checkpoint_dir=kept)
     _, dataset = _stage(run, "data set", DatasetDoc, maker.make, describe_dataset)
     trainer = TrainWGANMaker(preset=preset, system=run.system, checkpoint_dir=kept)
