@@ -40,6 +40,9 @@ class BookModel:
     def predict_energy(self, latents, counts):
         return -latents[:, 0]
 
+    def decode_sites(self, latents):
+        return self.decode(latents)[0]
+
     def decode(self, latents):
         chosen = [self.pages[int(k) % len(self.pages)] for k in latents[:, 0]]
         return np.array([c[0] for c in chosen]), np.array([c[1] for c in chosen])
@@ -154,6 +157,8 @@ def test_lowest_predicted_energies_are_decoded(book):
         {"truncation": 0},
         {"latent_noise": 2.1},
         {"projections": -1},
+        {"miscount": -1},
+        {"min_atoms": 0},
         {"truncation": float("nan")},
         {"energy_steps": -1},
         {"energy_step": 0},
@@ -232,6 +237,9 @@ class ProjectingModel(BookModel):
         ({"projections": 1, "stop_when_read": False}, 1),
         ({"projections": 5, "stop_when_read": True}, 1),
         ({"projections": 0, "stop_when_read": True}, None),
+        # "fewer" is one atom off
+        ({"projections": 1, "stop_when_read": False, "miscount": 1}, 1),
+        ({"projections": 1, "stop_when_read": False, "miscount": 0}, None),
     ],
 )
 def test_projections_stop_where_they_are_told(book, options, expected):
@@ -240,6 +248,29 @@ def test_projections_stop_where_they_are_told(book, options, expected):
     assert [c.details["projections"] for c in sample.candidates] == (
         [] if expected is None else [expected]
     )
+
+
+class SizedModel(BookModel):
+    """Notes the cells that it is asked for."""
+
+    def formula_units(self, formula):
+        return np.array([1, 2, 4]), np.array([0.5, 0.3, 0.2])
+
+    def generate(self, counts, rng, truncation, latent_noise):
+        self.asked = counts.sum(axis=1)
+        return super().generate(counts, rng, truncation, latent_noise)
+
+
+@pytest.mark.parametrize(
+    ("min_atoms", "sizes"), [(1, {3, 6, 12}), (6, {6, 12}), (7, {12}), (99, {12})]
+)
+def test_cells_have_at_least_so_many_atoms(book, min_atoms, sizes):
+    model = SizedModel([book["blank"]])
+    options = {"batch": 64, "max_attempts": 64, "projections": 0}
+    WGANSampler(model, min_atoms=min_atoms, **options).sample({"VO2": 1})
+    assert set(model.asked.tolist()) == sizes
+    if sizes == {6, 12}:  # 0.3 to 0.2, as before
+        assert 0.4 < np.mean(model.asked == 6) < 0.8
 
 
 def test_composition_is_judged_before_the_cell(book):

@@ -15,6 +15,11 @@ from atomate2_vogen.errors import InputError
 
 _OPTIONS = (
     click.option(
+        "--min-atoms",
+        type=click.IntRange(1),
+        help="wgan: fewest atoms of a cell; smaller ones hold little that is new.  [default: 7]",
+    ),
+    click.option(
         "--oversample",
         type=click.IntRange(1),
         help="wgan: latents generated per latent decoded; those of the lowest predicted energy "
@@ -29,7 +34,7 @@ _OPTIONS = (
         "--latent-noise",
         type=click.FloatRange(0, 2),
         help="wgan: noise added to each latent; more of it makes more that is new and less that "
-        "decodes.  [default: 1]",
+        "decodes.  [default: 0.8]",
     ),
     click.option(
         "--energy-steps",
@@ -40,6 +45,11 @@ _OPTIONS = (
         "--projections",
         type=click.IntRange(0),
         help="wgan: how often a box is read, voxelised afresh and decoded again.  [default: 1]",
+    ),
+    click.option(
+        "--miscount",
+        type=click.IntRange(0),
+        help="wgan: most atoms by which a box may be off to be projected at all.  [default: 2]",
     ),
     click.option(
         "--stop-when-read",
@@ -60,11 +70,13 @@ _OPTIONS = (
     ),
 )
 _NAMES = (
+    "min_atoms",
     "oversample",
     "truncation",
     "latent_noise",
     "energy_steps",
     "projections",
+    "miscount",
     "stop_when_read",
     "told_counts",
     "symmetry_tolerance",

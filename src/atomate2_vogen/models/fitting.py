@@ -291,7 +291,7 @@ def fit_energy(
     condition
         (n, C).
     targets
-        (n, 2) standardised energies above the composition line, as the network puts them out;
+        (n, 2) energies as the network puts them out (`EnergyScale.standard`);
         not-a-number where there is none.
     validation
         Latents, conditions and standardised targets of held-out crystals.

@@ -416,7 +416,7 @@ PRESETS: dict[str, Preset] = {
             epochs=15,
             patience=15,
         ),
-        energy=EnergyPreset(epochs=100, patience=15),
+        energy=EnergyPreset(epochs=100, patience=15, dropout=0.3, l2=1e-3),
         wgan=WGANPreset(steps=1500, memory=1024, remainder=0.3, temperature=0.2),
         per_group=20,
         relaxed=True,

@@ -170,7 +170,7 @@ def train_wgan(
         },
         mean=vae.mean,
         width=vae.width,
-        energy_scale=EnergyScale(**energy.numbers),
+        energy_scale=EnergyScale.from_dict(energy.numbers),
         cells=_cells(formulas[:n_start], counts[:n_start], system),
         provenance={
             "seed": seed,
