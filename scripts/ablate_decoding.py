@@ -41,15 +41,17 @@ from atomate2_vogen.schemas import CandidateDoc, RejectionReason, SampleDoc
 
 console = Console(stderr=True)
 
-PLAIN: dict[str, Any] = {"oversample": 1, "latent_noise": 0.0}
+PLAIN: dict[str, Any] = {"oversample": 1, "latent_noise": 0.0, "min_atoms": 1}
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain decoder": {},
     "truncation 0.7": {"truncation": 0.7},
     "latent noise 0.5": {"latent_noise": 0.5},
-    "latent noise 1": {"latent_noise": 1.0},
+    "latent noise 0.8": {"latent_noise": 0.8},
+    "7 atoms or more": {"min_atoms": 7},
     "CNN keeps 1 of 4 latents": {"oversample": 4},
     "10 steps down the energy": {"energy_steps": 10},
-    "1 projection": {"projections": 1},
+    "1 projection of all": {"projections": 1, "miscount": 40},
+    "1 projection of near ones": {"projections": 1},
     "3 projections": {"projections": 3},
     "up to 3 projections, until read": {"projections": 3, "stop_when_read": True},
     "counts told": {"told_counts": True},
@@ -58,7 +60,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sampler's defaults": {k: v for k, v in DEFAULTS.items() if k != "batch"},
     "all but told": {
         "oversample": 4,
-        "latent_noise": 1.0,
+        "latent_noise": 0.8,
+        "min_atoms": 7,
         "energy_steps": 10,
         "projections": 3,
         "stop_when_read": True,

@@ -61,9 +61,7 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 __all__ = ["backend_name", "keras", "run"]
 
 
-def run(
-    network: Any, inputs: Any, last: Callable[[Any], Any] | None = None
-) -> list[np.ndarray]:
+def run(network: Any, inputs: Any, last: Callable[[Any], Any] | None = None) -> list[np.ndarray]:
     """Outputs of a network in inference mode, as numpy arrays; `last` is applied to each before.
 
     Called directly: a compiled prediction function would first be compiled by XLA for every
