@@ -57,6 +57,13 @@ RAW, METRICS, SAMPLE = "candidates.csv.gz", "metrics.json", "sample.json"
     show_default=True,
     help="The same for all samplers: leave out what matches a known crystal as generated.",
 )
+@click.option(
+    "--novelty-margin",
+    type=click.FloatRange(1, 3),
+    default=1.0,
+    show_default=True,
+    help="With --novel-only, the same for all samplers: factor on the tolerances.",
+)
 @click.option("--workers", type=click.IntRange(1), default=usable_cores, show_default="cores")
 @click.option(
     "--model",
@@ -78,6 +85,7 @@ def main(
     seed: int,
     judge_oversample: int,
     novel_only: bool,
+    novelty_margin: float,
     workers: int,
     model: Path | None,
     wgan_options: str,
@@ -96,6 +104,7 @@ def main(
             shared = ["--counts", counts, "--seed", str(seed)]
             shared += ["--judge-oversample", str(judge_oversample)]
             shared += ["--novel-only"] if novel_only else []
+            shared += ["--novelty-margin", str(novelty_margin)] if novelty_margin > 1 else []
             for name in names:
                 own = shlex.split(wgan_options) if name == "wgan" else []
                 own += ["--model", str(model)] if name == "wgan" and model else []

@@ -91,7 +91,7 @@ class Decoding:
     ----------
     model
         File of trained networks; None takes those that are shipped, or trains.
-    judge_oversample, novel_only
+    judge_oversample, novel_only, novelty_margin
         As in `SampleMaker`.
     options
         Of the sampler, those that were given.
@@ -100,6 +100,7 @@ class Decoding:
     model: Path | None = None
     judge_oversample: int = 1
     novel_only: bool = False
+    novelty_margin: float = 1.0
     options: dict[str, Any] = field(default_factory=dict)
 
     def check(self, sampler: str) -> None:
@@ -108,8 +109,11 @@ class Decoding:
         Raises
         ------
         InputError
-            If an option of the WGAN is given with another sampler.
+            If an option of the WGAN is given with another sampler, or a margin without what it
+            is for.
         """
+        if self.novelty_margin > 1 and not self.novel_only:
+            raise InputError("--novelty-margin: only with --novel-only")
         given = [*(["model"] if self.model else []), *self.options]
         if sampler != "wgan" and given:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -122,6 +126,8 @@ class Decoding:
             identity["judge_oversample"] = self.judge_oversample
         if self.novel_only:
             identity["novel_only"] = True
+        if self.novelty_margin > 1:
+            identity["novelty_margin"] = self.novelty_margin
         if self.model is not None:
             identity["model"] = hashlib.sha256(self.model.read_bytes()).hexdigest()[:16]
         return identity
@@ -137,6 +143,7 @@ def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
             model=kwargs.pop("model"),
             judge_oversample=kwargs.pop("judge_oversample"),
             novel_only=kwargs.pop("novel_only"),
+            novelty_margin=kwargs.pop("novelty_margin"),
             options={name: value for name, value in given.items() if value is not None},
         )
         decoding.check(kwargs["sampler"])
@@ -151,6 +158,14 @@ def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Draw so many crystals per crystal asked for, and keep the lowest in energy by single "
         "points of the judge.",
+    )(wrapped)
+    wrapped = click.option(
+        "--novelty-margin",
+        type=click.FloatRange(1, 3),
+        default=1.0,
+        show_default=True,
+        help="With --novel-only: factor on the tolerances. Above 1 it leaves out what resembles a "
+        "known crystal or another candidate, and would mostly relax into it.",
     )(wrapped)
     wrapped = click.option(
         "--novel-only",

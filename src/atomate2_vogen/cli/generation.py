@@ -49,6 +49,7 @@ def sample(
         preset=preset,
         judge_oversample=decoding.judge_oversample,
         novel_only=decoding.novel_only,
+        novelty_margin=decoding.novelty_margin,
     )
     training = _networks(run, preset, seed, decoding.model) if sampler == "wgan" else None
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-    from atomate2_vogen.analysis.matching import KnownStructures
     from atomate2_vogen.chemistry import OxideSystem
 
 
@@ -99,7 +99,8 @@ def collect(
         Options with which another crystal comes out of the same seed and attempt; they become
         part of a candidate's id and are kept in the document.
     known
-        As `Sampler.sample`; the document's options then tell ``novel_only``.
+        As `Sampler.sample`; the document's options then tell ``novel_only`` and the margin. With
+        a margin above 1, crystals that resemble an earlier candidate are refused as well.
     progress
         Called with formula, candidates so far, candidates wanted.
 
@@ -117,8 +118,10 @@ def collect(
     attempts = dict.fromkeys(requested, 0)
     candidates: list[CandidateDoc] = []
     rejections: list[Rejection] = []
+    margin = 1.0 if known is None else known.margin
     for formula, wanted in requested.items():
         found = 0
+        earlier = KnownStructures({}, margin)
         for index, outcome in enumerate(outcomes(formula, wanted, seed)):
             attempts[formula] += 1
             if isinstance(outcome, RefusedError):
@@ -139,6 +142,18 @@ def collect(
                     )
                 )
                 continue
+            if margin > 1:
+                if twin := earlier.find(structure):
+                    rejections.append(
+                        Rejection(
+                            formula=formula,
+                            index=index,
+                            reason=RejectionReason.DUPLICATE,
+                            message=f"resembles attempt {twin}",
+                        )
+                    )
+                    continue
+                earlier.add(str(index), structure)
             candidates.append(
                 CandidateDoc.make(
                     structure,
@@ -166,8 +181,15 @@ def collect(
         rejections=rejections,
         wall_time=time.perf_counter() - begin,
         cpu_time=time.process_time() - begin_cpu,
-        options=dict(options or {}) | ({} if known is None else {"novel_only": True}),
+        options=dict(options or {}) | _novelty(known),
     )
+
+
+def _novelty(known: KnownStructures | None) -> dict[str, Any]:
+    """What a sample's options tell of the crystals that were refused."""
+    if known is None:
+        return {}
+    return {"novel_only": True} | ({"novelty_margin": known.margin} if known.margin > 1 else {})
 
 
 def check_whole(name: str, value: Any, least: int = 1) -> int:
