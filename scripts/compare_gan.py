@@ -19,6 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
+from atomate2_vogen.analysis.metrics import measure
 from atomate2_vogen.analysis.plots_training import plot_generator_losses
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.relaxed import RelaxedSet, relaxed_path
@@ -28,34 +29,24 @@ from atomate2_vogen.models.presets import get_preset
 from atomate2_vogen.models.stages import train_energy, train_vae
 from atomate2_vogen.models.training import train_wgan
 from atomate2_vogen.samplers.wgan import WGANSampler
-from atomate2_vogen.schemas import RejectionReason
 
 KINDS: dict[str, dict[str, Any]] = {
     "GAN": {"loss": "gan", "penalty": "none"},
     "WGAN": {"loss": "wasserstein", "penalty": "clip"},
 }
-WRONG = {RejectionReason.WRONG_COMPOSITION, RejectionReason.UNREADABLE_GRID}
 LATENTS = 64
 """Decoded of each target formula."""
 
 console = Console(stderr=True)
 
 
-def decoded(model: TrainedModel, seed: int) -> dict[str, float]:
-    """Shares of plain, unfiltered latents that read as asked for, and that are valid too."""
+def decoded(model: TrainedModel, seed: int) -> dict[str, Any]:
+    """Shares of plain, unfiltered latents that read as asked for, and with atoms apart too."""
     sampler = WGANSampler(model, max_attempts=LATENTS, min_atoms=1, latent_noise=0.0, projections=0)
     sample = sampler.sample(dict.fromkeys(model.system.target_formulas, LATENTS), seed=seed)
-    attempts = sum(sample.attempts.values())
-    refused = [of for reasons in sample.rejected.values() for of in reasons.items()]
-    wrong = sum(n for reason, n in refused if reason in WRONG)
-    twins = sum(n for reason, n in refused if reason is RejectionReason.DUPLICATE)
-    valid = len(sample.candidates) + twins
-    return {
-        "attempts": attempts,
-        "exact": (attempts - wrong) / attempts,
-        "valid": valid / attempts,
-        "unique": len(sample.candidates) / attempts,
-    }
+    found = measure(sample).overall
+    steps = {"exact_composition": found.exact_composition, "sound": found.sound}
+    return {step: share.model_dump() for step, share in steps.items() if share is not None}
 
 
 def main() -> None:
@@ -69,10 +60,14 @@ def main() -> None:
     arguments = parser.parse_args()
     preset, crystals = get_preset(arguments.preset), load_dataset()
     relaxations = RelaxedSet.load(relaxed_path(crystals.system)) if preset.relaxed else None
-    shared: dict[str, Any] = {"relaxations": relaxations}
     vae = train_vae(crystals, preset, arguments.seed, checkpoint=arguments.folder)
     energy = train_energy(
-        crystals, vae, preset, seed=arguments.seed, checkpoint=arguments.folder, **shared
+        crystals,
+        vae,
+        preset,
+        seed=arguments.seed,
+        checkpoint=arguments.folder,
+        relaxations=relaxations,
     )
 
     def report(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
@@ -91,7 +86,7 @@ def main() -> None:
             report,
             vae=vae,
             energy=energy,
-            **shared,
+            relaxations=relaxations,
         )
         documents[name] = training_document(result, start)
         rows[name] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -71,12 +71,16 @@ class RefusedError(Exception):
         self.reason = reason
 
 
+Outcome = tuple["Structure", dict[str, Any]] | RefusedError
+"""What an attempt came to: a crystal and its details, or the reason why there is none."""
+
+
 def collect(
     sampler: Sampler,
     system: OxideSystem,
     counts: Mapping[str, int],
     seed: int,
-    outcomes: Callable[[str, int, int], Iterable[tuple[Structure, dict[str, Any]] | RefusedError]],
+    outcomes: Callable[[str, int, int], Iterable[Outcome]],
     *,
     options: Mapping[str, Any] | None = None,
     known: KnownStructures | None = None,
@@ -118,11 +122,10 @@ def collect(
     attempts = dict.fromkeys(requested, 0)
     candidates: list[CandidateDoc] = []
     rejections: list[Rejection] = []
-    margin = 1.0 if known is None else known.margin
     for formula, wanted in requested.items():
         found = 0
-        earlier = KnownStructures({}, margin)
-        for index, outcome in enumerate(outcomes(formula, wanted, seed)):
+        made = outcomes(formula, wanted, seed)
+        for index, outcome in enumerate(made if known is None else _without(known, made)):
             attempts[formula] += 1
             if isinstance(outcome, RefusedError):
                 rejections.append(
@@ -132,28 +135,6 @@ def collect(
                 )
                 continue
             structure, details = outcome
-            if known is not None and (twin := known.find(structure)):
-                rejections.append(
-                    Rejection(
-                        formula=formula,
-                        index=index,
-                        reason=RejectionReason.KNOWN,
-                        message=f"matches {twin}",
-                    )
-                )
-                continue
-            if margin > 1:
-                if twin := earlier.find(structure):
-                    rejections.append(
-                        Rejection(
-                            formula=formula,
-                            index=index,
-                            reason=RejectionReason.DUPLICATE,
-                            message=f"resembles attempt {twin}",
-                        )
-                    )
-                    continue
-                earlier.add(str(index), structure)
             candidates.append(
                 CandidateDoc.make(
                     structure,
@@ -183,6 +164,22 @@ def collect(
         cpu_time=time.process_time() - begin_cpu,
         options=dict(options or {}) | _novelty(known),
     )
+
+
+def _without(known: KnownStructures, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Refuse known crystals and, with a margin, those that resemble an earlier candidate."""
+    earlier = KnownStructures({}, known.margin)
+    for index, outcome in enumerate(outcomes):
+        if isinstance(outcome, RefusedError):
+            yield outcome
+        elif twin := known.find(outcome[0]):
+            yield RefusedError(RejectionReason.KNOWN, f"matches {twin}")
+        elif known.margin > 1 and (twin := earlier.find(outcome[0])):
+            yield RefusedError(RejectionReason.DUPLICATE, f"resembles attempt {twin}")
+        else:
+            if known.margin > 1:
+                earlier.add(str(index), outcome[0])
+            yield outcome
 
 
 def _novelty(known: KnownStructures | None) -> dict[str, Any]:
