@@ -42,7 +42,7 @@ class SampleMaker(Maker):
         Whether crystals of the novelty pool (`jobs.known`) are left out as generated.
     novelty_margin
         With `novel_only`: factor on the tolerances of the comparison, from 1 to 3. Crystals that
-        resemble a known one, or one another, mostly relax into it; 2 leaves out most of them.
+        resemble a known one mostly relax into it; 2 leaves out most of them.
     judge
         Loads the function that gives the energies; any importable function.
     scheme

@@ -103,8 +103,7 @@ def collect(
         Options with which another crystal comes out of the same seed and attempt; they become
         part of a candidate's id and are kept in the document.
     known
-        As `Sampler.sample`; the document's options then tell ``novel_only`` and the margin. With
-        a margin above 1, crystals that resemble an earlier candidate are refused as well.
+        As `Sampler.sample`; the document's options then tell ``novel_only`` and the margin.
     progress
         Called with formula, candidates so far, candidates wanted.
 
@@ -125,7 +124,7 @@ def collect(
     for formula, wanted in requested.items():
         found = 0
         made = outcomes(formula, wanted, seed)
-        for index, outcome in enumerate(made if known is None else _without(known, made)):
+        for index, outcome in enumerate(made if known is None else _new(known, made)):
             attempts[formula] += 1
             if isinstance(outcome, RefusedError):
                 rejections.append(
@@ -166,19 +165,12 @@ def collect(
     )
 
 
-def _without(known: KnownStructures, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-    """Refuse known crystals and, with a margin, those that resemble an earlier candidate."""
-    earlier = KnownStructures({}, known.margin)
-    for index, outcome in enumerate(outcomes):
-        if isinstance(outcome, RefusedError):
-            yield outcome
-        elif twin := known.find(outcome[0]):
+def _new(known: KnownStructures, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Refuse known crystals."""
+    for outcome in outcomes:
+        if not isinstance(outcome, RefusedError) and (twin := known.find(outcome[0])):
             yield RefusedError(RejectionReason.KNOWN, f"matches {twin}")
-        elif known.margin > 1 and (twin := earlier.find(outcome[0])):
-            yield RefusedError(RejectionReason.DUPLICATE, f"resembles attempt {twin}")
         else:
-            if known.margin > 1:
-                earlier.add(str(index), outcome[0])
             yield outcome
 
 
