@@ -30,6 +30,7 @@ def document():
             "sites": vae,
             "energy": {"mae": [0.9, 0.5], "val_mae": [0.8, 0.7]},
             "wgan": {"critic": [-1.0, -0.5], "loss": [0.1, 0.2], "energy": [0.5, 0.1]},
+            "acceptance": {"loss": [0.6, 0.5, 0.4], "val_loss": [0.6, 0.4, 0.5]},
         },
         backend="tensorflow 2",
         wall_time=1.0,
@@ -43,7 +44,7 @@ def test_panels_show_the_history(document, tmp_path, figures):
     assert path.read_bytes()[:4] == b"\x89PNG"
     (figure,) = figures
     assert "abc" in caption(figure)
-    sites, energy, wgan = [axes for axes in figure.axes if axes.get_visible()]
+    sites, energy, wgan, acceptance = [axes for axes in figure.axes if axes.get_visible()]
     lines = {line.get_label(): line for line in sites.get_lines()}
     validation = lines["reconstruction, validation"]
     assert validation.get_xdata().tolist() == [1, 2, 3, 4]
@@ -51,6 +52,7 @@ def test_panels_show_the_history(document, tmp_path, figures):
     # the third epoch is the best
     assert sites.get_lines()[-1].get_xdata() == [3, 3]
     assert energy.get_lines()[-1].get_xdata() == [2, 2]
+    assert acceptance.get_lines()[-1].get_xdata() == [2, 2]
     # two entries for a hundred steps
     assert wgan.get_lines()[0].get_xdata().tolist() == [50, 100]
 

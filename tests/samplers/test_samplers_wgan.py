@@ -83,7 +83,8 @@ def book():
 
 def sampler(pages, **options):
     return WGANSampler(
-        BookModel(pages), **{"oversample": 1, "batch": 4, "projections": 0, **options}
+        BookModel(pages),
+        **{"preselect": 1, "oversample": 1, "batch": 4, "projections": 0, **options},
     )
 
 
@@ -195,9 +196,9 @@ def test_trained_model_is_deterministic_and_adds_up(trained):
 
 
 def test_options_away_from_their_defaults_are_told_and_make_other_ids(book):
-    plain = WGANSampler(BookModel([book["good"]]), projections=0, oversample=1, batch=4)
+    plain = WGANSampler(BookModel([book["good"]]), projections=0, preselect=1, batch=4)
     moved = WGANSampler(
-        BookModel([book["good"]]), projections=0, oversample=1, batch=4, truncation=0.5
+        BookModel([book["good"]]), projections=0, preselect=1, batch=4, truncation=0.5
     )
     assert WGANSampler(BookModel([]), max_attempts=3).options == {}
     assert moved.options == plain.options | {"truncation": 0.5}
@@ -244,7 +245,9 @@ class ProjectingModel(BookModel):
 )
 def test_projections_stop_where_they_are_told(book, options, expected):
     model = ProjectingModel([book["fewer"], book["good"], book["blank"]])
-    sample = WGANSampler(model, oversample=1, batch=1, max_attempts=1, **options).sample({"VO2": 1})
+    sample = WGANSampler(
+        model, preselect=1, oversample=1, batch=1, max_attempts=1, **options
+    ).sample({"VO2": 1})
     assert [c.details["projections"] for c in sample.candidates] == (
         [] if expected is None else [expected]
     )
@@ -266,7 +269,7 @@ class SizedModel(BookModel):
 )
 def test_cells_have_at_least_so_many_atoms(book, min_atoms, sizes):
     model = SizedModel([book["blank"]])
-    options = {"batch": 64, "max_attempts": 64, "projections": 0}
+    options = {"preselect": 1, "batch": 64, "max_attempts": 64, "projections": 0}
     WGANSampler(model, min_atoms=min_atoms, **options).sample({"VO2": 1})
     assert set(model.asked.tolist()) == sizes
     if sizes == {6, 12}:  # 0.3 to 0.2, as before
@@ -288,3 +291,18 @@ def test_energy_steps_lower_the_predicted_energy(tiny):
     before, after = ([b.energy for b in s._boxes("VO2", 1)] for s in (still, moving))
     assert len(before) == len(after) == 8
     assert all(b < a for a, b in zip(before, after, strict=True))
+
+
+def test_likeliest_latents_are_decoded_and_sizes_stay(book):
+    class Judging(SizedModel):
+        """Likes late latents."""
+
+        def predict_acceptance(self, latents, counts):
+            self.judged = counts.sum(axis=1)
+            return latents[:, 0]
+
+    model = Judging([book["blank"]])
+    one = WGANSampler(model, preselect=4, batch=64, max_attempts=64, min_atoms=1, projections=0)
+    latents = one._likeliest(np.repeat([[1, 2], [2, 4]], 32, axis=0), np.random.default_rng(0))
+    assert latents[:, 0].tolist() == list(range(3, 256, 4))
+    assert model.judged.tolist() == [3] * 128 + [6] * 128

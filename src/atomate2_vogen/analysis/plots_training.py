@@ -47,7 +47,20 @@ _PANELS: dict[str, tuple[str, str, str, Sequence[tuple[str, str, str, str]]]] = 
             ("box", "error of the decoded box (atoms)", "black", ":"),
         ),
     ),
+    "acceptance": (
+        "Acceptance network",
+        "Cross-entropy",
+        "linear",
+        (("loss", "training", BLUE, "-"), ("val_loss", "validation", ORANGE, "-")),
+    ),
 }
+_MONITORED = {
+    "sites": "val_reconstruction",
+    "lattice": "val_reconstruction",
+    "energy": "val_mae",
+    "acceptance": "val_loss",
+}
+"""Figure that decides which epoch's weights are kept."""
 
 
 def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
@@ -82,7 +95,7 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
     )
     with drawing(path, caption, width=3.6 * columns, height=0.5 + 2.5 * rows) as figure:
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for letter, name, axes in zip("abcd", known, panels, strict=False):
+        for letter, name, axes in zip("abcde", known, panels, strict=False):
             _draw(axes, name, document.history[name], _steps(document, name))
             _mark_best(axes, name, document)
             panel_title(axes, f"{letter}   {_PANELS[name][0]}")
@@ -170,10 +183,7 @@ def _draw(axes: Axes, name: str, history: Mapping[str, Sequence[float]], width: 
 
 def _mark_best(axes: Axes, name: str, document: TrainingDoc) -> None:
     """The epoch whose weights are kept; none is while the KL term's weight still rises."""
-    monitored = {"sites": "val_reconstruction", "lattice": "val_reconstruction"}.get(
-        name, "val_mae"
-    )
-    validation = document.history[name].get(monitored, [])
+    validation = document.history[name].get(_MONITORED.get(name, ""), [])
     begin = int(document.config.get(name, {}).get("anneal_epochs", 0))
     if len(validation) > begin:
         best = 1 + min(range(begin, len(validation)), key=validation.__getitem__)

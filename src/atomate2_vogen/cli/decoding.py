@@ -20,6 +20,12 @@ _OPTIONS = (
         help="wgan: fewest atoms of a cell; smaller ones hold little that is new.  [default: 7]",
     ),
     click.option(
+        "--preselect",
+        type=click.IntRange(1),
+        help="wgan: latents generated per latent decoded; the one likeliest to give a crystal as "
+        "asked for is.  [default: 16]",
+    ),
+    click.option(
         "--oversample",
         type=click.IntRange(1),
         help="wgan: latents generated per latent decoded; those of the lowest predicted energy "
@@ -71,6 +77,7 @@ _OPTIONS = (
 )
 _NAMES = (
     "min_atoms",
+    "preselect",
     "oversample",
     "truncation",
     "latent_noise",
@@ -165,7 +172,7 @@ def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
         default=1.0,
         show_default=True,
         help="With --novel-only: factor on the tolerances. Above 1 it leaves out what resembles a "
-        "known crystal or another candidate, and would mostly relax into it.",
+        "known crystal and would mostly relax into it.",
     )(wrapped)
     wrapped = click.option(
         "--novel-only",

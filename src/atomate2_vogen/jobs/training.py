@@ -36,6 +36,8 @@ _SHOWN = {
     "lattice": ("reconstruction", "val_reconstruction", "kl"),
     "energy": ("mae", "val_mae"),
     "wgan": ("critic", "score", "energy"),
+    "draws": ("accepted",),
+    "acceptance": ("loss", "val_loss"),
 }
 """Figures beside each bar: of the autoencoders in nats, else in the network's own units."""
 

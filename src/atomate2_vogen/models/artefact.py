@@ -24,6 +24,7 @@ import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import ArtefactError, CountsError, GridError, InputError
+from atomate2_vogen.models.acceptance import build_acceptance
 from atomate2_vogen.models.backend import keras, run
 from atomate2_vogen.models.batches import condition_length, conditions, make_codec
 from atomate2_vogen.models.energy import EnergyScale, build_energy
@@ -32,11 +33,12 @@ from atomate2_vogen.models.vae import build_decoder, build_encoder
 from atomate2_vogen.models.wgan import build_critic, build_generator
 from atomate2_vogen.voxels.sites import write_sites
 
-FORMAT = 2
+FORMAT = 3
 CONFIG = "config.json"
 SUFFIX = ".weights.h5"
 MAX_CONFIG_BYTES = 4_000_000
-_CHUNK = 64
+_GRIDS, _LATENTS = 64, 1024
+"""Most rows at once through a network of grids and through one of latents alone."""
 
 
 def build_networks(preset: Preset, system: OxideSystem) -> dict[str, Any]:
@@ -56,6 +58,7 @@ def build_networks(preset: Preset, system: OxideSystem) -> dict[str, Any]:
         "energy": build_energy(preset.energy, n_latent, n_condition),
         "critic": build_critic(preset.wgan, n_latent, n_condition, "critic"),
         "generator": build_generator(preset.wgan, n_latent, n_condition),
+        "acceptance": build_acceptance(preset.acceptance, n_latent, n_condition),
     }
 
 
@@ -99,6 +102,19 @@ class TrainedModel:
         self.cells = {f: {int(z): int(n) for z, n in of.items()} for f, of in cells.items()}
         self.provenance = dict(provenance)
         self.codec = make_codec(preset, system)
+
+    def with_networks(self, networks: Mapping[str, Any]) -> Self:
+        """The same model with some networks added or in place of its own."""
+        return type(self)(
+            self.preset,
+            self.system,
+            {**self.networks, **networks},
+            mean=self.mean,
+            width=self.width,
+            energy_scale=self.energy_scale,
+            cells=self.cells,
+            provenance=self.provenance,
+        )
 
     # --- use -------------------------------------------------------------------------------
 
@@ -163,6 +179,10 @@ class TrainedModel:
     def score(self, latents: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Critic's score, (n,); higher looks more like training."""
         return self._run("critic", [latents, conditions(counts, self.system)])[0][:, 0]
+
+    def predict_acceptance(self, latents: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Predicted log-odds (n,) that a latent decodes to a sound crystal as asked for."""
+        return self._run("acceptance", [latents, conditions(counts, self.system)])[0][:, 0]
 
     def encode(self, sites: np.ndarray, lattices: np.ndarray) -> np.ndarray:
         """Standardised joint latents (n, L) of grids: the posterior means."""
@@ -256,15 +276,16 @@ class TrainedModel:
         last: Callable[[Any], Any] | None = None,
     ) -> list[np.ndarray]:
         """Outputs of a network in inference mode, in bounded batches; `last` is applied to each."""
+        size = _GRIDS if network.endswith("coder") else _LATENTS
         chunks = [
             run(
                 self.networks[network],
-                [values[start : start + _CHUNK] for values in inputs]
+                [values[start : start + size] for values in inputs]
                 if len(inputs) > 1
-                else inputs[0][start : start + _CHUNK],
+                else inputs[0][start : start + size],
                 last,
             )
-            for start in range(0, len(inputs[0]), _CHUNK)
+            for start in range(0, len(inputs[0]), size)
         ]
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 

@@ -12,6 +12,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.analysis.symmetry import symmetrise
+from atomate2_vogen.models.reading import counts_read, project_boxes
 from atomate2_vogen.samplers.base import (
     RefusedError,
     check_number,
@@ -19,7 +20,7 @@ from atomate2_vogen.samplers.base import (
     collect,
     formula_rng,
 )
-from atomate2_vogen.samplers.decoding import counts_read, read_box
+from atomate2_vogen.samplers.decoding import read_box
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULTS: dict[str, Any] = {
     "min_atoms": 7,
+    "preselect": 16,
     "oversample": 1,
     "truncation": 1.0,
     "latent_noise": 0.8,
@@ -73,8 +75,12 @@ class WGANSampler:
         Fewest atoms of a cell. Smaller cells have few minima of the energy, and the data set
         holds nearly all of them: what is new as generated falls back into one. A formula whose
         largest cell is smaller gets that one.
+    preselect
+        Latents generated for each that goes on, the one that the acceptance network thinks
+        likeliest to decode to atoms as asked for and apart (`models.acceptance`). The sizes of
+        cells are drawn before, so that they stay as they are. 1 takes every latent.
     oversample
-        Latents generated per latent decoded; those of the lowest predicted energy are decoded.
+        Latents that go on per latent decoded; those of the lowest predicted energy are decoded.
         1 decodes all.
     truncation
         Standard deviation of the generator's noise, up to 2; less than 1 stays closer to the
@@ -127,6 +133,7 @@ class WGANSampler:
         *,
         max_attempts: int = 16384,
         min_atoms: int = DEFAULTS["min_atoms"],
+        preselect: int = DEFAULTS["preselect"],
         oversample: int = DEFAULTS["oversample"],
         truncation: float = DEFAULTS["truncation"],
         latent_noise: float = DEFAULTS["latent_noise"],
@@ -143,6 +150,7 @@ class WGANSampler:
         self.model, self.model_id, self.system = model, model.model_id, model.system
         self.max_attempts = check_whole("max_attempts", max_attempts)
         self.min_atoms = check_whole("min_atoms", min_atoms)
+        self.preselect = check_whole("preselect", preselect)
         self.oversample = check_whole("oversample", oversample)
         self.truncation = check_number("truncation", truncation, 2.0)
         self.latent_noise = check_number("latent_noise", latent_noise, 2.0, zero=True)
@@ -232,7 +240,7 @@ class WGANSampler:
         for tried in range(0, self.max_attempts, self.batch):
             n = self.batch * self.oversample
             counts = rng.choice(units, n, p=chance)[:, None] * unit
-            latents = self.model.generate(counts, rng, self.truncation, self.latent_noise)
+            latents = self._likeliest(counts, rng)
             energies = self.model.predict_energy(latents, counts)
             order = np.sort(np.argsort(energies, kind="stable")[: self.batch])
             counts, latents, energies = counts[order], latents[order], energies[order]
@@ -242,7 +250,15 @@ class WGANSampler:
                 )
                 energies = self.model.predict_energy(latents, counts)
             sites, lattices = self.model.decode(latents)
-            projected = self._project(latents, sites, counts)
+            projected = project_boxes(
+                self.model,
+                latents,
+                sites,
+                counts,
+                times=self.projections,
+                miscount=self.miscount,
+                stop_when_read=self.stop_when_read,
+            )
             for row in range(min(self.batch, self.max_attempts - tried)):
                 n_metal, n_anion = counts[row].tolist()
                 yield _Box(
@@ -253,33 +269,21 @@ class WGANSampler:
                     int(projected[row]),
                 )
 
+    def _likeliest(self, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """For each row of counts the likeliest to be accepted of `preselect` latents."""
+        repeated = np.repeat(counts, self.preselect, axis=0)
+        latents = self.model.generate(repeated, rng, self.truncation, self.latent_noise)
+        if self.preselect == 1:
+            return latents
+        odds = self.model.predict_acceptance(latents, repeated).reshape(len(counts), -1)
+        return latents.reshape(*odds.shape, -1)[np.arange(len(counts)), odds.argmax(axis=1)]
+
     def _formula_units(self, formula: str) -> tuple[np.ndarray, np.ndarray]:
         """Formula units per cell to draw from, and the chance of each."""
         units, chance = self.model.formula_units(formula)
         atoms = units * sum(self.system.formula_unit(formula))
         large = atoms >= min(self.min_atoms, atoms.max())
         return units[large], chance[large] / chance[large].sum()
-
-    def _project(self, latents: np.ndarray, sites: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Project boxes in place; how often each was projected."""
-        times = np.zeros(len(latents), dtype=int)
-        todo = np.ones(len(latents), dtype=bool)
-        for turn in range(self.projections):
-            if turn == 0 or self.stop_when_read:
-                missed = [
-                    _miscount(counts_read(self.model.codec, box), wanted)
-                    for box, wanted in zip(sites, counts.tolist(), strict=True)
-                ]
-                todo &= np.less_equal(missed, self.miscount if turn == 0 else np.inf)
-                todo &= np.greater(missed, 0) | (not self.stop_when_read)
-            if not todo.any():
-                break
-            latents[todo], moved = self.model.project(latents[todo], sites[todo], counts[todo])
-            rows = np.flatnonzero(todo)[moved]
-            if len(rows):
-                sites[rows] = self.model.decode_sites(latents[rows])
-            times[rows] += 1
-        return times
 
     def _read(self, box: _Box) -> tuple[Structure, dict[str, Any]]:
         """Crystal and details of a box, or `RefusedError`."""
@@ -303,10 +307,3 @@ class WGANSampler:
         from atomate2_vogen.models.descent import EnergyDescent
 
         return EnergyDescent(self.model, self.batch)
-
-
-def _miscount(read: tuple[int, int] | None, wanted: list[int]) -> float:
-    """Atoms by which a reading differs from what was asked for; infinity if there is none."""
-    if read is None:
-        return np.inf
-    return float(abs(read[0] - wanted[0]) + abs(read[1] - wanted[1]))
