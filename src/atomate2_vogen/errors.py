@@ -83,6 +83,10 @@ class MissingDependencyError(VogenError, ImportError):
     """An optional dependency that is not installed."""
 
 
+class EngineSetupError(MissingDependencyError):
+    """A program, or data under licence, that an engine needs and that is not found here."""
+
+
 class TrainingError(VogenError):
     """A training that diverged or whose data cannot be learned from."""
 
