@@ -148,13 +148,14 @@ class PhononFlowMaker(Maker):
             flow, made = self._subject_flow(subject, supercells)
             flows.append(flow)
             documents += [document.output for document in made]
-            requests += [(subject, self._supercell_name(supercell)) for supercell in supercells]
+            requests += [(subject, self.supercell_name_of(supercell)) for supercell in supercells]
         gathered: Job = collect_phonons(requests, self.engine, documents)
         gathered.config = TOLERANT
         gathered.update_metadata({"scheme": self.engine.scheme, "stage": "collect phonons"})
         return Flow([*flows, gathered], output=gathered.output, name=self.name)
 
-    def _supercell_name(self, supercell: Supercell | None) -> str:
+    def supercell_name_of(self, supercell: Supercell | None) -> str:
+        """How documents call a supercell; that of None is the one that the Maker would find."""
         maker: Any = self.engine.phonon_maker
         length = maker.min_length if self.min_length is None else self.min_length
         return supercell_name(supercell, length)
@@ -190,7 +191,7 @@ class PhononFlowMaker(Maker):
             document: Job = record_phonons(
                 subject,
                 self.engine,
-                self._supercell_name(supercell),
+                self.supercell_name_of(supercell),
                 cell.output,
                 displaced.output,
             )

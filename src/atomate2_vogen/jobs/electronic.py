@@ -16,6 +16,8 @@ from atomate2_vogen.jobs.subjects import Subject
 from atomate2_vogen.jobs.tolerance import read
 from atomate2_vogen.schemas import CharacterisationState, ElectronicDoc
 
+NO_RESULT = "its jobs left no result; see their logs"
+
 DATA = ["line_bands", "uniform_bands", "density_of_states"]
 """Fields that go to the ``data`` store."""
 
@@ -51,25 +53,31 @@ def record_electronic(subject: Subject, engine: Engine, outputs: Any) -> Electro
         ``failed`` with the reason where something is missing, not converged or not finite.
         Never raises for a bad calculation.
     """
-    scheme = band_scheme(engine)
-    document = ElectronicDoc(
-        electronic_id=electronic_id(subject.candidate_id, scheme),
-        candidate_id=subject.candidate_id,
-        scheme=scheme,
-        engine=engine.name,
-        engine_versions=engine.engine_versions,
-        state=CharacterisationState.FAILED,
-        formula=subject.formula,
-        structure=subject.structure,
-    )
+    document = failed_electronic(subject, engine)
     found = read(outputs)
     try:
         _complete(document, found)
     except (VogenError, AttributeError, KeyError, TypeError, ValueError) as error:
         document.error = str(error)
         return document
-    document.state = CharacterisationState.COMPLETED
+    document.state, document.error = CharacterisationState.COMPLETED, None
     return document
+
+
+def failed_electronic(subject: Subject, engine: Engine, reason: str = NO_RESULT) -> ElectronicDoc:
+    """Document of a crystal whose jobs came to nothing."""
+    scheme = band_scheme(engine)
+    return ElectronicDoc(
+        electronic_id=electronic_id(subject.candidate_id, scheme),
+        candidate_id=subject.candidate_id,
+        scheme=scheme,
+        engine=engine.name,
+        engine_versions=engine.engine_versions,
+        state=CharacterisationState.FAILED,
+        error=reason,
+        formula=subject.formula,
+        structure=subject.structure,
+    )
 
 
 def _complete(document: ElectronicDoc, found: Any) -> None:
@@ -169,19 +177,7 @@ def collect_electronic(
     subjects: list[Subject], engine: Engine, documents: list[ElectronicDoc | None]
 ) -> list[ElectronicDoc]:
     """All documents of a fan-out, in the order of the crystals; what never came has failed."""
-    scheme = band_scheme(engine)
     return [
-        document
-        or ElectronicDoc(
-            electronic_id=electronic_id(subject.candidate_id, scheme),
-            candidate_id=subject.candidate_id,
-            scheme=scheme,
-            engine=engine.name,
-            engine_versions=engine.engine_versions,
-            state=CharacterisationState.FAILED,
-            error="its jobs left no result; see their logs",
-            formula=subject.formula,
-            structure=subject.structure,
-        )
+        document or failed_electronic(subject, engine)
         for subject, document in zip(subjects, documents, strict=True)
     ]

@@ -23,6 +23,7 @@ from atomate2_vogen.analysis.supercells import check_size
 from atomate2_vogen.engines.base import Engine
 from atomate2_vogen.errors import BandDataError, NonFiniteError, VogenError
 from atomate2_vogen.jobs import results
+from atomate2_vogen.jobs.electronic import NO_RESULT
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.subjects import Subject
 from atomate2_vogen.jobs.tolerance import read
@@ -142,17 +143,20 @@ def record_phonons(
         ``failed`` with the reason where something is missing or not finite. Never raises for a
         bad calculation.
     """
-    document = _failed(subject, engine, supercell)
+    document = failed_phonons(subject, engine, supercell)
     try:
         _complete(document, read(cell), read(phonons))
     except (VogenError, AttributeError, KeyError, TypeError, ValueError) as error:
         document.error = str(error)
         return document
-    document.state = CharacterisationState.COMPLETED
+    document.state, document.error = CharacterisationState.COMPLETED, None
     return document
 
 
-def _failed(subject: Subject, engine: Engine, supercell: str) -> PhononDoc:
+def failed_phonons(
+    subject: Subject, engine: Engine, supercell: str, reason: str = NO_RESULT
+) -> PhononDoc:
+    """Document of a crystal whose jobs came to nothing."""
     return PhononDoc(
         phonon_id=phonon_id(subject.candidate_id, engine.scheme, supercell),
         candidate_id=subject.candidate_id,
@@ -162,6 +166,7 @@ def _failed(subject: Subject, engine: Engine, supercell: str) -> PhononDoc:
         known_weakness=getattr(engine, "known_weakness", ""),
         requested_supercell=supercell,
         state=CharacterisationState.FAILED,
+        error=reason,
         formula=subject.formula,
         structure=subject.structure,
     )
@@ -194,12 +199,7 @@ def collect_phonons(
     requests: list[tuple[Subject, str]], engine: Engine, documents: list[PhononDoc | None]
 ) -> list[PhononDoc]:
     """All documents of a fan-out in the order of the requests; what never came has failed."""
-    collected = []
-    for (subject, supercell), document in zip(requests, documents, strict=True):
-        if document is None:
-            missing = _failed(subject, engine, supercell)
-            missing.error = "its jobs left no result; see their logs"
-            collected.append(missing)
-        else:
-            collected.append(document)
-    return collected
+    return [
+        document or failed_phonons(subject, engine, supercell)
+        for (subject, supercell), document in zip(requests, documents, strict=True)
+    ]
