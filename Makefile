@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 .PHONY: discover test lint coverage clean
 
 discover: $(VENV)/.installed
-	$(BIN)/vogen discover --judge-oversample 2 --novel-only --out $(OUT) --workers 2
+	$(BIN)/vogen discover --novel-only --novelty-margin 2 --out $(OUT) --workers 2
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2

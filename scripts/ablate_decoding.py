@@ -7,11 +7,12 @@ Usage: python scripts/ablate_decoding.py [--model FILE] [--latents 256] [--seed 
 Every row decodes the same number of latents per formula with one option switched on over the
 plain decoder (latents as generated, no projection, composition read from the grid). Where a
 model is so weak that this gives nothing, ``--projections 1`` makes a decoder with one
-projection the plain one. Below the line stand the baselines: latents that no generator made, through the plain decoder and through
-one projection. A row marked "told" lets the reader of a box, or its projection, know how many
-atoms were asked for. Shares are of the decoded latents. Energies above hull are single points
-of CHGNet on its own hull before any relaxation, medians over at most ``--judged`` candidates
-per formula, drawn by the seed.
+projection the plain one. Below the line stand the baselines: latents that no generator made,
+through the plain decoder and through one projection. A row marked "told" lets the reader of a
+box, or its projection, know how many atoms were asked for. Shares are of the decoded latents.
+At most ``--judged`` candidates per formula, drawn by the seed, are judged: energies above hull
+are single points of CHGNet on its own hull before any relaxation; *novel* match no known
+crystal as generated, *far* none at twice the tolerances. Seconds are CPU time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,26 +32,32 @@ from rich.console import Console
 from rich.table import Table
 
 from atomate2_vogen import __version__
+from atomate2_vogen.analysis.metrics import measure
 from atomate2_vogen.analysis.phases import ReferenceHull
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.labels import JUDGE_SCHEME, chgnet_energies, single_points
 from atomate2_vogen.engines.references import load_references
 from atomate2_vogen.errors import InputError
+from atomate2_vogen.jobs.known import known_structures
 from atomate2_vogen.samplers.filtered import FilteredSampler
 from atomate2_vogen.samplers.wgan import DEFAULTS
 from atomate2_vogen.schemas import CandidateDoc, RejectionReason, SampleDoc
 
 console = Console(stderr=True)
 
-PLAIN: dict[str, Any] = {"oversample": 1, "latent_noise": 0.0}
+PLAIN: dict[str, Any] = {"preselect": 1, "oversample": 1, "latent_noise": 0.0, "min_atoms": 1}
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain decoder": {},
     "truncation 0.7": {"truncation": 0.7},
     "latent noise 0.5": {"latent_noise": 0.5},
-    "latent noise 1": {"latent_noise": 1.0},
+    "latent noise 0.8": {"latent_noise": 0.8},
+    "7 atoms or more": {"min_atoms": 7},
+    "likeliest of 16 latents": {"preselect": 16},
+    "latent noise 0.8, likeliest of 16": {"latent_noise": 0.8, "preselect": 16},
     "CNN keeps 1 of 4 latents": {"oversample": 4},
     "10 steps down the energy": {"energy_steps": 10},
-    "1 projection": {"projections": 1},
+    "1 projection of all": {"projections": 1, "miscount": 40},
+    "1 projection of near ones": {"projections": 1},
     "3 projections": {"projections": 3},
     "up to 3 projections, until read": {"projections": 3, "stop_when_read": True},
     "counts told": {"told_counts": True},
@@ -57,8 +65,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "judge keeps 1 of 4 crystals": {"judge_oversample": 4},
     "sampler's defaults": {k: v for k, v in DEFAULTS.items() if k != "batch"},
     "all but told": {
+        "preselect": 16,
         "oversample": 4,
-        "latent_noise": 1.0,
+        "latent_noise": 0.8,
+        "min_atoms": 7,
         "energy_steps": 10,
         "projections": 3,
         "stop_when_read": True,
@@ -173,40 +183,37 @@ def encode_training(
 def sample_all(
     model: Any, options: Mapping[str, Any], formula: str, latents: int, seed: int
 ) -> tuple[SampleDoc, float]:
-    """What comes of a number of decoded latents, and the seconds that it took."""
+    """What comes of a number of decoded latents, and the CPU seconds that it took."""
     from atomate2_vogen.samplers.wgan import WGANSampler
 
     options = {**PLAIN, **options}
     keep = options.pop("judge_oversample", 1)
     sampler = WGANSampler(model, max_attempts=latents, batch=min(64, latents), **options)
-    begin = time.perf_counter()
+    begin = time.process_time()
     sample = sampler.sample({formula: latents + 1}, seed)
     if keep > 1 and len(sample.candidates) >= keep:
         # as many as can be kept of what this number of latents gives
         wanted = len(sample.candidates) // keep
         judge = chgnet_energies()
-        begin = time.perf_counter()
+        begin = time.process_time()
         sample = FilteredSampler(sampler, lambda: judge, keep).sample({formula: wanted}, seed)
-    return sample, time.perf_counter() - begin
+    return sample, time.process_time() - begin
 
 
-def figures(sample: SampleDoc, formula: str, energies: list[float], seconds: float) -> dict:
+def figures(sample: SampleDoc, formula: str, judged: Judged, seconds: float) -> dict:
     """One cell of the table."""
-    refused = sample.rejected[formula]
-
-    def without(number: int, *reasons: RejectionReason) -> int:
-        return number - sum(refused.get(reason.value, 0) for reason in reasons)
-
-    attempts = sample.attempts[formula]
-    exact = without(attempts, RejectionReason.UNREADABLE_GRID, RejectionReason.WRONG_COMPOSITION)
-    valid = without(exact, RejectionReason.IMPOSSIBLE_LATTICE, RejectionReason.ATOMS_TOO_CLOSE)
+    found = measure(sample).overall
+    valid = found.sound.count if found.sound else 0
     return {
-        "attempts": attempts,
-        "exact": exact,
+        "attempts": sample.attempts[formula],
+        "exact": found.exact_composition.count if found.exact_composition else 0,
         "valid": valid,
-        "unique": without(valid, RejectionReason.DUPLICATE),
+        "unique": valid - sample.rejected[formula].get(RejectionReason.DUPLICATE.value, 0),
         "delivered": len(sample.candidates),
-        "energies_above_hull": [round(energy, 4) for energy in energies],
+        "energies_above_hull": [round(energy, 4) for energy in judged.energies],
+        "looked_up": judged.looked_up,
+        "novel": judged.novel,
+        "far": judged.far,
         "seconds": round(seconds, 3),
     }
 
@@ -219,9 +226,15 @@ def summary(cells: list[dict]) -> dict[str, float | int | None]:
         key: sum(cell[key] for cell in cells) / total["attempts"]
         for key in ("exact", "valid", "unique")
     }
+    looked_up = sum(cell["looked_up"] for cell in cells)
+    of_known = {
+        key: round(sum(cell[key] for cell in cells) / looked_up, 4) if looked_up else None
+        for key in ("novel", "far")
+    }
     return {
         "attempts": total["attempts"],
         **{key: round(share, 4) for key, share in shares.items()},
+        **of_known,
         "delivered": total["delivered"],
         "median_energy_above_hull": round(float(np.median(energies)), 4) if energies else None,
         "judged": len(energies),
@@ -231,28 +244,41 @@ def summary(cells: list[dict]) -> dict[str, float | int | None]:
     }
 
 
-class Judge:
-    """Energies above hull of candidates as generated."""
+@dataclass(frozen=True)
+class Judged:
+    """Energies above hull as generated, eV/atom, and how many crystals are no known ones."""
 
-    def __init__(self, system: Any, most: int, seed: int) -> None:
+    energies: list[float]
+    looked_up: int
+    novel: int
+    far: int
+
+
+class Judge:
+    """Energies above hull of candidates as generated, and whether they are new."""
+
+    def __init__(self, system: Any, formulas: Sequence[str], most: int, seed: int) -> None:
         self.hull = ReferenceHull(load_references(JUDGE_SCHEME, system), system)
         self.most, self.seed, self.system = most, seed, system
         self._energies = chgnet_energies() if most else None
+        self._known = [known_structures(system, (), formulas, margin=m) for m in (1.0, 2.0)]
 
-    def __call__(self, candidates: list[CandidateDoc]) -> list[float]:
-        """In eV/atom, of at most `most` of them; those that cannot be computed are left out."""
+    def __call__(self, candidates: list[CandidateDoc]) -> Judged:
+        """Of at most `most` of them; energies that cannot be computed are left out."""
         if self._energies is None:
-            return []
+            return Judged([], 0, 0, 0)
         rng = np.random.default_rng([self.seed, 12])
         chosen = np.sort(rng.permutation(len(candidates))[: self.most])
         structures = [candidates[i].structure for i in chosen]
-        return [
+        energies = [
             self.hull.position(structure.composition, energy).energy_above_hull
             for structure, (energy, failure) in zip(
                 structures, single_points(structures, self._energies, self.system), strict=True
             )
             if not failure
         ]
+        new = [sum(known.find(s) is None for s in structures) for known in self._known]
+        return Judged(energies, len(structures), *new)
 
 
 def main() -> None:
@@ -280,7 +306,7 @@ def main() -> None:
     PLAIN["projections"] = arguments.projections
     # the first call of every network is slow, and no row is to pay for it
     sample_all(model, {"projections": 1}, formulas[0], 2, arguments.seed)
-    judge = Judge(model.system, arguments.judged, arguments.seed)
+    judge = Judge(model.system, formulas, arguments.judged, arguments.seed)
     report: dict[str, Any] = {
         "command": " ".join(["python", "scripts/ablate_decoding.py", *sys.argv[1:]]),
         "package_version": __version__,
@@ -333,7 +359,8 @@ def table(report: dict[str, Any]) -> Table:
     )
     shown.add_column("decoder", min_width=34)
     shown.add_column("told")
-    names = ("attempts", "exact", "valid", "unique", "delivered", "E_hull", "judged", "s each")
+    shares = ("exact", "valid", "unique", "novel", "far")
+    names = ("attempts", *shares, "delivered", "E_hull", "judged", "s each")
     for name in names:
         shown.add_column(name, justify="right")
     for name, row in report["rows"].items():
@@ -345,7 +372,7 @@ def table(report: dict[str, Any]) -> Table:
             name,
             "yes" if row["told"] else "no",
             str(every["attempts"]),
-            *(f"{every[key]:.1%}" for key in ("exact", "valid", "unique")),
+            *("–" if every[key] is None else f"{every[key]:.1%}" for key in shares),
             str(every["delivered"]),
             "–" if energy is None else f"{energy:.2f}",
             str(every["judged"]),

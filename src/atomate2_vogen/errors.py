@@ -59,6 +59,18 @@ class ArtefactError(VogenError):
     """A data set, model or prototype file that is corrupt, hostile or of another version."""
 
 
+class EngineCapabilityError(InputError):
+    """An engine that was asked for what it cannot give, such as bands of a force field."""
+
+
+class SupercellError(InputError):
+    """A phonon supercell that is none, or has more atoms than the stated limit."""
+
+
+class BandDataError(VogenError):
+    """Bands or phonons from which no verdict can be read: incomplete, or not finite."""
+
+
 class SchemeMismatchError(VogenError):
     """Energies of two schemes that were about to meet on one hull."""
 
@@ -69,6 +81,10 @@ class MissingReferenceError(VogenError):
 
 class MissingDependencyError(VogenError, ImportError):
     """An optional dependency that is not installed."""
+
+
+class EngineSetupError(MissingDependencyError):
+    """A program, or data under licence, that an engine needs and that is not found here."""
 
 
 class TrainingError(VogenError):

@@ -33,6 +33,8 @@ from atomate2_vogen.errors import ArtefactError, StoreConnectionError
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
+    ElectronicDoc,
+    PhononDoc,
     ReferenceDoc,
     SampleDoc,
     StabilityDoc,
@@ -52,6 +54,8 @@ KEYS: dict[str, tuple[type[VogenDoc], str]] = {
     "calculations": (CalculationDoc, "calculation_id"),
     "references": (ReferenceDoc, "reference_id"),
     "stability": (StabilityDoc, "stability_id"),
+    "electronic": (ElectronicDoc, "electronic_id"),
+    "phonons": (PhononDoc, "phonon_id"),
     "training": (TrainingDoc, "model_id"),
 }
 """Collections: their document class and its key."""
@@ -105,7 +109,7 @@ class VogenStores:
         jobflow's store.
     data
         Its additional store for large arrays and files.
-    candidates, calculations, references, stability, training
+    candidates, calculations, references, stability, electronic, phonons, training
         One maggma store per document class, keyed as in `KEYS`.
     """
 
@@ -115,6 +119,8 @@ class VogenStores:
     calculations: Store
     references: Store
     stability: Store
+    electronic: Store
+    phonons: Store
     training: Store
 
     @classmethod
@@ -267,8 +273,8 @@ class VogenStores:
     def ingest_jobs(self) -> dict[str, int]:
         """Copy what finished jobs returned from the job store into the collections.
 
-        Samples give candidates, records give calculations, trainings give their document; what
-        lies in the data store stays there. Only what is new or newer is written, so this may
+        Samples give candidates, records give calculations, electronic and phonon documents,
+        trainings give their document; what lies in the data store stays there. Only what is new or newer is written, so this may
         run at any time and again.
 
         Returns
@@ -276,12 +282,14 @@ class VogenStores:
         dict
             Number of documents written, by collection.
         """
-        written = dict.fromkeys(("candidates", "calculations", "training"), 0)
-        classes = {
+        classes: dict[type[VogenDoc], tuple[str, str]] = {
             SampleDoc: ("candidates", "candidate_id"),
             CalculationDoc: ("calculations", "calculation_id"),
+            ElectronicDoc: ("electronic", "electronic_id"),
+            PhononDoc: ("phonons", "phonon_id"),
             TrainingDoc: ("training", "model_id"),
         }
+        written = dict.fromkeys((collection for collection, _ in classes.values()), 0)
         for output_class, (collection, key) in classes.items():
             store: Store = getattr(self, collection)
             held = {

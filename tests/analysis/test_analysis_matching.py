@@ -158,6 +158,23 @@ def test_find_agrees_with_the_plain_matcher(c, a, seed):
     assert found == same_plainly(reference, query)
 
 
+@settings(deadline=None, max_examples=10)
+@given(st.floats(2.1, 5.5), st.floats(3.6, 5.6), st.integers(0, 100))
+def test_margin_widens_all_tolerances(c, a, seed):
+    query = rutile(a, c)
+    np.random.seed(seed)  # noqa: NPY002 - pymatgen's perturb
+    query.perturb(0.5)
+    wide = StructureMatcher(ltol=0.4, stol=0.6, angle_tol=10)
+    found = KnownStructures({"rutile": rutile()}, margin=2).find(query) is not None
+    assert found == (wide.fit(rutile(), query) or wide.fit(query, rutile()))
+
+
+@pytest.mark.parametrize("margin", [0.9, 3.1, float("nan")])
+def test_margin_out_of_range(margin):
+    with pytest.raises(InputError, match="margin"):
+        KnownStructures({}, margin)
+
+
 def test_rmsd_of_a_known_move():
     """One of n atoms moves by d in a fixed cell: minus the mean, rms = d sqrt(n - 1) / n."""
     crystal = fluorite(5.0)

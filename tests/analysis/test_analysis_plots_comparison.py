@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from drawn_figures import caption
+from judged_documents import REFERENCES, document, offsets
 from made_entries import judgement, made
-from test_analysis_plots import REFERENCES, document, offsets
 
-from atomate2_vogen.analysis import plots_comparison
 from atomate2_vogen.analysis.plots_comparison import (
     plot_formation_comparison,
     plot_hull_comparison,
@@ -33,23 +33,10 @@ def judged():
     }
 
 
-@pytest.fixture
-def figures(monkeypatch):
-    caught = []
-    save = plots_comparison._save
-
-    def spy(figure, caption, path):
-        caught.append((figure, caption))
-        return save(figure, caption, path)
-
-    monkeypatch.setattr(plots_comparison, "_save", spy)
-    return caught
-
-
 def test_formation_energies_by_formula_and_sampler(judged, tmp_path, figures):
     path = plot_formation_comparison(judged, tmp_path / "f.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
-    figure, caption = figures[0]
+    (figure,) = figures
     grid = np.array(figure.axes).reshape(3, 3)
     counts = [[sum(p.get_height() for p in axes.patches) for axes in row] for row in grid]
     # V2O3, VO2, V2O5 by rising oxygen; random has ten, none of them V2O5
@@ -64,12 +51,12 @@ def test_formation_energies_by_formula_and_sampler(judged, tmp_path, figures):
     # an empty column takes no ticks from the others
     assert len(grid[0, 0].get_yticks()) > 1
     assert len(grid[2, 0].get_xticks()) > 1
-    assert "wgan 27 of 28, random 10 of 10, substitution 0 of 0" in caption
+    assert "wgan 27 of 28, random 10 of 10, substitution 0 of 0" in caption(figure)
 
 
 def test_hulls_hold_every_ranked_crystal(judged, tmp_path, figures):
     plot_hull_comparison(judged, REFERENCES, tmp_path / "h.png")
-    figure, _ = figures[0]
+    (figure,) = figures
     grid = np.array(figure.axes).reshape(2, 3)
     for axes, number in zip(grid[0], (27, 10, 0), strict=True):
         assert len(offsets(axes)) == number + len(REFERENCES)
@@ -96,6 +83,6 @@ def test_what_cannot_be_compared(judged, tmp_path):
 def test_nothing_ranked_is_said(tmp_path, figures):
     plot_formation_comparison({"wgan": []}, tmp_path / "f.png")
     plot_hull_comparison({"wgan": []}, REFERENCES, tmp_path / "h.png")
-    for figure, _ in figures:
+    for figure in figures:
         texts = [text.get_text() for axes in figure.axes for text in axes.texts]
         assert "no ranked candidate" in texts

@@ -13,19 +13,6 @@ from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import StabilityState
 
 
-@pytest.fixture
-def figures(monkeypatch):
-    caught = []
-    save = plots_distributions._save
-
-    def spy(figure, caption, path):
-        caught.append(figure)
-        return save(figure, caption, path)
-
-    monkeypatch.setattr(plots_distributions, "_save", spy)
-    return caught
-
-
 def share_at(line, energy):
     """Height of a step curve."""
     x, y = line.get_data()

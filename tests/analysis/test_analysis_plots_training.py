@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from drawn_figures import caption
 
 from atomate2_vogen.analysis import plots_training
 from atomate2_vogen.errors import InputError
@@ -29,6 +30,7 @@ def document():
             "sites": vae,
             "energy": {"mae": [0.9, 0.5], "val_mae": [0.8, 0.7]},
             "wgan": {"critic": [-1.0, -0.5], "loss": [0.1, 0.2], "energy": [0.5, 0.1]},
+            "acceptance": {"loss": [0.6, 0.5, 0.4], "val_loss": [0.6, 0.4, 0.5]},
         },
         backend="tensorflow 2",
         wall_time=1.0,
@@ -37,20 +39,12 @@ def document():
     )
 
 
-def test_panels_show_the_history(document, tmp_path, monkeypatch):
-    figures = []
-    save = plots_training._save
-
-    def keep(figure, caption, path):
-        figures.append((figure, caption))
-        return save(figure, caption, path)
-
-    monkeypatch.setattr(plots_training, "_save", keep)
+def test_panels_show_the_history(document, tmp_path, figures):
     path = plots_training.plot_training(document, tmp_path / "curves.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
-    (figure, caption) = figures[0]
-    assert "abc" in caption
-    sites, energy, wgan = [axes for axes in figure.axes if axes.get_visible()]
+    (figure,) = figures
+    assert "abc" in caption(figure)
+    sites, energy, wgan, acceptance = [axes for axes in figure.axes if axes.get_visible()]
     lines = {line.get_label(): line for line in sites.get_lines()}
     validation = lines["reconstruction, validation"]
     assert validation.get_xdata().tolist() == [1, 2, 3, 4]
@@ -58,16 +52,15 @@ def test_panels_show_the_history(document, tmp_path, monkeypatch):
     # the third epoch is the best
     assert sites.get_lines()[-1].get_xdata() == [3, 3]
     assert energy.get_lines()[-1].get_xdata() == [2, 2]
+    assert acceptance.get_lines()[-1].get_xdata() == [2, 2]
     # two entries for a hundred steps
     assert wgan.get_lines()[0].get_xdata().tolist() == [50, 100]
 
 
-def test_no_best_epoch_while_the_weight_rises(document, tmp_path, monkeypatch):
+def test_no_best_epoch_while_the_weight_rises(document, tmp_path, figures):
     document.config["sites"]["anneal_epochs"] = 4
-    drawn = []
-    monkeypatch.setattr(plots_training, "_save", lambda figure, *_: drawn.append(figure))
     plots_training.plot_training(document, tmp_path / "curves.png")
-    labels = [line.get_label() for line in drawn[0].axes[0].get_lines()]
+    labels = [line.get_label() for line in figures[0].axes[0].get_lines()]
     assert len(labels) == 4
 
 
@@ -77,7 +70,7 @@ def test_nothing_to_draw(document, tmp_path):
         plots_training.plot_training(document, tmp_path / "curves.png")
 
 
-def test_generator_losses_of_two_trainings(document, tmp_path, monkeypatch):
+def test_generator_losses_of_two_trainings(document, tmp_path, figures):
     rng = np.random.default_rng(0)
     steady = np.linspace(2.0, 1.0, 200)
     wild = steady + rng.normal(0, 0.5, 200)
@@ -85,20 +78,18 @@ def test_generator_losses_of_two_trainings(document, tmp_path, monkeypatch):
     document.history["wgan"]["loss"] = wild.tolist()
     document.history["wgan"]["critic"] = [0.0] * 200
     other.history["wgan"] = {"loss": steady.tolist(), "critic": [0.0] * 200}
-    caught = []
-    save = plots_training._save
-    monkeypatch.setattr(plots_training, "_save", lambda *a: caught.append(a[:2]) or save(*a))
     path = plots_training.plot_generator_losses(
         {"GAN": document, "WGAN": other}, tmp_path / "losses.png"
     )
     assert path.read_bytes()[:4] == b"\x89PNG"
-    ((figure, caption),) = caught
+    (figure,) = figures
     first, second = figure.axes
     assert first.get_lines()[0].get_ydata().tolist() == wild.tolist()
     assert second.get_lines()[0].get_ydata().tolist() == steady.tolist()
     # 200 entries for a hundred steps
     assert second.get_lines()[0].get_xdata()[-1] == 100
-    assert caption == "GAN: model abc, preset quick, seed 1; WGAN: model abc, preset quick, seed 1."
+    expected = "GAN: model abc, preset quick, seed 1; WGAN: model abc, preset quick, seed 1."
+    assert caption(figure) == expected
 
 
 def test_losses_that_cannot_be_compared(document, tmp_path):

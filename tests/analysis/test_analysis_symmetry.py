@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -134,3 +137,26 @@ def test_a_result_that_moved_too_far_is_refused(monkeypatch):
     assert symmetrise(shaken, VANADIUM, 0.15).changed
     monkeypatch.setattr(symmetry, "largest_displacement", lambda before, after: 0.2)
     assert not symmetrise(shaken, VANADIUM, 0.15).changed
+
+
+def test_spglib_is_silent_unless_asked(capfd, monkeypatch):
+    noisy = rattled(KNOWN["R-3c"], 0.15, 0.03, seed=3)
+    symmetrise(noisy, VANADIUM, 0.8)
+    assert "spglib" not in capfd.readouterr().err
+    monkeypatch.setenv("SPGLIB_WARNING", "ON")
+    symmetrise(noisy, VANADIUM, 0.8)
+    assert "spglib: ssm_get_exact_positions failed." in capfd.readouterr().err
+
+
+def test_a_users_own_setting_of_spglib_stays():
+    code = "import atomate2_vogen, os; print(os.environ['SPGLIB_WARNING'])"
+    for given, kept in ({}, "OFF"), ({"SPGLIB_WARNING": "ON"}, "ON"):
+        inherited = {k: v for k, v in os.environ.items() if k != "SPGLIB_WARNING"}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=inherited | given,
+        )
+        assert done.stdout.split() == [kept]

@@ -7,6 +7,9 @@ relaxation: stop it at any time, and the same command goes on. What is to be kep
 ``OUT/SAMPLER/`` with one row per candidate (``candidates.csv.gz``), ``metrics.json`` and
 ``sample.json``; the tables ``summary.md`` and ``summary.json``; and the figures. The tables and
 figures come from these files alone: with ``--only-tables`` they are made again without a run.
+
+Filters are the same for all samplers, with one exception: ``--novel-only`` is not for
+substitution, which makes known crystals only and would deliver nothing.
 """
 
 from __future__ import annotations
@@ -55,7 +58,15 @@ RAW, METRICS, SAMPLE = "candidates.csv.gz", "metrics.json", "sample.json"
     "--novel-only/--no-novel-only",
     default=False,
     show_default=True,
-    help="The same for all samplers: leave out what matches a known crystal as generated.",
+    help="Leave out what matches a known crystal as generated; not for substitution, which makes "
+    "nothing else.",
+)
+@click.option(
+    "--novelty-margin",
+    type=click.FloatRange(1, 3),
+    default=1.0,
+    show_default=True,
+    help="With --novel-only: factor on the tolerances.",
 )
 @click.option("--workers", type=click.IntRange(1), default=usable_cores, show_default="cores")
 @click.option(
@@ -78,6 +89,7 @@ def main(
     seed: int,
     judge_oversample: int,
     novel_only: bool,
+    novelty_margin: float,
     workers: int,
     model: Path | None,
     wgan_options: str,
@@ -95,9 +107,10 @@ def main(
                 )
             shared = ["--counts", counts, "--seed", str(seed)]
             shared += ["--judge-oversample", str(judge_oversample)]
-            shared += ["--novel-only"] if novel_only else []
+            novelty = ["--novel-only", "--novelty-margin", str(novelty_margin)]
             for name in names:
-                own = shlex.split(wgan_options) if name == "wgan" else []
+                own = novelty if novel_only and name != "substitution" else []
+                own = [*own, *shlex.split(wgan_options)] if name == "wgan" else own
                 own += ["--model", str(model)] if name == "wgan" and model else []
                 discover(out, name, [*shared, *own], workers)
                 gather(out / "runs" / name, out / name)
@@ -259,6 +272,7 @@ def summarise(out: Path, names: Sequence[str], requested: Mapping[str, int]) -> 
     write_atomically(out / "summary.json", _json(document))
     text = [
         comparison.summary_markdown(summary, yardsticks["rows"]),
+        *(f"{name}: {_filters(entry.sample)}.\n" for name, entry in entries.items()),
         f"Table 2 of the paper, of those asked for. *paper*: {yardsticks['paper']['source']}.\n",
         comparison.class_markdown(classes),
     ]
@@ -315,6 +329,20 @@ def _entry(folder: Path, stability: list[Any]) -> Any:
         MetricsDoc.model_validate_json((folder / METRICS).read_text(encoding="utf-8")),
         stability,
     )
+
+
+def _filters(sample: Any) -> str:
+    """What was kept of what a sampler drew."""
+    options = sample.options
+    words = [f"seed {sample.seed}"]
+    if oversample := options.get("judge_oversample"):
+        words.append(f"the lowest of {oversample} drawn per crystal, by single points")
+    if options.get("novel_only"):
+        margin = options.get("novelty_margin", 1.0)
+        words.append(f"none that matches a known crystal at {margin:g} times the tolerances")
+    else:
+        words.append("known crystals not left out")
+    return ", ".join(words)
 
 
 def _json(content: Any) -> str:

@@ -40,6 +40,18 @@ def test_judge_oversample_keeps_the_lowest(tmp_path: Path):
     assert vogen(*arguments).exit_code == 2
 
 
+def test_margin_is_for_novel_crystals_only(tmp_path: Path):
+    arguments = ("sample", "--sampler", "random", "--counts", "VO2=1", "--novelty-margin", "2")
+    refused = vogen(*arguments, "--out", tmp_path / "refused")
+    assert refused.exit_code == 2
+    assert "only with --novel-only" in refused.stderr
+    out = tmp_path / "out"
+    assert vogen(*arguments, "--novel-only", "--out", out).exit_code == 0
+    document = json.loads((out / "candidates.json").read_text())
+    assert document["options"] == {"novel_only": True, "novelty_margin": 2.0}
+    assert json.loads((out / "run.json").read_text())["identity"]["novelty_margin"] == 2.0
+
+
 def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model, monkeypatch):
     monkeypatch.setitem(WGANSampler.__init__.__kwdefaults__, "max_attempts", 64)
     out = tmp_path / "out"
@@ -54,6 +66,10 @@ def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model, monkeyp
             "2",
             "--projections",
             "2",
+            "--miscount",
+            "4",
+            "--min-atoms",
+            "9",
             "--stop-when-read",
         ),
         *("--told-counts", "--symmetry-tolerance", "0.2"),
@@ -67,6 +83,8 @@ def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model, monkeyp
         "latent_noise": 0.3,
         "energy_steps": 2,
         "projections": 2,
+        "miscount": 4,
+        "min_atoms": 9,
         "stop_when_read": True,
         "told_counts": True,
         "symmetry_tolerance": 0.2,

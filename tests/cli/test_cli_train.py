@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -34,8 +35,10 @@ def calls(monkeypatch, trained):
 
 
 @pytest.mark.slow
-def test_files_and_second_run(calls, trained, tmp_path):
-    out = tmp_path / "out"
+def test_files_and_second_run(calls, trained, tmp_path, monkeypatch):
+    # a relative folder, and a job runs in a directory of its own, which goes when it ends
+    monkeypatch.chdir(tmp_path)
+    out = Path("out")
     calls.append(OutputFolderError("no room"))
     stopped = vogen("train", "--seed", 3, "--out", out)
     assert stopped.exit_code == 2
@@ -45,7 +48,7 @@ def test_files_and_second_run(calls, trained, tmp_path):
     assert result.exit_code == 0, result.output
     # where there is no terminal, losses come line by line
     assert "sites 1/2  reconstruction 3  kl 2" in result.stderr
-    folder = str(out / "checkpoints")
+    folder = str(tmp_path / "out" / "checkpoints")
     assert calls == [("quick", 3, folder), ("quick", 3, folder)]
     model = TrainedModel.load(out / "model.zip")
     assert model.model_id == trained.model.model_id

@@ -4,6 +4,7 @@ import json
 
 import cheap_engine
 import pytest
+import toy_engines
 from jobflow import run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 from monty.json import MontyDecoder, MontyEncoder
@@ -12,11 +13,15 @@ from sampler_job import GridSampleMaker
 from atomate2_vogen.builders.stability import StabilityBuilder
 from atomate2_vogen.errors import (
     CountsError,
+    EngineCapabilityError,
     InputError,
     MissingReferenceError,
+    SchemeMismatchError,
     UnknownFormulaError,
 )
 from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
+from atomate2_vogen.flows.electronic import ElectronicFlowMaker
+from atomate2_vogen.flows.phonons import PhononFlowMaker
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, DiscoveryDoc, StabilityDoc
 from atomate2_vogen.stores import VogenStores
 
@@ -52,7 +57,9 @@ def test_from_counts_to_stability(tmp_path):
     # the store outlives the run: ingest, rebuild, read; a second time nothing is written
     with VogenStores.open(tmp_path / "store") as stores:
         written = stores.ingest_jobs()
-        assert written == {"candidates": 3, "calculations": 3, "training": 0}
+        assert written == {
+            "candidates": 3, "calculations": 3, "electronic": 0, "phonons": 0, "training": 0,
+        }  # fmt: skip
         assert set(stores.ingest_jobs().values()) == {0}
         stores.save(cheap_engine.references())
         builder = StabilityBuilder(stores.calculations, stores.references, stores.stability)
@@ -138,3 +145,41 @@ def test_substituted_crystals_with_chgnet(tmp_path):
         assert document.energy_above_hull > -0.05
         assert document.energy_above_hull <= document.initial_energy_above_hull + 1e-6
         assert document.energy_above_joint_hull >= 0
+
+
+def test_the_best_go_on_to_bands_and_phonons_with_engines_of_their_own(tmp_path):
+    flow = maker(
+        electronic=ElectronicFlowMaker(engine=toy_engines.toy_dft()),
+        phonons=PhononFlowMaker(engine=toy_engines.lj(relax=False), supercell=(1, 1, 1)),
+    ).make()
+    with VogenStores.memory() as stores:
+        found = run(flow, stores, tmp_path)
+        written = stores.ingest_jobs()
+    best = found.stability[0].candidate_id
+    assert found.characterised == [best]
+    (electronic,), (phonons,) = found.electronic, found.phonons
+    assert (electronic.candidate_id, electronic.scheme) == (best, "toy+U-1")
+    assert electronic.electrons.character.value == "half-metal"
+    assert (phonons.candidate_id, phonons.scheme) == (best, "lj-1")
+    assert phonons.phonons is not None, phonons.error
+    assert electronic.line_bands is phonons.force_constants is None
+    assert (written["electronic"], written["phonons"]) == (1, 1)
+
+
+def test_nothing_below_the_threshold_is_a_result(tmp_path):
+    flow = maker(electronic=ElectronicFlowMaker(engine=toy_engines.toy_dft()), threshold=-9).make()
+    with VogenStores.memory() as stores:
+        found = run(flow, stores, tmp_path)
+    assert (found.characterised, found.electronic) == ([], [])
+    assert len(found.stability) == 3
+
+
+def test_stages_that_an_engine_cannot_do_are_refused():
+    with pytest.raises(EngineCapabilityError, match="no band structure Maker"):
+        maker(electronic=ElectronicFlowMaker(engine=cheap_engine.engine())).make()
+    with pytest.raises(EngineCapabilityError, match="no phonon Maker"):
+        maker(phonons=PhononFlowMaker(engine=cheap_engine.engine())).make()
+    with pytest.raises(CountsError, match="best 0 of each formula"):
+        maker(top=0).make()
+    with pytest.raises(SchemeMismatchError, match="other"):
+        maker(references=cheap_engine.references("other")).make()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,9 +33,34 @@ def test_line_survives_outliers():
     assert target[:30].max() == scale.high
     assert scale.target(np.array([1e6]), COUNTS[:1])[0] == scale.high
     assert scale.target(np.array([-1e6]), COUNTS[:1])[0] == scale.low
-    standard = (target - scale.mean) / scale.width
-    assert standard.mean() == pytest.approx(0, abs=1e-9)
+    standard = scale.standard(target, COUNTS)
+    # what is left has hardly a mean at any composition, and the unit is its spread
+    assert standard.mean() == pytest.approx(0, abs=0.05)
     assert standard.std() == pytest.approx(1)
+    np.testing.assert_allclose(scale.above_line(standard, COUNTS), target, atol=1e-12)
+
+
+def test_network_learns_what_composition_does_not_tell():
+    # a curve over composition, as formation energies have, and a spread of its own
+    curve = -2 * SHARE * (1 - SHARE)
+    energies = curve + RNG.normal(0, 0.05, 400)
+    scale = EnergyScale.fit(energies, COUNTS)
+    said = scale.above_line(np.zeros(400), COUNTS) + scale.line(COUNTS)
+    assert np.abs(said - curve)[(SHARE > 0.2) & (SHARE < 0.8)].max() < 0.05
+    assert scale.width == pytest.approx(0.05, abs=0.02)
+    assert np.abs(energies - scale.line(COUNTS)).std() > 1.3 * scale.width
+
+
+def test_plain_values_come_back():
+    scale = EnergyScale.fit(RNG.normal(-8, 1, 400), COUNTS)
+    values = scale.as_dict()
+    assert EnergyScale.from_dict(json.loads(json.dumps(values))) == scale
+    with pytest.raises(ValueError, match="0 means"):
+        EnergyScale.from_dict({k: v for k, v in values.items() if k != "means"})
+    with pytest.raises(TypeError):
+        EnergyScale.from_dict(values | {"mean": 0.0})
+    assert scale.is_finite
+    assert not replace(scale, means=(float("nan"), *scale.means[1:])).is_finite
 
 
 def test_one_composition_and_too_few_labels():

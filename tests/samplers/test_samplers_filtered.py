@@ -185,3 +185,22 @@ def test_load_sampler_refuses_what_it_does_not_know():
         load_sampler("substitution", judge_oversample=0)
     with pytest.raises(InputError, match="no trained model"):
         load_sampler("random", model="x.zip")
+
+
+def test_margin_refuses_what_resembles_a_known_crystal():
+    def bent(shift):
+        crystal = layered(12.0)
+        crystal.translate_sites([len(crystal) - 1], [0, 0, shift], frac_coords=False)
+        return crystal
+
+    known = {"straight": layered(12.0)}
+    assert KnownStructures(known).find(bent(1.7)) is None
+    assert KnownStructures(known, margin=2).find(bent(1.7)) == "straight"
+    crystals = [bent(1.7), layered(30.0)]
+    plain = ListSampler(crystals).sample({"VO2": 2}, known=KnownStructures(known))
+    assert len(plain.candidates) == 2
+    assert "novelty_margin" not in plain.options
+    wide = ListSampler(crystals).sample({"VO2": 2}, known=KnownStructures(known, margin=2))
+    assert [c.structure.lattice.c for c in wide.candidates] == [30.0]
+    assert wide.rejected["VO2"] == {RejectionReason.KNOWN: 1}
+    assert wide.options["novelty_margin"] == 2

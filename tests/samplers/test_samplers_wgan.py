@@ -40,6 +40,9 @@ class BookModel:
     def predict_energy(self, latents, counts):
         return -latents[:, 0]
 
+    def decode_sites(self, latents):
+        return self.decode(latents)[0]
+
     def decode(self, latents):
         chosen = [self.pages[int(k) % len(self.pages)] for k in latents[:, 0]]
         return np.array([c[0] for c in chosen]), np.array([c[1] for c in chosen])
@@ -80,7 +83,8 @@ def book():
 
 def sampler(pages, **options):
     return WGANSampler(
-        BookModel(pages), **{"oversample": 1, "batch": 4, "projections": 0, **options}
+        BookModel(pages),
+        **{"preselect": 1, "oversample": 1, "batch": 4, "projections": 0, **options},
     )
 
 
@@ -154,6 +158,8 @@ def test_lowest_predicted_energies_are_decoded(book):
         {"truncation": 0},
         {"latent_noise": 2.1},
         {"projections": -1},
+        {"miscount": -1},
+        {"min_atoms": 0},
         {"truncation": float("nan")},
         {"energy_steps": -1},
         {"energy_step": 0},
@@ -190,9 +196,9 @@ def test_trained_model_is_deterministic_and_adds_up(trained):
 
 
 def test_options_away_from_their_defaults_are_told_and_make_other_ids(book):
-    plain = WGANSampler(BookModel([book["good"]]), projections=0, oversample=1, batch=4)
+    plain = WGANSampler(BookModel([book["good"]]), projections=0, preselect=1, batch=4)
     moved = WGANSampler(
-        BookModel([book["good"]]), projections=0, oversample=1, batch=4, truncation=0.5
+        BookModel([book["good"]]), projections=0, preselect=1, batch=4, truncation=0.5
     )
     assert WGANSampler(BookModel([]), max_attempts=3).options == {}
     assert moved.options == plain.options | {"truncation": 0.5}
@@ -232,14 +238,42 @@ class ProjectingModel(BookModel):
         ({"projections": 1, "stop_when_read": False}, 1),
         ({"projections": 5, "stop_when_read": True}, 1),
         ({"projections": 0, "stop_when_read": True}, None),
+        # "fewer" is one atom off
+        ({"projections": 1, "stop_when_read": False, "miscount": 1}, 1),
+        ({"projections": 1, "stop_when_read": False, "miscount": 0}, None),
     ],
 )
 def test_projections_stop_where_they_are_told(book, options, expected):
     model = ProjectingModel([book["fewer"], book["good"], book["blank"]])
-    sample = WGANSampler(model, oversample=1, batch=1, max_attempts=1, **options).sample({"VO2": 1})
+    sample = WGANSampler(
+        model, preselect=1, oversample=1, batch=1, max_attempts=1, **options
+    ).sample({"VO2": 1})
     assert [c.details["projections"] for c in sample.candidates] == (
         [] if expected is None else [expected]
     )
+
+
+class SizedModel(BookModel):
+    """Notes the cells that it is asked for."""
+
+    def formula_units(self, formula):
+        return np.array([1, 2, 4]), np.array([0.5, 0.3, 0.2])
+
+    def generate(self, counts, rng, truncation, latent_noise):
+        self.asked = counts.sum(axis=1)
+        return super().generate(counts, rng, truncation, latent_noise)
+
+
+@pytest.mark.parametrize(
+    ("min_atoms", "sizes"), [(1, {3, 6, 12}), (6, {6, 12}), (7, {12}), (99, {12})]
+)
+def test_cells_have_at_least_so_many_atoms(book, min_atoms, sizes):
+    model = SizedModel([book["blank"]])
+    options = {"preselect": 1, "batch": 64, "max_attempts": 64, "projections": 0}
+    WGANSampler(model, min_atoms=min_atoms, **options).sample({"VO2": 1})
+    assert set(model.asked.tolist()) == sizes
+    if sizes == {6, 12}:  # 0.3 to 0.2, as before
+        assert 0.4 < np.mean(model.asked == 6) < 0.8
 
 
 def test_composition_is_judged_before_the_cell(book):
@@ -257,3 +291,18 @@ def test_energy_steps_lower_the_predicted_energy(tiny):
     before, after = ([b.energy for b in s._boxes("VO2", 1)] for s in (still, moving))
     assert len(before) == len(after) == 8
     assert all(b < a for a, b in zip(before, after, strict=True))
+
+
+def test_likeliest_latents_are_decoded_and_sizes_stay(book):
+    class Judging(SizedModel):
+        """Likes late latents."""
+
+        def predict_acceptance(self, latents, counts):
+            self.judged = counts.sum(axis=1)
+            return latents[:, 0]
+
+    model = Judging([book["blank"]])
+    one = WGANSampler(model, preselect=4, batch=64, max_attempts=64, min_atoms=1, projections=0)
+    latents = one._likeliest(np.repeat([[1, 2], [2, 4]], 32, axis=0), np.random.default_rng(0))
+    assert latents[:, 0].tolist() == list(range(3, 256, 4))
+    assert model.judged.tolist() == [3] * 128 + [6] * 128

@@ -12,7 +12,7 @@ def bare_model(preset, seed=0, system=VANADIUM):
     """A whole model of a preset's sizes with the weights that a seed gives."""
     from atomate2_vogen.models.artefact import TrainedModel, build_networks
     from atomate2_vogen.models.backend import keras
-    from atomate2_vogen.models.energy import EnergyScale
+    from atomate2_vogen.models.energy import KNOTS, EnergyScale
 
     keras.utils.set_random_seed(seed)
     n_latent = preset.sites.latent + preset.lattice.latent
@@ -23,7 +23,7 @@ def bare_model(preset, seed=0, system=VANADIUM):
         build_networks(preset, system),
         mean=rng.normal(0, 0.1, n_latent),
         width=rng.uniform(0.5, 1.5, n_latent),
-        energy_scale=EnergyScale(-8.0, 1.0, -1.0, 4.0, 0.5, 2.0),
+        energy_scale=EnergyScale(-8.0, 1.0, -1.0, 4.0, (0.5,) * len(KNOTS), 2.0),
         cells={},
         provenance={"seed": seed},
     )
@@ -47,6 +47,9 @@ class MirrorModel:
 
     def encode(self, sites, lattices):
         return np.concatenate([sites.reshape(len(sites), -1), lattices.reshape(len(sites), -1)], 1)
+
+    def decode_sites(self, latents):
+        return self.decode(latents)[0]
 
     def decode(self, latents):
         latents = self.spoil(latents.copy())

@@ -7,7 +7,13 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from atomate2_vogen.models.presets import EnergyPreset, Preset, VAEPreset, WGANPreset
+from atomate2_vogen.models.presets import (
+    AcceptancePreset,
+    EnergyPreset,
+    Preset,
+    VAEPreset,
+    WGANPreset,
+)
 
 TINY = Preset(
     name="tiny",
@@ -48,6 +54,7 @@ TINY = Preset(
         batch=16,
         steps=6,
     ),
+    acceptance=AcceptancePreset(latents=40, width=16, batch=16, steps=4, epochs=2),
 )
 
 

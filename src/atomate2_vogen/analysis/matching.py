@@ -22,6 +22,9 @@ LENGTH_TOLERANCE = 0.2
 SITE_TOLERANCE = 0.3
 ANGLE_TOLERANCE = 5.0
 
+MOST_MARGIN = 3.0
+"""Largest factor on the tolerances; beyond it anything matches anything."""
+
 RMSD_SETTINGS: dict[str, Any] = {
     "ltol": 0.5,
     "stol": 0.5,
@@ -35,9 +38,19 @@ RMSD_SETTINGS: dict[str, Any] = {
 _SLACK = 1e-3
 
 
-def default_matcher() -> StructureMatcher:
-    """StructureMatcher with the tolerances of every claim on sameness: 0.2, 0.3, 5°."""
-    return StructureMatcher(ltol=LENGTH_TOLERANCE, stol=SITE_TOLERANCE, angle_tol=ANGLE_TOLERANCE)
+def default_matcher(margin: float = 1.0) -> StructureMatcher:
+    """StructureMatcher with the tolerances of every claim on sameness: 0.2, 0.3, 5°.
+
+    Parameters
+    ----------
+    margin
+        Factor on all three. Above 1 a match means resemblance, not sameness.
+    """
+    return StructureMatcher(
+        ltol=margin * LENGTH_TOLERANCE,
+        stol=margin * SITE_TOLERANCE,
+        angle_tol=margin * ANGLE_TOLERANCE,
+    )
 
 
 @dataclass(frozen=True)
@@ -56,22 +69,25 @@ class _Reduced:
         return cls(reduced, np.sort(lengths) / (reduced.volume / len(reduced)) ** (1 / 3))
 
 
-def _may_fit(first: _Reduced, second: _Reduced) -> bool:
+def _may_fit(first: _Reduced, second: _Reduced, tolerance: float) -> bool:
     """Whether `fit(first, second)` can succeed, from necessary conditions alone.
 
     Without supercells the matcher needs equally many sites and a basis of the first lattice
-    whose lengths are within 20 % of the second's Niggli basis at equal volume. A Niggli basis
-    attains the successive minima, so each minimum of the first lattice is then at most 1.2
-    times the second's.
+    whose lengths are within `tolerance` (0.2: 20 %) of the second's Niggli basis at equal
+    volume. A Niggli basis attains the successive minima, so each minimum of the first lattice
+    is then at most 1.2 times the second's.
     """
     return len(first.structure) == len(second.structure) and bool(
-        np.all(first.minima <= (1 + LENGTH_TOLERANCE + _SLACK) * second.minima)
+        np.all(first.minima <= (1 + tolerance + _SLACK) * second.minima)
     )
 
 
-def _same(first: _Reduced, second: _Reduced, matcher: StructureMatcher) -> bool:
+def _same(
+    first: _Reduced, second: _Reduced, matcher: StructureMatcher, margin: float = 1.0
+) -> bool:
     return any(
-        _may_fit(a, b) and matcher.fit(a.structure, b.structure, skip_structure_reduction=True)
+        _may_fit(a, b, margin * LENGTH_TOLERANCE)
+        and matcher.fit(a.structure, b.structure, skip_structure_reduction=True)
         for a, b in ((first, second), (second, first))
     )
 
@@ -130,12 +146,24 @@ class KnownStructures:
     structures
         Known crystals by name. The order matters where several match: the first is named, so
         put phases that have a common name before anonymous prototypes.
+    margin
+        Factor on the tolerances, from 1 to 3. Above 1 it finds what resembles a known crystal
+        too: a generated crystal mostly relaxes into the one that it resembles. Claims of
+        novelty are made with 1.
+
+    Raises
+    ------
+    InputError
+        If `margin` is out of range.
     """
 
-    def __init__(self, structures: Mapping[str, Structure]) -> None:
+    def __init__(self, structures: Mapping[str, Structure], margin: float = 1.0) -> None:
+        if not 1.0 <= margin <= MOST_MARGIN:
+            raise InputError(f"margin is {margin!r}; give a number from 1 to {MOST_MARGIN:g}")
+        self.margin = margin
         self._waiting: dict[str, list[tuple[str, Structure]]] = {}
         self._reduced: dict[str, list[tuple[str, _Reduced]]] = {}
-        self._matcher = default_matcher()
+        self._matcher = default_matcher(margin)
         self._size = 0
         for name, structure in structures.items():
             self.add(name, structure)
@@ -170,7 +198,9 @@ class KnownStructures:
         if not pool:
             return None
         query = _Reduced.of(structure)
-        return next((name for name, known in pool if _same(known, query, self._matcher)), None)
+        return next(
+            (name for name, known in pool if _same(known, query, self._matcher, self.margin)), None
+        )
 
 
 def rmsd(generated: Structure, relaxed: Structure) -> float | None:

@@ -7,38 +7,39 @@ The paper shows, of its 451 crystals, the distribution of formation energies by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pymatgen.core import Composition
 from pymatgen.util.string import latexify
 
-from atomate2_vogen.analysis.phases import ReferenceHull, anion_fraction
-from atomate2_vogen.analysis.plots import (
-    _CLASSES,
-    _RC,
-    _above,
-    _by_formula,
-    _check_scheme,
-    _draw_candidates,
-    _draw_distances,
-    _draw_hull,
-    _figure,
-    _formation,
-    _ranked,
-    _save,
+from atomate2_vogen.analysis.figures import (
+    SERIES,
+    drawing,
+    legend_above,
+    legend_entries,
+    say_empty,
+)
+from atomate2_vogen.analysis.phases import ReferenceHull
+from atomate2_vogen.analysis.plots_documents import (
+    Judged,
+    count_ranked,
+    energies_of_hull,
+    formation_energies,
+    one_scheme_of_all,
+    ranked,
+    ranked_by_formula,
+)
+from atomate2_vogen.analysis.plots_panels import (
+    CLASSES,
+    draw_candidates,
+    draw_distances,
+    draw_hull,
 )
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import ReferenceDoc, StabilityDoc
-
-Judged = Mapping[str, Sequence[StabilityDoc]]
-"""Judgements by sampler."""
-
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def plot_formation_comparison(
@@ -67,45 +68,33 @@ def plot_formation_comparison(
     SchemeMismatchError
         If the documents are of several schemes.
     """
-    from matplotlib import rc_context
-
-    scheme = _scheme(judged)
-    groups = {name: _by_formula(documents, system) for name, documents in judged.items()}
-    formulas = _formulas(judged, system)
-    ranked = [doc for documents in judged.values() for doc in _ranked(documents)]
-    on_hull = {
-        formula: float(np.mean([_formation([d])[0] - _above([d])[0] for d in documents]))
-        for formula, documents in _by_formula(ranked, system).items()
-    }
-    bins = _bins([*_formation(ranked).tolist(), *on_hull.values()], 0.05)
-    with rc_context(_RC):
-        rows = max(1, len(formulas))
-        figure = _figure(0.6 + 2.5 * len(judged), 0.9 + 1.5 * rows)
+    scheme = one_scheme_of_all(judged)
+    groups = {name: ranked_by_formula(documents, system) for name, documents in judged.items()}
+    everything = ranked([doc for documents in judged.values() for doc in documents])
+    on_hull = energies_of_hull(ranked_by_formula(everything, system))
+    bins = _bins([*formation_energies(everything).tolist(), *on_hull.values()], 0.05)
+    caption = (
+        f"{count_ranked(judged, scheme)} Bins of {bins[1] - bins[0]:.2g} eV/atom, the last one "
+        "with all that lies above; dashed: the hull."
+    )
+    rows = max(1, len(on_hull))
+    width, height = 0.6 + 2.5 * len(judged), 0.9 + 1.5 * rows
+    with drawing(path, caption, width=width, height=height) as figure:
         grid = figure.subplots(rows, len(judged), sharex=True, sharey="row", squeeze=False)
         for column, (name, by_formula) in enumerate(groups.items()):
             if not by_formula:
                 # ticks stay: the axes are shared with samplers that have something to show
-                grid[0, column].text(
-                    0.5,
-                    0.5,
-                    "no ranked candidate",
-                    transform=grid[0, column].transAxes,
-                    ha="center",
-                    color="0.4",
-                )
-            for axes, formula in zip(grid[:, column], formulas, strict=False):
+                say_empty(grid[0, column], height=0.5)
+            for axes, formula in zip(grid[:, column], on_hull, strict=False):
                 documents = by_formula.get(formula, [])
                 axes.hist(
-                    np.minimum(_formation(documents), bins[-1]),
+                    np.minimum(formation_energies(documents), bins[-1]),
                     bins=bins,
-                    color=_COLOURS[column % len(_COLOURS)],
+                    color=SERIES[column % len(SERIES)],
                     edgecolor="white",
                     linewidth=0.3,
                 )
-                if formula in on_hull:
-                    axes.axvline(
-                        on_hull[formula], color="black", linestyle=(0, (4, 2)), linewidth=1.0
-                    )
+                axes.axvline(on_hull[formula], color="black", linestyle=(0, (4, 2)), linewidth=1.0)
                 axes.annotate(
                     f"{latexify(formula)}   n = {len(documents)}" + _median(documents),
                     (0.98, 0.96),
@@ -121,12 +110,7 @@ def plot_formation_comparison(
             axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
         for axes in grid[-1]:
             axes.set_xlabel("Formation energy (eV/atom)")
-        return _save(
-            figure,
-            f"{_counts(judged, scheme)} Bins of {bins[1] - bins[0]:.2g} eV/atom, the last one with "
-            "all that lies above; dashed: the hull.",
-            path,
-        )
+    return Path(path)
 
 
 def plot_hull_comparison(
@@ -165,20 +149,15 @@ def plot_hull_comparison(
     MissingReferenceError, ElementError, NonFiniteError
         As `ReferenceHull`.
     """
-    from matplotlib import rc_context
-
     hull = ReferenceHull(references, system)
-    scheme = _scheme(judged, hull.scheme)
-    with rc_context(_RC):
-        figure = _figure(0.6 + 3.3 * len(judged), 6.6)
+    caption = f"{count_ranked(judged, one_scheme_of_all(judged, hull.scheme))} {CLASSES}"
+    with drawing(path, caption, width=0.6 + 3.3 * len(judged), height=6.6) as figure:
         grid = figure.subplots(2, len(judged), squeeze=False, height_ratios=(1.0, 1.1))
         for column, (name, documents) in enumerate(judged.items()):
             above, below = grid[:, column]
-            _draw_hull(above, hull)
-            _draw_candidates(above, documents, system)
-            _draw_distances(below, documents, system, size=8.0)
-            for axes in (above, below):
-                axes.set_title("", loc="left")
+            draw_hull(above, hull)
+            draw_candidates(above, documents, system)
+            draw_distances(below, documents, system, size=8.0)
             above.set_title(name, fontweight="bold")
         for row in grid:
             limits = np.array([axes.get_ylim() for axes in row])
@@ -186,44 +165,12 @@ def plot_hull_comparison(
                 axes.set_ylim(limits[:, 0].min(), limits[:, 1].max())
             for axes in row[1:]:
                 axes.set_ylabel("")
+        # counts differ from sampler to sampler: one entry per class, without them
         entries: dict[str, Any] = {}
-        for axes in grid[0]:
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-                entries.setdefault(label.split(" (")[0], handle)
-        figure.legend(
-            entries.values(),
-            entries.keys(),
-            loc="outside upper center",
-            ncols=4 if len(judged) > 1 else 2,
-            frameon=False,
-        )
-        return _save(figure, f"{_counts(judged, scheme)} {_CLASSES}", path)
-
-
-def _scheme(judged: Judged, scheme: str | None = None) -> str:
-    """The one scheme of all documents; a dash if there is no document."""
-    if not judged:
-        raise InputError("no sampler to draw")
-    everything = [doc for documents in judged.values() for doc in documents]
-    found = scheme or (everything[0].scheme if everything else "-")
-    _check_scheme(everything, found)
-    return found
-
-
-def _formulas(judged: Judged, system: OxideSystem) -> list[str]:
-    return _ordered(
-        {doc.formula for documents in judged.values() for doc in _ranked(documents)}, system
-    )
-
-
-def _ordered(formulas: set[str], system: OxideSystem) -> list[str]:
-    """Formulas by rising anion fraction."""
-    return sorted(formulas, key=lambda formula: anion_fraction(Composition(formula), system))
-
-
-def _counts(judged: Judged, scheme: str) -> str:
-    parts = [f"{name} {len(_ranked(docs))} of {len(docs)}" for name, docs in judged.items()]
-    return f"Judge: {scheme}. Candidates ranked: {', '.join(parts)}."
+        for label, handle in legend_entries(grid[0]).items():
+            entries.setdefault(label.split(" (")[0], handle)
+        legend_above(figure, entries, columns=4 if len(judged) > 1 else 2)
+    return Path(path)
 
 
 def _bins(values: Sequence[float], width: float) -> np.ndarray:
@@ -235,4 +182,4 @@ def _bins(values: Sequence[float], width: float) -> np.ndarray:
 def _median(documents: Sequence[StabilityDoc]) -> str:
     if not documents:
         return ""
-    return f", median {np.median(_formation(documents)):.2f}".replace("-", "−")
+    return f", median {np.median(formation_energies(documents)):.2f}".replace("-", "−")

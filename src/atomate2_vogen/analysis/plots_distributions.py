@@ -11,14 +11,21 @@ import numpy as np
 from pymatgen.core import Structure
 from pymatgen.util.string import latexify
 
+from atomate2_vogen.analysis.figures import (
+    SERIES,
+    drawing,
+    legend_above,
+    legend_entries,
+    panel_title,
+)
 from atomate2_vogen.analysis.hull import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
-from atomate2_vogen.analysis.plots import _RC, _above, _figure, _ranked, _save
-from atomate2_vogen.analysis.plots_comparison import (
-    _COLOURS,
+from atomate2_vogen.analysis.plots_documents import (
     Judged,
-    _counts,
-    _ordered,
-    _scheme,
+    count_ranked,
+    energies_above_hull,
+    one_scheme_of_all,
+    ordered,
+    ranked,
 )
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import InputError
@@ -67,22 +74,22 @@ def plot_above_hull(
     SchemeMismatchError
         If the documents are of several schemes.
     """
-    from matplotlib import rc_context
-
-    scheme = _scheme(judged)
-    formulas = _ordered({formula for counts in requested.values() for formula in counts}, system)
-    with rc_context(_RC):
-        panels = [*formulas, None] if len(formulas) > 1 else list(formulas)
-        columns = min(2, len(panels))
-        figure = _figure(3.6 * columns, 0.9 + 2.6 * -(-len(panels) // columns))
-        grid = figure.subplots(-(-len(panels) // columns), columns, squeeze=False).ravel()
+    scheme = one_scheme_of_all(judged)
+    star = " Stars: the paper's, by DFT on the hull of the Materials Project." * bool(published)
+    caption = f"{count_ranked(judged, scheme)} Solid: after relaxation; dotted: as generated.{star}"
+    formulas = ordered({formula for counts in requested.values() for formula in counts}, system)
+    panels = [*formulas, None] if len(formulas) > 1 else list(formulas)
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    with drawing(path, caption, width=3.6 * columns, height=0.9 + 2.6 * rows) as figure:
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, formula in zip(grid, panels, strict=False):
-            for (name, documents), colour in zip(judged.items(), _COLOURS, strict=False):
+            for (name, documents), colour in zip(judged.items(), SERIES, strict=False):
                 counts = requested[name]
                 wanted = sum(counts.values()) if formula is None else counts.get(formula, 0)
                 chosen = [doc for doc in documents if formula in {None, doc.formula}]
                 before = [d.initial_energy_above_hull for d in chosen]
-                after = _above(_ranked(chosen))
+                after = energies_above_hull(ranked(chosen))
                 known = [energy for energy in before if energy is not None]
                 _draw_steps(axes, after, wanted, colour=colour, style="-", label=name)
                 _draw_steps(axes, known, wanted, colour=colour, style=":")
@@ -98,21 +105,15 @@ def plot_above_hull(
                 xticklabels=[f"{x:g}" for x in (0, *_CUTS, 1, 3)],
             )
             axes.minorticks_off()
-            axes.set_title(latexify(formula) if formula else "all", loc="left", fontweight="bold")
+            panel_title(axes, latexify(formula) if formula else "all")
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         for axes in grid[::columns]:
             axes.set_ylabel("Share of those asked for")
         for axes in grid[len(panels) - columns : len(panels)]:
             axes.set_xlabel("Energy above hull (eV/atom)")
-        handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
-        star = " Stars: the paper's, by DFT on the hull of the Materials Project." * bool(published)
-        return _save(
-            figure,
-            f"{_counts(judged, scheme)} Solid: after relaxation; dotted: as generated.{star}",
-            path,
-        )
+        legend_above(figure, legend_entries(grid[:1]))
+    return Path(path)
 
 
 def plot_cells(
@@ -137,8 +138,6 @@ def plot_cells(
     InputError
         If there is no sampler.
     """
-    from matplotlib import rc_context
-
     if not cells:
         raise InputError("no sampler to draw")
     generated = {name: _cells([pair[0] for pair in pairs]) for name, pairs in cells.items()}
@@ -151,15 +150,19 @@ def plot_cells(
         ("Cell angle (°)", (53.75, 126.25), 2.5),
         ("Volume per atom (Å³)", (6, 26), 0.5),
     )
-    with rc_context(_RC):
-        figure = _figure(9.6, 3.2)
+    counts = ", ".join(f"{len(pairs)} by {name}" for name, pairs in cells.items())
+    caption = (
+        f"Niggli cells of {counts}. Solid: after relaxation; dotted: as generated. What lies "
+        "beyond a panel is counted in its last bin."
+    )
+    with drawing(path, caption, width=9.6, height=3.2) as figure:
         for index, (axes, (label, (low, high), width)) in enumerate(
             zip(figure.subplots(1, 3), panels, strict=True)
         ):
             bins = np.arange(low, high + width / 2, width)
             for (name, colour), (kind, style) in (
                 (pair, line)
-                for pair in zip(cells, _COLOURS, strict=False)
+                for pair in zip(cells, SERIES, strict=False)
                 for line in ((relaxed, "-"), (generated, ":"))
             ):
                 values = kind[name][index]
@@ -176,23 +179,10 @@ def plot_cells(
                     label=name if kind is relaxed else None,
                 )
             axes.set(xlabel=label, xlim=(low, high))
-            axes.set_title("abc"[index], loc="left", fontweight="bold")
+            panel_title(axes, "abc"[index])
             axes.set_ylabel("Share" if index == 0 else "")
-        handles = {
-            label: handle
-            for axes in figure.axes
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside upper center", ncols=4, frameon=False
-        )
-        counts = ", ".join(f"{len(pairs)} by {name}" for name, pairs in cells.items())
-        return _save(
-            figure,
-            f"Niggli cells of {counts}. Solid: after relaxation; dotted: as generated. What lies "
-            "beyond a panel is counted in its last bin.",
-            path,
-        )
+        legend_above(figure, legend_entries(figure.axes))
+    return Path(path)
 
 
 def _cells(structures: Sequence[Structure]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

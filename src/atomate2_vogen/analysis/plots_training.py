@@ -7,20 +7,25 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atomate2_vogen.analysis.plots import _RC, _figure, _save
+from atomate2_vogen.analysis.figures import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    VERMILION,
+    drawing,
+    panel_title,
+)
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import TrainingDoc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BLUE, _ORANGE, _GREEN, _VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-
 _VAE = (
-    ("reconstruction", "reconstruction, training", _BLUE, "-"),
-    ("val_reconstruction", "reconstruction, validation", _ORANGE, "-"),
-    ("kl", "KL divergence, training", _BLUE, ":"),
-    ("val_kl", "KL divergence, validation", _ORANGE, ":"),
+    ("reconstruction", "reconstruction, training", BLUE, "-"),
+    ("val_reconstruction", "reconstruction, validation", ORANGE, "-"),
+    ("kl", "KL divergence, training", BLUE, ":"),
+    ("val_kl", "KL divergence, validation", ORANGE, ":"),
 )
 _PANELS: dict[str, tuple[str, str, str, Sequence[tuple[str, str, str, str]]]] = {
     "sites": ("Sites autoencoder", "Nats per crystal", "log", _VAE),
@@ -29,20 +34,33 @@ _PANELS: dict[str, tuple[str, str, str, Sequence[tuple[str, str, str, str]]]] = 
         "Energy CNN",
         "Mean error (standardised)",
         "linear",
-        (("mae", "training", _BLUE, "-"), ("val_mae", "validation", _ORANGE, "-")),
+        (("mae", "training", BLUE, "-"), ("val_mae", "validation", ORANGE, "-")),
     ),
     "wgan": (
         "Generator and critic",
         "Loss",
         "linear",
         (
-            ("critic", "critic's loss", _BLUE, "-"),
-            ("loss", "generator's loss", _ORANGE, "-"),
-            ("energy", "predicted energy (standardised)", _GREEN, "--"),
+            ("critic", "critic's loss", BLUE, "-"),
+            ("loss", "generator's loss", ORANGE, "-"),
+            ("energy", "predicted energy (standardised)", GREEN, "--"),
             ("box", "error of the decoded box (atoms)", "black", ":"),
         ),
     ),
+    "acceptance": (
+        "Acceptance network",
+        "Cross-entropy",
+        "linear",
+        (("loss", "training", BLUE, "-"), ("val_loss", "validation", ORANGE, "-")),
+    ),
 }
+_MONITORED = {
+    "sites": "val_reconstruction",
+    "lattice": "val_reconstruction",
+    "energy": "val_mae",
+    "acceptance": "val_loss",
+}
+"""Figure that decides which epoch's weights are kept."""
 
 
 def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
@@ -65,29 +83,25 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
     InputError
         If the document tells of no network.
     """
-    from matplotlib import rc_context
-
     known = [name for name in _PANELS if document.history.get(name)]
     if not known:
         raise InputError(f"training {document.model_id} has no history to draw")
     columns = min(2, len(known))
     rows = -(-len(known) // columns)
-    with rc_context(_RC):
-        figure = _figure(3.6 * columns, 0.5 + 2.5 * rows)
+    caption = (
+        f"Model {document.model_id}, preset {document.preset}, seed {document.seed}, data set "
+        f"{document.dataset_id}; {document.backend}. Weights kept are those of the epoch with "
+        "the least validation error (dotted line); the WGAN's are the last."
+    )
+    with drawing(path, caption, width=3.6 * columns, height=0.5 + 2.5 * rows) as figure:
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for letter, name, axes in zip("abcd", known, panels, strict=False):
+        for letter, name, axes in zip("abcde", known, panels, strict=False):
             _draw(axes, name, document.history[name], _steps(document, name))
             _mark_best(axes, name, document)
-            axes.set_title(f"{letter}   {_PANELS[name][0]}", loc="left", fontweight="bold")
+            panel_title(axes, f"{letter}   {_PANELS[name][0]}")
         for axes in panels[len(known) :]:
             axes.set_visible(False)
-        return _save(
-            figure,
-            f"Model {document.model_id}, preset {document.preset}, seed {document.seed}, data set "
-            f"{document.dataset_id}; {document.backend}. Weights kept are those of the epoch with "
-            "the least validation error (dotted line); the WGAN's are the last.",
-            path,
-        )
+    return Path(path)
 
 
 def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | PathLike[str]) -> Path:
@@ -112,19 +126,20 @@ def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | Path
     InputError
         If there are not one or two, or one has no history of a generator.
     """
-    from matplotlib import rc_context
-
     if len(documents) not in {1, 2}:
         raise InputError(f"{len(documents)} trainings given; one or two can be compared")
     for name, document in documents.items():
         if not document.history.get("wgan", {}).get("loss"):
             raise InputError(f"training {document.model_id} ({name}) has no generator's loss")
-    with rc_context(_RC):
-        figure = _figure(5.2, 3.0)
+    models = "; ".join(
+        f"{name}: model {document.model_id}, preset {document.preset}, seed {document.seed}"
+        for name, document in documents.items()
+    )
+    with drawing(path, f"{models}.", width=5.2, height=3.0) as figure:
         first = figure.subplots()
         lines = []
         for index, (name, document) in enumerate(documents.items()):
-            axes, colour = (first, _BLUE) if index == 0 else (first.twinx(), _VERMILION)
+            axes, colour = (first, BLUE) if index == 0 else (first.twinx(), VERMILION)
             values = document.history["wgan"]["loss"]
             width = _steps(document, "wgan")
             x = [width * (i + 1) for i in range(len(values))]
@@ -134,11 +149,7 @@ def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | Path
             axes.spines["right"].set_visible(index == 1)
         first.set_xlabel("Generator step")
         first.legend(handles=lines, frameon=False)
-        models = "; ".join(
-            f"{name}: model {document.model_id}, preset {document.preset}, seed {document.seed}"
-            for name, document in documents.items()
-        )
-        return _save(figure, f"{models}.", path)
+    return Path(path)
 
 
 def _steps(document: TrainingDoc, name: str) -> float:
@@ -172,10 +183,7 @@ def _draw(axes: Axes, name: str, history: Mapping[str, Sequence[float]], width: 
 
 def _mark_best(axes: Axes, name: str, document: TrainingDoc) -> None:
     """The epoch whose weights are kept; none is while the KL term's weight still rises."""
-    monitored = {"sites": "val_reconstruction", "lattice": "val_reconstruction"}.get(
-        name, "val_mae"
-    )
-    validation = document.history[name].get(monitored, [])
+    validation = document.history[name].get(_MONITORED.get(name, ""), [])
     begin = int(document.config.get(name, {}).get("anneal_epochs", 0))
     if len(validation) > begin:
         best = 1 + min(range(begin, len(validation)), key=validation.__getitem__)

@@ -15,6 +15,17 @@ from atomate2_vogen.errors import InputError
 
 _OPTIONS = (
     click.option(
+        "--min-atoms",
+        type=click.IntRange(1),
+        help="wgan: fewest atoms of a cell; smaller ones hold little that is new.  [default: 7]",
+    ),
+    click.option(
+        "--preselect",
+        type=click.IntRange(1),
+        help="wgan: latents generated per latent decoded; the one likeliest to give a crystal as "
+        "asked for is.  [default: 16]",
+    ),
+    click.option(
         "--oversample",
         type=click.IntRange(1),
         help="wgan: latents generated per latent decoded; those of the lowest predicted energy "
@@ -29,7 +40,7 @@ _OPTIONS = (
         "--latent-noise",
         type=click.FloatRange(0, 2),
         help="wgan: noise added to each latent; more of it makes more that is new and less that "
-        "decodes.  [default: 1]",
+        "decodes.  [default: 0.8]",
     ),
     click.option(
         "--energy-steps",
@@ -40,6 +51,11 @@ _OPTIONS = (
         "--projections",
         type=click.IntRange(0),
         help="wgan: how often a box is read, voxelised afresh and decoded again.  [default: 1]",
+    ),
+    click.option(
+        "--miscount",
+        type=click.IntRange(0),
+        help="wgan: most atoms by which a box may be off to be projected at all.  [default: 2]",
     ),
     click.option(
         "--stop-when-read",
@@ -60,11 +76,14 @@ _OPTIONS = (
     ),
 )
 _NAMES = (
+    "min_atoms",
+    "preselect",
     "oversample",
     "truncation",
     "latent_noise",
     "energy_steps",
     "projections",
+    "miscount",
     "stop_when_read",
     "told_counts",
     "symmetry_tolerance",
@@ -79,7 +98,7 @@ class Decoding:
     ----------
     model
         File of trained networks; None takes those that are shipped, or trains.
-    judge_oversample, novel_only
+    judge_oversample, novel_only, novelty_margin
         As in `SampleMaker`.
     options
         Of the sampler, those that were given.
@@ -88,6 +107,7 @@ class Decoding:
     model: Path | None = None
     judge_oversample: int = 1
     novel_only: bool = False
+    novelty_margin: float = 1.0
     options: dict[str, Any] = field(default_factory=dict)
 
     def check(self, sampler: str) -> None:
@@ -96,8 +116,11 @@ class Decoding:
         Raises
         ------
         InputError
-            If an option of the WGAN is given with another sampler.
+            If an option of the WGAN is given with another sampler, or a margin without what it
+            is for.
         """
+        if self.novelty_margin > 1 and not self.novel_only:
+            raise InputError("--novelty-margin: only with --novel-only")
         given = [*(["model"] if self.model else []), *self.options]
         if sampler != "wgan" and given:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -110,6 +133,8 @@ class Decoding:
             identity["judge_oversample"] = self.judge_oversample
         if self.novel_only:
             identity["novel_only"] = True
+        if self.novelty_margin > 1:
+            identity["novelty_margin"] = self.novelty_margin
         if self.model is not None:
             identity["model"] = hashlib.sha256(self.model.read_bytes()).hexdigest()[:16]
         return identity
@@ -125,6 +150,7 @@ def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
             model=kwargs.pop("model"),
             judge_oversample=kwargs.pop("judge_oversample"),
             novel_only=kwargs.pop("novel_only"),
+            novelty_margin=kwargs.pop("novelty_margin"),
             options={name: value for name, value in given.items() if value is not None},
         )
         decoding.check(kwargs["sampler"])
@@ -139,6 +165,14 @@ def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Draw so many crystals per crystal asked for, and keep the lowest in energy by single "
         "points of the judge.",
+    )(wrapped)
+    wrapped = click.option(
+        "--novelty-margin",
+        type=click.FloatRange(1, 3),
+        default=1.0,
+        show_default=True,
+        help="With --novel-only: factor on the tolerances. Above 1 it leaves out what resembles a "
+        "known crystal and would mostly relax into it.",
     )(wrapped)
     wrapped = click.option(
         "--novel-only",

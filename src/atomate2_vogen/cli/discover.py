@@ -16,6 +16,7 @@ from atomate2_vogen.cli.decoding import Decoding, decoding_options
 @options.sampler_options
 @decoding_options
 @options.engine_option
+@options.characterisation_options
 @options.workers_option
 @options.out_option("vogen_output")
 @click.pass_context
@@ -28,6 +29,10 @@ def discover(
     seed: int,
     decoding: Decoding,
     engine: str,
+    electronic: str | None,
+    phonons: str | None,
+    top: int,
+    threshold: float,
     workers: int,
     out: Path,
 ) -> None:
@@ -41,36 +46,55 @@ def discover(
     (run.json) and every document (store/). Stop it with Ctrl-C at any time: the same command
     goes on from there.
 
+    With --electronic or --phonons the lowest of each formula go on: to bands, density of states
+    and magnetic character, to harmonic phonons. A folder that holds a finished run can be given
+    these later; nothing is relaxed twice.
+
     \b
     Examples:
       vogen discover
       vogen discover --counts VO2=8,V2O3=4 --seed 1 --out trial
       vogen discover --sampler substitution --workers 4
+      vogen discover --phonons chgnet --top 2
     """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from atomate2_vogen.analysis.selection import best_per_formula
     from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.cli.characterise import Wanted, characterise, make_stages
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.session import generation_identity, make_engine, open_run
 
     begin = time.perf_counter()
     voice = Voice()
     wanted = options.parse_counts(counts, VANADIUM)
+    further = Wanted(electronic, phonons, top, threshold)
     identity = generation_identity(sampler, preset, wanted, seed, decoding) | {"engine": engine}
     with open_run(out, "discover", identity, voice, VANADIUM) as run:
         from atomate2_vogen.cli.generation import sample as generate
         from atomate2_vogen.cli.report import print_discovery
 
-        judge = make_engine(engine)
+        judge, stages = make_engine(engine), make_stages(further)
         sample = generate(run, sampler, preset, wanted, seed, decoding=decoding)
         calculations = run.relax(judge, sample.candidates, workers)
         stability, references = run.build(judge, sample.candidates)
         metrics = run.measure(sample, calculations, stability, references)
         written = run.export(stability, sample.candidates, references, metrics=metrics)
+        found, files = characterise(
+            run, stages, best_per_formula(stability, top, threshold) if stages else [], workers
+        )
         run.folder.note(
             workers=workers,
             missing=sample.missing,
             seconds=round(time.perf_counter() - begin, 1),
         )
-        print_discovery(voice, stability, sample, metrics, path=run.folder.path, written=written)
+        print_discovery(
+            voice,
+            stability,
+            sample,
+            metrics,
+            path=run.folder.path,
+            written=[*written, *files],
+            further=found,
+        )
         if not sample.candidates:
             voice.warn("no crystal was generated; see the rejections above")
             ctx.exit(1)

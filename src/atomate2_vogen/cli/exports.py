@@ -124,7 +124,8 @@ def write_results(
     list of str
         Names of what was written, relative to the folder.
     """
-    from atomate2_vogen.analysis.plots import plot_formation_energies, plot_hull
+    from atomate2_vogen.analysis.plots_formation import plot_formation_energies
+    from atomate2_vogen.analysis.plots_hull import plot_hull
 
     by_id = {candidate.candidate_id: candidate for candidate in candidates}
     n_cifs = 0

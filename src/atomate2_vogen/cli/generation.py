@@ -49,6 +49,7 @@ def sample(
         preset=preset,
         judge_oversample=decoding.judge_oversample,
         novel_only=decoding.novel_only,
+        novelty_margin=decoding.novelty_margin,
     )
     training = _networks(run, preset, seed, decoding.model) if sampler == "wgan" else None
 
@@ -100,7 +101,7 @@ def train(run: Pipeline, preset: str, seed: int) -> tuple[TrainingDoc, OutputRef
     def describe_training(doc: TrainingDoc) -> str:
         return f"preset {doc.preset}, model {doc.model_id}"
 
-    kept = str(run.folder / "checkpoints")
+    kept = str((run.folder / "checkpoints").absolute())
     maker = BuildDatasetMaker(system=run.system, checkpoint_dir=kept)
     _, dataset = _stage(run, "data set", DatasetDoc, maker.make, describe_dataset)
     trainer = TrainWGANMaker(preset=preset, system=run.system, checkpoint_dir=kept)

@@ -19,6 +19,8 @@ DEFAULT_COUNT = 8
 
 SAMPLERS = ("wgan", "substitution", "random")
 ENGINES = ("chgnet",)
+PHONON_ENGINES = ("chgnet", "sevennet", "vasp", "vasp-mp")
+BAND_ENGINES = ("vasp", "vasp-mp")
 PRESETS = ("quick", "paper")
 
 
@@ -115,6 +117,35 @@ def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
         default=ENGINES[0],
         show_default=True,
         help="The judge: what relaxes crystals and gives their energies.",
+    )(function)
+
+
+def characterisation_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--electronic``, ``--phonons``, ``--top`` and ``--threshold``."""
+    function = click.option(
+        "--threshold",
+        type=float,
+        default=0.1,
+        show_default=True,
+        help="With --electronic or --phonons: largest energy above hull of those, eV/atom.",
+    )(function)
+    function = click.option(
+        "--top",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="With --electronic or --phonons: most crystals of each formula.",
+    )(function)
+    function = click.option(
+        "--phonons",
+        type=click.Choice(PHONON_ENGINES),
+        help="Harmonic phonons of the best crystals with this engine.",
+    )(function)
+    return click.option(
+        "--electronic",
+        type=click.Choice(BAND_ENGINES),
+        help="Bands, density of states and magnetic character of the best crystals with this "
+        "engine.",
     )(function)
 
 

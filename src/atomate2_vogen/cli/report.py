@@ -13,7 +13,9 @@ from rich.markup import escape
 from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.tables import (
     candidate_table,
+    characterisation_table,
     counts_of,
+    failures,
     metrics_lines,
     metrics_table,
     reasons,
@@ -24,7 +26,13 @@ from atomate2_vogen.cli.tables import (
 
 if TYPE_CHECKING:
     from atomate2_vogen.data.readers import BadFile
-    from atomate2_vogen.schemas import MetricsDoc, SampleDoc, StabilityDoc
+    from atomate2_vogen.schemas import (
+        ElectronicDoc,
+        MetricsDoc,
+        PhononDoc,
+        SampleDoc,
+        StabilityDoc,
+    )
 
 LEGEND = (
     "Energies in eV/atom: of formation, above the hull before and after relaxation. paper: stable "
@@ -46,6 +54,7 @@ def print_discovery(
     *,
     path: Path,
     written: Sequence[str],
+    further: Sequence[ElectronicDoc | PhononDoc] = (),
 ) -> None:
     """Tables of a discovery."""
     _print_candidates(voice, stability, None)
@@ -54,6 +63,10 @@ def print_discovery(
         voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
     _print_metrics(voice, metrics)
     _print_judge(voice, stability)
+    if further:
+        voice.out.print(characterisation_table(further))
+        for line in failures(further):
+            voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
     _print_written(voice, path, [*written, "run.json", "store/"])
 
 

@@ -12,7 +12,9 @@ from rich.text import Text
 if TYPE_CHECKING:
     from atomate2_vogen.schemas import (
         Distribution,
+        ElectronicDoc,
         MetricsDoc,
+        PhononDoc,
         Proportion,
         Rate,
         SampleDoc,
@@ -24,6 +26,8 @@ STYLES = {
     "metastable": "yellow",
     "on hull": "green",
     "near hull": "green",
+    "soft": "yellow",
+    "unstable": "red",
     "failed": "red",
     "collapsed": "red",
     "unconverged": "magenta",
@@ -91,6 +95,40 @@ def candidate_table(
             row.append(doc.space_group_symbol or "–")
         table.add_row(*row, style="dim" if doc.paper_class is None else "")
     return table
+
+
+def characterisation_table(documents: Sequence[ElectronicDoc | PhononDoc]) -> Table:
+    """One row per crystal and stage: the verdict and the figure that it rests on."""
+    table = _table()
+    table.add_column("candidate", overflow="fold", min_width=11)
+    for name in ("formula", "engine", "verdict"):
+        table.add_column(name)
+    table.add_column("by")
+    for doc in documents:
+        verdict, figure = _verdict(doc)
+        table.add_row(doc.candidate_id, doc.formula, doc.engine, _styled(verdict), figure)
+    return table
+
+
+def failures(documents: Sequence[ElectronicDoc | PhononDoc]) -> list[str]:
+    """Why stages failed, and what documents and engines warn of; each once."""
+    lines = [f"{doc.candidate_id}, {doc.scheme}: {doc.error}" for doc in documents if doc.error]
+    for doc in documents:
+        found = getattr(doc, "phonons", None) or getattr(doc, "electrons", None)
+        warnings = [] if found is None else found.warnings
+        lines += [f"{doc.candidate_id}, {doc.scheme}: {warning}" for warning in warnings]
+        lines.append(getattr(doc, "known_weakness", ""))
+    return [line for line in dict.fromkeys(lines) if line]
+
+
+def _verdict(doc: ElectronicDoc | PhononDoc) -> tuple[str, str]:
+    if (phonons := getattr(doc, "phonons", None)) is not None:
+        return phonons.verdict.value, f"lowest frequency {phonons.lowest_frequency:.2f} THz"
+    if (electrons := getattr(doc, "electrons", None)) is not None:
+        channels = [electrons.up] if electrons.down is None else [electrons.up, electrons.down]
+        gaps = ", ".join(f"{channel.spin} {channel.gap:.2f}" for channel in channels)
+        return electrons.character.value, f"gaps {gaps} eV"
+    return doc.state.value, "–"
 
 
 def summary_table(stability: Sequence[StabilityDoc], sample: SampleDoc | None = None) -> Table:

@@ -120,6 +120,8 @@ def _print(voice: Voice, document: TrainingDoc, folder: Path) -> None:
         "test_energy_mae": ("Energy, mean error (eV/atom)", "{:.3f}"),
         "test_energy_mae_composition_mean": ("… by composition alone (eV/atom)", "{:.3f}"),
         "test_energy_r2": ("Energy, R²", "{:.2f}"),
+        "acceptance_share": ("Generated latents that decode as asked for", "{:.1%}"),
+        "acceptance_share_of_likeliest": ("… of the likeliest eighth", "{:.1%}"),
     }
     table = Table("On test crystals", "", title=f"Model {document.model_id}", title_justify="left")
     table.columns[1].justify = "right"

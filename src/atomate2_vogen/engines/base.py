@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Any
 
 from jobflow import Maker
 from monty.json import MSONable
 
 from atomate2_vogen.errors import InputError
+
+
+class EnergyCorrections(MSONable, ABC):
+    """What is added to the energies of an engine before they reach a hull."""
+
+    @abstractmethod
+    def per_atom(self, document: Any) -> float:
+        """Correction in eV/atom to the energy of a calculation's task document.
+
+        Raises
+        ------
+        VogenError
+            If the calculation is not one that the scheme of corrections is made for.
+        """
 
 
 @dataclass(frozen=True)
@@ -33,9 +49,19 @@ class Engine(MSONable):
         Maker whose ``make(structure)`` gives harmonic phonons, or None.
     band_structure_maker
         Maker of bands and density of states; None for an engine without electrons.
+    known_weakness
+        What its phonons are known to get wrong, for the documents that hold them.
     engine_versions
         Versions of what computes the energies, by package name. A job that finds another
         version of one of these packages at work refuses its result.
+    energy_corrections
+        Added to the energies of `static_maker` before they are recorded, or None. The scheme
+        is that of the corrected energies.
+    band_structure_scheme
+        Name of the energy scale of `band_structure_maker` where it differs from `scheme`, e.g.
+        with a Hubbard U: such energies never reach a hull.
+    k_path
+        Convention of the path of the bands, e.g. ``latimer_munro``; for the record.
 
     Raises
     ------
@@ -49,7 +75,11 @@ class Engine(MSONable):
     static_maker: Maker
     phonon_maker: Maker | None = None
     band_structure_maker: Maker | None = None
+    known_weakness: str = ""
     engine_versions: dict[str, str] = field(default_factory=dict)
+    energy_corrections: EnergyCorrections | None = None
+    band_structure_scheme: str | None = None
+    k_path: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what a flow could only fail on."""
@@ -63,3 +93,9 @@ class Engine(MSONable):
                 raise InputError(
                     f"{label} of engine {self.name} is {type(maker).__name__}, not a jobflow Maker"
                 )
+        corrections = self.energy_corrections
+        if not (corrections is None or isinstance(corrections, EnergyCorrections)):
+            raise InputError(
+                f"energy_corrections of engine {self.name} is {type(corrections).__name__}, not "
+                "an EnergyCorrections"
+            )

@@ -8,9 +8,15 @@ from typing import Any
 
 from jobflow import Flow, Job, Maker
 
+from atomate2_vogen.analysis.hull import NEAR_HULL_LIMIT
+from atomate2_vogen.analysis.selection import best_per_formula
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine, chgnet, load_references
+from atomate2_vogen.errors import SchemeMismatchError
+from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
+from atomate2_vogen.flows.phonons import PhononFlowMaker
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
+from atomate2_vogen.jobs.characterisation import characterise_best
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.stability import summarise
 from atomate2_vogen.models.shipped import shipped_path
@@ -43,6 +49,13 @@ class DiscoveryFlowMaker(Maker):
         Size of the networks, for ``wgan``; trained first where no trained ones are shipped.
     references
         Relaxed reference phases in the engine's scheme; by default those that are shipped.
+    electronic, phonons
+        Flows that the best crystals go on to, each with an engine of its own; None leaves the
+        stage out.
+    top
+        Most crystals per formula that go on.
+    threshold
+        Largest energy above hull of those in eV/atom.
     """
 
     name: str = "discovery"
@@ -53,6 +66,10 @@ class DiscoveryFlowMaker(Maker):
     system: OxideSystem = VANADIUM
     preset: str = "quick"
     references: list[ReferenceDoc] | None = None
+    electronic: ElectronicFlowMaker | None = None
+    phonons: PhononFlowMaker | None = None
+    top: int = 1
+    threshold: float = NEAR_HULL_LIMIT
 
     def make(self) -> Flow:
         """Flow whose output is a `DiscoveryDoc`.
@@ -65,6 +82,10 @@ class DiscoveryFlowMaker(Maker):
             If the sampler's name is unknown.
         MissingReferenceError
             If no references are shipped for the engine's scheme and none are given.
+        SchemeMismatchError
+            If references are of another scheme than the engine.
+        EngineCapabilityError, SupercellError
+            If an engine cannot do the stage that it is given for.
         """
         wanted = self.counts
         if wanted is None:
@@ -73,13 +94,32 @@ class DiscoveryFlowMaker(Maker):
         references = self.references
         if references is None:
             references = load_references(self.engine, self.system)
+        if others := sorted({r.scheme for r in references} - {self.engine.scheme}):
+            raise SchemeMismatchError(
+                f"references of {', '.join(others)} make no hull for energies of "
+                f"{self.engine.scheme}"
+            )
+        if self.electronic is not None:
+            check_bands(self.electronic.engine)
+        if self.phonons is not None:
+            self.phonons.check()
+        best_per_formula([], self.top, self.threshold)  # refuses what is no number
         before, sample = self._sampling(counts)
         screening = ScreeningFlowMaker(engine=self.engine).make(sample.output)
         summary = summarise(
             sample.output, screening.output, references, self.engine.scheme, self.system
         )
         summary.update_metadata({"scheme": self.engine.scheme, "stage": "summary"})
-        flow = Flow([*before, sample, screening, summary], output=summary.output, name=self.name)
+        jobs: list[Job | Flow] = [*before, sample, screening, summary]
+        output = summary.output
+        if self.electronic is not None or self.phonons is not None:
+            best = characterise_best(
+                summary.output, self.electronic, self.phonons, self.top, self.threshold
+            )
+            best.update_metadata({"stage": "characterisation"})
+            jobs.append(best)
+            output = best.output
+        flow = Flow(jobs, output=output, name=self.name)
         flow.update_metadata({"discovery": self.name})
         return flow
 

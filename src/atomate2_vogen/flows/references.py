@@ -57,6 +57,7 @@ class ReferencesFlowMaker(Maker):
                 phase.source,
                 self.engine.scheme,
                 self.engine.engine_versions,
+                corrections=self.engine.energy_corrections,
             )
             jobs += [relax, static, reference]
             references.append(reference.output)

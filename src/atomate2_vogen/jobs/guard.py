@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import types
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +92,7 @@ class GuardedMaker(Maker):
             return Response(replace=inner)
         begin, begin_cpu = time.perf_counter(), time.process_time()
         try:
-            return _call(inner)
+            return call_function(inner.function, inner.function_args, inner.function_kwargs)
         except NOT_THE_CRYSTALS_FAULT:
             raise
         except Exception as error:
@@ -104,12 +105,13 @@ class GuardedMaker(Maker):
             )
 
 
-def _call(inner: Job) -> Any:
-    """Run the function of a job as `Job.run` does, without storing anything."""
-    function = inner.function
+def call_function(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """Call the function of a job as `Job.run` does, without storing anything."""
     if hasattr(function, "original"):
         bound = getattr(function, "__self__", None)
         function = function.original
         if bound is not None and not isinstance(bound, types.ModuleType):
             function = types.MethodType(function, bound)
-    return function(*inner.function_args, **inner.function_kwargs)
+    return function(*args, **kwargs)

@@ -27,6 +27,8 @@ def known_structures(
     system: OxideSystem = VANADIUM,
     references: Sequence[ReferenceDoc] = (),
     formulas: Sequence[str] | None = None,
+    *,
+    margin: float = 1.0,
 ) -> KnownStructures:
     """Reference phases, then prototypes as substituted, then prototypes as relaxed.
 
@@ -38,9 +40,13 @@ def known_structures(
         Relaxed reference phases; they give their names to what matches them.
     formulas
         Reduced formulas to restrict the prototypes to; None takes all.
+    margin
+        As for `KnownStructures`: 1 finds what is the same, more what resembles it too.
 
     Raises
     ------
+    InputError
+        If the margin is out of range.
     ArtefactError
         If a shipped file is damaged. A system without a file of relaxed crystals has none.
     """
@@ -51,7 +57,7 @@ def known_structures(
     for name, formula, structure in (*_prototypes(system), *_relaxed_prototypes(system)):
         if formulas is None or formula in formulas:
             pool.setdefault(name, structure)
-    return KnownStructures(pool)
+    return KnownStructures(pool, margin)
 
 
 def novelty_pool(

@@ -8,6 +8,7 @@ from jobflow import job
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from atomate2_vogen.engines.base import EnergyCorrections
 from atomate2_vogen.errors import NonFiniteError
 from atomate2_vogen.jobs.results import energy_per_atom, is_converged, relaxed_structure
 from atomate2_vogen.schemas import ReferenceDoc
@@ -17,9 +18,17 @@ SYMPREC = 0.1  # Å; relaxed to a force criterion, not to machine precision
 
 @job
 def make_reference(
-    relaxed: Any, static: Any, source: str, scheme: str, engine_versions: dict[str, str]
+    relaxed: Any,
+    static: Any,
+    source: str,
+    scheme: str,
+    engine_versions: dict[str, str],
+    *,
+    corrections: EnergyCorrections | None = None,
 ) -> ReferenceDoc:
     """One reference document from a relaxation and the static on its result.
+
+    Its energy bears the corrections of the engine, if any, as those of candidates do.
 
     Raises
     ------
@@ -39,7 +48,7 @@ def make_reference(
         scheme=scheme,
         formula=formula,
         structure=structure,
-        energy_per_atom=energy_per_atom(static),
+        energy_per_atom=energy_per_atom(static, corrections),
         source=source,
         engine_versions=engine_versions,
     )

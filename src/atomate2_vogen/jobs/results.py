@@ -12,21 +12,25 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Structure
 
+from atomate2_vogen.engines.base import EnergyCorrections
 from atomate2_vogen.errors import NonFiniteError
 
 
-def energy_per_atom(document: Any) -> float:
-    """Energy of the last ionic step in eV/atom.
+def energy_per_atom(document: Any, corrections: EnergyCorrections | None = None) -> float:
+    """Energy of the last ionic step in eV/atom, with the corrections of its engine, if any.
 
     Raises
     ------
     NonFiniteError
         If it is absent, NaN or infinite.
+    VogenError
+        If the corrections do not apply to this calculation.
     """
     energy = document.output.energy
     if energy is None or not math.isfinite(energy):
         raise NonFiniteError(f"the energy is {energy}")
-    return float(energy) / len(relaxed_structure(document))
+    correction = 0.0 if corrections is None else corrections.per_atom(document)
+    return float(energy) / len(relaxed_structure(document)) + correction
 
 
 def relaxed_structure(document: Any) -> Structure:
@@ -80,6 +84,9 @@ def n_steps(document: Any) -> int | None:
     steps = getattr(document.output, "n_steps", None)
     if steps is None and getattr(document.output, "ionic_steps", None) is not None:
         steps = len(document.output.ionic_steps)
+    if steps is None and (runs := getattr(document, "calcs_reversed", None)):
+        # VASP: every restart by an error handler is overwritten, the last one counts
+        steps = len(runs[0].output.ionic_steps or [])
     return None if steps is None else int(steps)
 
 
@@ -88,13 +95,22 @@ def elapsed_time(document: Any) -> float | None:
     seconds = getattr(document, "elapsed_time", None)
     if seconds is None:
         seconds = getattr(getattr(document, "output", None), "elapsed_time", None)
+    if seconds is None and (overall := _run_stats(document)) is not None:
+        seconds = overall.elapsed_time
     return None if seconds is None else float(seconds)
 
 
 def cpu_time(document: Any) -> float | None:
     """CPU seconds of a calculation, where its engine tells them."""
     seconds = getattr(document, "cpu_time", None)
+    if seconds is None and (overall := _run_stats(document)) is not None:
+        seconds = overall.total_time
     return None if seconds is None else float(seconds)
+
+
+def _run_stats(document: Any) -> Any:
+    """What VASP says about its own run times, None for other codes."""
+    return (getattr(document, "run_stats", None) or {}).get("overall")
 
 
 def forcefield_version(document: Any) -> str | None:

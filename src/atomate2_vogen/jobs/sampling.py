@@ -8,6 +8,7 @@ from typing import Any
 
 from jobflow import Maker, job
 
+from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.artefact import read_artefact
 from atomate2_vogen.data.labels import JUDGE_SCHEME, EnergyFunction, chgnet_energies
@@ -39,6 +40,9 @@ class SampleMaker(Maker):
         are kept (`FilteredSampler`). 1 keeps all and asks no judge.
     novel_only
         Whether crystals of the novelty pool (`jobs.known`) are left out as generated.
+    novelty_margin
+        With `novel_only`: factor on the tolerances of the comparison, from 1 to 3. Crystals that
+        resemble a known one mostly relax into it; 2 leaves out most of them.
     judge
         Loads the function that gives the energies; any importable function.
     scheme
@@ -47,7 +51,7 @@ class SampleMaker(Maker):
     Raises
     ------
     InputError
-        If there is no such sampler, or `judge_oversample` is no positive whole number.
+        If there is no such sampler, or a number is out of range.
     """
 
     name: str = "sample"
@@ -57,6 +61,7 @@ class SampleMaker(Maker):
     preset: str = "paper"
     judge_oversample: int = 1
     novel_only: bool = False
+    novelty_margin: float = 1.0
     judge: Callable[[], EnergyFunction] = chgnet_energies
     scheme: str = JUDGE_SCHEME
 
@@ -65,6 +70,7 @@ class SampleMaker(Maker):
         if self.sampler not in SAMPLERS:
             raise InputError(f"unknown sampler {self.sampler!r}; take one of {', '.join(SAMPLERS)}")
         check_whole("judge_oversample", self.judge_oversample)
+        KnownStructures({}, self.novelty_margin)
 
     @job(output_schema=SampleDoc)
     def make(
@@ -98,7 +104,7 @@ class SampleMaker(Maker):
         known = None
         if self.novel_only:
             formulas = list(check_counts(counts, self.system))
-            known = known_structures(self.system, formulas=formulas)
+            known = known_structures(self.system, formulas=formulas, margin=self.novelty_margin)
         sampler = load_sampler(
             self.sampler,
             system=self.system,

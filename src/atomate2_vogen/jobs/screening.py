@@ -12,7 +12,7 @@ from typing import Any
 
 from jobflow import Flow, Job, JobConfig, OnMissing, Response, job
 
-from atomate2_vogen.engines.base import Engine
+from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.errors import InputError, NonFiniteError, VogenError
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import GuardedMaker, JobFailure
@@ -50,6 +50,7 @@ def candidate_flow(engine: Engine, candidate: CandidateDoc) -> Flow:
         initial=initial.output,
         relaxed=relax.output,
         static=static.output,
+        corrections=engine.energy_corrections,
     )
     document.config = TOLERANT
     stages = {"initial": initial, "relax": relax, "static": static, RECORD_STAGE: document}
@@ -70,6 +71,7 @@ def record(
     initial: Any,
     relaxed: Any,
     static: Any,
+    corrections: EnergyCorrections | None = None,
 ) -> CalculationDoc:
     """What is known about one candidate after its calculations.
 
@@ -84,6 +86,8 @@ def record(
         the calculation fail, for its energies are of another scheme.
     initial, relaxed, static
         Task documents, a `JobFailure`, or None where a job left nothing.
+    corrections
+        Added to the energies before they are recorded.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def record(
         _require(static, "static calculation")
         document.n_steps = results.n_steps(relaxed)
         document.structure = results.relaxed_structure(static)
-        document.energy_per_atom = results.energy_per_atom(static)
+        document.energy_per_atom = results.energy_per_atom(static, corrections)
         document.max_force = results.max_force(static)
         for calculation in (relaxed, static):
             _check_version(calculation, engine_versions)
@@ -121,7 +125,7 @@ def record(
         document.error = f"not converged after {document.n_steps} ionic steps"
     try:
         _require(initial, "static calculation before relaxation")
-        document.initial_energy_per_atom = results.energy_per_atom(initial)
+        document.initial_energy_per_atom = results.energy_per_atom(initial, corrections)
     except (VogenError, AttributeError) as error:
         document.error = document.error or f"no energy before relaxation: {error}"
     return document

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from atomate2_vogen.models.stagefile import TrainedStage
+    from atomate2_vogen.models.training import TrainingResult
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ _SHOWN = {
     "lattice": ("reconstruction", "val_reconstruction", "kl"),
     "energy": ("mae", "val_mae"),
     "wgan": ("critic", "score", "energy"),
+    "draws": ("accepted",),
+    "acceptance": ("loss", "val_loss"),
 }
 """Figures beside each bar: of the autoencoders in nats, else in the network's own units."""
 
@@ -244,7 +247,6 @@ class TrainWGANMaker(_TrainMaker):
         TrainingError
             If labels or relaxations are missing, a training diverges or the boxes stay blank.
         """
-        from atomate2_vogen.models.backend import backend_name
         from atomate2_vogen.models.training import train_wgan
 
         start = time.perf_counter()
@@ -260,23 +262,38 @@ class TrainWGANMaker(_TrainMaker):
                 vae=None if vae is None else _read_stage(vae),
                 energy=None if energy is None else _read_stage(energy),
             )
-        model = result.model
-        return TrainingDoc(
-            model_id=model.model_id,
-            preset=model.preset.name,
-            seed=seed,
-            chemsys=model.system.chemsys,
-            dataset_id=crystals.dataset_id,
-            config=model.preset.as_dict(),
-            history=result.history,
-            metrics={**result.metrics, **_named(result.seconds)},
-            backend=backend_name(),
-            wall_time=max(time.perf_counter() - start, sum(result.seconds.values())),
-            peak_memory=result.peak_memory,
-            artefact=make_artefact(
-                f"wgan-{model.system.chemsys}-{model.model_id}.zip", model.to_bytes()
-            ),
-        )
+        return training_document(result, start)
+
+
+def training_document(result: TrainingResult, start: float) -> TrainingDoc:
+    """Document of a whole training.
+
+    Parameters
+    ----------
+    result
+        As `train_wgan` gives it.
+    start
+        `time.perf_counter` before it; its time is that of all runs that it took.
+    """
+    from atomate2_vogen.models.backend import backend_name
+
+    model = result.model
+    return TrainingDoc(
+        model_id=model.model_id,
+        preset=model.preset.name,
+        seed=model.provenance["seed"],
+        chemsys=model.system.chemsys,
+        dataset_id=model.provenance["dataset_id"],
+        config=model.preset.as_dict(),
+        history=result.history,
+        metrics={**result.metrics, **_named(result.seconds)},
+        backend=backend_name(),
+        wall_time=max(time.perf_counter() - start, sum(result.seconds.values())),
+        peak_memory=result.peak_memory,
+        artefact=make_artefact(
+            f"wgan-{model.system.chemsys}-{model.model_id}.zip", model.to_bytes()
+        ),
+    )
 
 
 def _stage_document(stage: TrainedStage, start: float) -> TrainingDoc:

@@ -12,10 +12,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +24,8 @@ import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import ArtefactError, CountsError, GridError, InputError
-from atomate2_vogen.models.backend import run
+from atomate2_vogen.models.acceptance import build_acceptance
+from atomate2_vogen.models.backend import keras, run
 from atomate2_vogen.models.batches import condition_length, conditions, make_codec
 from atomate2_vogen.models.energy import EnergyScale, build_energy
 from atomate2_vogen.models.presets import Preset
@@ -33,11 +33,12 @@ from atomate2_vogen.models.vae import build_decoder, build_encoder
 from atomate2_vogen.models.wgan import build_critic, build_generator
 from atomate2_vogen.voxels.sites import write_sites
 
-FORMAT = 1
+FORMAT = 3
 CONFIG = "config.json"
 SUFFIX = ".weights.h5"
 MAX_CONFIG_BYTES = 4_000_000
-_CHUNK = 64
+_GRIDS, _LATENTS = 64, 1024
+"""Most rows at once through a network of grids and through one of latents alone."""
 
 
 def build_networks(preset: Preset, system: OxideSystem) -> dict[str, Any]:
@@ -57,6 +58,7 @@ def build_networks(preset: Preset, system: OxideSystem) -> dict[str, Any]:
         "energy": build_energy(preset.energy, n_latent, n_condition),
         "critic": build_critic(preset.wgan, n_latent, n_condition, "critic"),
         "generator": build_generator(preset.wgan, n_latent, n_condition),
+        "acceptance": build_acceptance(preset.acceptance, n_latent, n_condition),
     }
 
 
@@ -100,6 +102,19 @@ class TrainedModel:
         self.cells = {f: {int(z): int(n) for z, n in of.items()} for f, of in cells.items()}
         self.provenance = dict(provenance)
         self.codec = make_codec(preset, system)
+
+    def with_networks(self, networks: Mapping[str, Any]) -> Self:
+        """The same model with some networks added or in place of its own."""
+        return type(self)(
+            self.preset,
+            self.system,
+            {**self.networks, **networks},
+            mean=self.mean,
+            width=self.width,
+            energy_scale=self.energy_scale,
+            cells=self.cells,
+            provenance=self.provenance,
+        )
 
     # --- use -------------------------------------------------------------------------------
 
@@ -159,11 +174,15 @@ class TrainedModel:
     def predict_energy(self, latents: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Predicted energy per atom above the composition line, (n,) in eV/atom."""
         out = self._run("energy", [latents, conditions(counts, self.system)])[0]
-        return out[:, 0] * self.energy_scale.width + self.energy_scale.mean
+        return self.energy_scale.above_line(out[:, 0], counts)
 
     def score(self, latents: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Critic's score, (n,); higher looks more like training."""
         return self._run("critic", [latents, conditions(counts, self.system)])[0][:, 0]
+
+    def predict_acceptance(self, latents: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Predicted log-odds (n,) that a latent decodes to a sound crystal as asked for."""
+        return self._run("acceptance", [latents, conditions(counts, self.system)])[0][:, 0]
 
     def encode(self, sites: np.ndarray, lattices: np.ndarray) -> np.ndarray:
         """Standardised joint latents (n, L) of grids: the posterior means."""
@@ -188,19 +207,26 @@ class TrainedModel:
         InputError
             If the latents have the wrong length or are not finite.
         """
+        joint = self._joint(latents)[:, self.preset.sites.latent :]
+        return self.decode_sites(latents), self._occupancies("lattice_decoder", joint)
+
+    def decode_sites(self, latents: np.ndarray) -> np.ndarray:
+        """The first of the grids that `decode` gives, and its errors."""
+        joint = self._joint(latents)[:, : self.preset.sites.latent]
+        return self._occupancies("sites_decoder", joint)
+
+    def _joint(self, latents: np.ndarray) -> np.ndarray:
+        """Latents as the decoders take them."""
         latents = np.asarray(latents, dtype=np.float32)
         if latents.ndim != 2 or latents.shape[1] != len(self.mean):
             raise InputError(f"latents have shape {latents.shape}, not (n, {len(self.mean)})")
         if not np.isfinite(latents).all():
             raise InputError("the latents hold NaN or infinity")
-        joint = latents * self.width + self.mean
-        cut = self.preset.sites.latent
-        grids = (
-            self._run("sites_decoder", [joint[:, :cut]])[0],
-            self._run("lattice_decoder", [joint[:, cut:]])[0],
-        )
-        # tanh, unlike exp, does not overflow
-        return 0.5 + 0.5 * np.tanh(0.5 * grids[0]), 0.5 + 0.5 * np.tanh(0.5 * grids[1])
+        return np.asarray(latents * self.width + self.mean)
+
+    def _occupancies(self, decoder: str, latents: np.ndarray) -> np.ndarray:
+        """Logistic function of what a decoder puts out."""
+        return self._run(decoder, [latents], keras.ops.sigmoid)[0]
 
     def project(
         self, latents: np.ndarray, sites: np.ndarray, counts: np.ndarray
@@ -243,16 +269,23 @@ class TrainedModel:
             latents[moved, :cut] = (means - self.mean[:cut]) / self.width[:cut]
         return latents, moved
 
-    def _run(self, network: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Outputs of a network in inference mode, in bounded batches."""
+    def _run(
+        self,
+        network: str,
+        inputs: list[np.ndarray],
+        last: Callable[[Any], Any] | None = None,
+    ) -> list[np.ndarray]:
+        """Outputs of a network in inference mode, in bounded batches; `last` is applied to each."""
+        size = _GRIDS if network.endswith("coder") else _LATENTS
         chunks = [
             run(
                 self.networks[network],
-                [values[start : start + _CHUNK] for values in inputs]
+                [values[start : start + size] for values in inputs]
                 if len(inputs) > 1
-                else inputs[0][start : start + _CHUNK],
+                else inputs[0][start : start + size],
+                last,
             )
-            for start in range(0, len(inputs[0]), _CHUNK)
+            for start in range(0, len(inputs[0]), size)
         ]
         return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
@@ -347,7 +380,7 @@ class TrainedModel:
         try:
             preset = Preset.from_dict(config["preset"])
             system = OxideSystem(**config["system"])
-            scale = EnergyScale(**{k: float(v) for k, v in config["energy_scale"].items()})
+            scale = EnergyScale.from_dict(config["energy_scale"])
             cells = {
                 str(f): {int(z): int(n) for z, n in of.items()} for f, of in config["cells"].items()
             }
@@ -361,7 +394,7 @@ class TrainedModel:
         if mean.shape != (n_latent,) or width.shape != (n_latent,):
             raise ArtefactError(f"{CONFIG}: mean or width has not {n_latent} numbers")
         finite = np.isfinite(mean).all() and np.isfinite(width).all() and (width > 0).all()
-        if not (finite and all(math.isfinite(v) for v in scale.as_dict().values())):
+        if not (finite and scale.is_finite):
             raise ArtefactError(f"{CONFIG}: a scale is not finite and positive")
         networks = build_networks(preset, system)
         expected = {CONFIG, *(f"{name}{SUFFIX}" for name in networks)}

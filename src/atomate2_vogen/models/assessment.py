@@ -110,7 +110,7 @@ def energy_errors(
         Labels and counts of training crystals, whose means the baseline uses.
     """
     truth = scale.target(energies, counts)
-    predicted = predicted * scale.width + scale.mean
+    predicted = scale.above_line(predicted, counts)
     baseline = composition_baseline(scale.target(*train), train[1], counts)
     spread = float(((truth - truth.mean()) ** 2).sum())
     return {

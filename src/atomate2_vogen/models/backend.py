@@ -11,7 +11,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -61,8 +61,8 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 __all__ = ["backend_name", "keras", "run"]
 
 
-def run(network: Any, inputs: Any) -> list[np.ndarray]:
-    """Outputs of a network in inference mode, as numpy arrays.
+def run(network: Any, inputs: Any, last: Callable[[Any], Any] | None = None) -> list[np.ndarray]:
+    """Outputs of a network in inference mode, as numpy arrays; `last` is applied to each before.
 
     Called directly: a compiled prediction function would first be compiled by XLA for every
     network and batch size, which on a CPU takes longer than all of its runs.
@@ -70,7 +70,7 @@ def run(network: Any, inputs: Any) -> list[np.ndarray]:
     outputs = network(inputs, training=False)
     if not isinstance(outputs, list | tuple):
         outputs = [outputs]
-    return [keras.ops.convert_to_numpy(output) for output in outputs]
+    return [keras.ops.convert_to_numpy(last(output) if last else output) for output in outputs]
 
 
 def backend_name() -> str:

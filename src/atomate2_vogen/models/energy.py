@@ -10,11 +10,16 @@ energy above a *composition line*
 with p and q fitted to the training labels by Theil-Sen's robust slopes; its gradient with
 respect to a crystal of given composition is that of the formation energy. Substituted copies
 have outliers of many eV, so t is clipped to quantiles of the training labels, and training
-uses the Huber loss on the standardised target.
+uses the Huber loss.
+
+Most of t is still a matter of composition. What the network puts out is therefore t less its
+smooth mean over x among the training labels, in units of what is left, so that it has only
+the crystals' differences to learn and, where it knows nothing, says the mean.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,6 +31,12 @@ from atomate2_vogen.models.backend import keras
 from atomate2_vogen.models.presets import EnergyPreset
 
 layers, ops = keras.layers, keras.ops
+
+KNOTS = np.linspace(0.0, 1.0, 41)
+"""Metal shares at which the smooth mean by composition is kept."""
+
+BANDWIDTH = 0.03
+"""Standard deviation in metal share of the weights of that mean."""
 
 QUANTILES = (0.005, 0.95)
 """Shares of the training labels at which the target is clipped."""
@@ -39,7 +50,7 @@ MIN_LABELS = 20
 
 @dataclass(frozen=True)
 class EnergyScale:
-    """Composition line, clipping and standardisation of the energy target.
+    """Composition line, clipping, mean by composition and unit of the energy target.
 
     Parameters
     ----------
@@ -47,15 +58,17 @@ class EnergyScale:
         p and q of the line, eV/atom.
     low, high
         Clipping limits of the energy above the line, eV/atom.
-    mean, width
-        Standardisation of the clipped target, eV/atom.
+    means
+        Smooth mean of the clipped energy at the metal shares `KNOTS`, eV/atom.
+    width
+        Standard deviation of what is left, eV/atom.
     """
 
     intercept: float
     slope: float
     low: float
     high: float
-    mean: float
+    means: tuple[float, ...]
     width: float
 
     @classmethod
@@ -80,7 +93,7 @@ class EnergyScale:
             raise TrainingError(
                 f"only {len(energies)} crystals have energy labels; label the data set first"
             )
-        share = counts[:, 0] / counts.sum(axis=1)
+        share = metal_share(counts)
         some = np.random.default_rng([seed, 2]).permutation(len(energies))[:1000]
         if np.ptp(share[some]) > 0:
             slope, intercept, *_ = theilslopes(energies[some], share[some])
@@ -89,36 +102,75 @@ class EnergyScale:
         above = energies - (intercept + slope * share)
         low, high = np.quantile(above, QUANTILES)
         clipped = np.clip(above, low, high)
+        # the floor keeps the weights from vanishing far from any label
+        weights = np.exp(-0.5 * ((KNOTS[:, None] - share) / BANDWIDTH) ** 2) + 1e-12
+        means = weights @ clipped / weights.sum(axis=1)
+        left = clipped - np.interp(share, KNOTS, means)
         return cls(
             float(intercept),
             float(slope),
             float(low),
             float(high),
-            float(clipped.mean()),
-            float(max(clipped.std(), 1e-3)),
+            tuple(means.tolist()),
+            float(max(left.std(), 1e-3)),
         )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> EnergyScale:
+        """Inverse of `as_dict`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a value is missing, unknown or of the wrong kind.
+        """
+        means = tuple(float(mean) for mean in values["means"]) if "means" in values else ()
+        if len(means) != len(KNOTS):
+            raise ValueError(f"{len(means)} means of the energy by composition, not {len(KNOTS)}")
+        return cls(means=means, **{k: float(v) for k, v in values.items() if k != "means"})
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every value is a finite number."""
+        values = (self.intercept, self.slope, self.low, self.high, self.width, *self.means)
+        return bool(np.isfinite(values).all())
 
     def line(self, counts: np.ndarray) -> np.ndarray:
         """Composition line at atom counts (n, 2), eV/atom."""
-        share = counts[:, 0] / counts.sum(axis=1)
-        return self.intercept + self.slope * share
+        return self.intercept + self.slope * metal_share(counts)
 
     def target(self, energies: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Clipped energy above the line (n,), eV/atom."""
         return np.clip(energies - self.line(counts), self.low, self.high)
 
-    def as_dict(self) -> dict[str, float]:
+    def standard(self, targets: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """What the network learns to put out for targets (n,)."""
+        return (targets - self._mean(counts)) / self.width
+
+    def above_line(self, outputs: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Energy above the line (n,) in eV/atom that outputs (n,) of the network stand for."""
+        return outputs * self.width + self._mean(counts)
+
+    def _mean(self, counts: np.ndarray) -> np.ndarray:
+        return np.interp(metal_share(counts), KNOTS, self.means)
+
+    def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return {**asdict(self), "means": list(self.means)}
+
+
+def metal_share(counts: np.ndarray) -> np.ndarray:
+    """Share of metal among the atoms (n,), of atom counts (n, 2)."""
+    return np.asarray(counts[:, 0] / counts.sum(axis=1))
 
 
 def build_energy(preset: EnergyPreset, n_latent: int, n_condition: int) -> Any:
-    """Joint latent (L,), condition (C,) -> standardised energies above the line (2,).
+    """Joint latent (L,), condition (C,) -> energies (2,) on `EnergyScale`'s.
 
     The first is the target, the energy that the crystal relaxes to where such labels were
     there to learn from, else the energy as it stands. The second is the energy as it stands,
-    an auxiliary task without use once the network is trained. A dense layer mixes the latent into a row of feature maps, which strided 1D convolutions
-    shorten.
+    an auxiliary task without use once the network is trained. A dense layer mixes the latent
+    into a row of feature maps, which strided 1D convolutions shorten.
     """
     latent = keras.Input((n_latent,))
     condition = keras.Input((n_condition,))
@@ -152,10 +204,10 @@ def composition_baseline(
     held_out
         (m, 2) of the crystals to predict.
     """
-    share = np.round(counts[:, 0] / counts.sum(axis=1), 6)
+    share = np.round(metal_share(counts), 6)
     known, inverse = np.unique(share, return_inverse=True)
     means = np.bincount(inverse, weights=targets) / np.bincount(inverse)
-    asked = held_out[:, 0] / held_out.sum(axis=1)
+    asked = metal_share(held_out)
     return means[np.abs(asked[:, None] - known[None]).argmin(axis=1)]
 
 

@@ -123,10 +123,10 @@ def _report(progress: Progress | None, stage: str, done: int, total: int, histor
         progress(stage, done, total, {key: values[-1] for key, values in history.items()})
 
 
-def _fit(
+def fit_network(
     network: Any,
     stage: str,
-    batches: Batches | _LatentBatches,
+    batches: Any,
     validation: tuple[Any, ...],
     *,
     epochs: int,
@@ -216,7 +216,7 @@ def fit_vae(
         ),
         jit_compile=False,
     )
-    return _fit(
+    return fit_network(
         vae,
         vae.name,
         batches,
@@ -291,7 +291,7 @@ def fit_energy(
     condition
         (n, C).
     targets
-        (n, 2) standardised energies above the composition line, as the network puts them out;
+        (n, 2) energies as the network puts them out (`EnergyScale.standard`);
         not-a-number where there is none.
     validation
         Latents, conditions and standardised targets of held-out crystals.
@@ -323,7 +323,7 @@ def fit_energy(
         metrics=[keras.metrics.MeanMetricWrapper(target_mae, name="mae")],
         jit_compile=False,
     )
-    history = _fit(
+    history = fit_network(
         network,
         "energy",
         _LatentBatches(

@@ -221,6 +221,39 @@ class WGANPreset:
 
 
 @dataclass(frozen=True)
+class AcceptancePreset:
+    """The acceptance network on joint latents and its training.
+
+    Parameters
+    ----------
+    latents
+        Generated latents that are decoded to learn from.
+    latent_noise
+        Standard deviation of the noise that is added to them, as the sampler adds it.
+    width
+        Units of the dense layers.
+    dropout, l2
+        Share of features dropped; weight decay.
+    learning_rate
+        Peak of the schedule.
+    batch, steps, epochs, patience
+        Latents per step, steps per epoch, epochs, epochs without a better validation loss
+        after which training stops.
+    """
+
+    latents: int = 12288
+    latent_noise: float = 0.8
+    width: int = 128
+    dropout: float = 0.3
+    l2: float = 1e-4
+    learning_rate: float = 1e-3
+    batch: int = 128
+    steps: int = 50
+    epochs: int = 40
+    patience: int = 6
+
+
+@dataclass(frozen=True)
 class Preset:
     """Everything that decides a training, save data and seed.
 
@@ -230,7 +263,7 @@ class Preset:
         Key in `PRESETS`.
     sites, lattice
         The two autoencoders.
-    energy, wgan
+    energy, wgan, acceptance
         The networks in the joint latent.
     per_group
         Crystals of one prototype group with equal counts that are kept for training.
@@ -253,6 +286,7 @@ class Preset:
     lattice: VAEPreset
     energy: EnergyPreset
     wgan: WGANPreset
+    acceptance: AcceptancePreset = AcceptancePreset()
     per_group: int = 6
     rattle: float = 0.06
     strain: float = 0.02
@@ -279,6 +313,7 @@ class Preset:
                 for key, most in (("grid", 128), ("latent", 1024), ("patch", 8), ("head", 512))
             ),
             ("energy.width", self.energy.width, 1024),
+            ("acceptance.width", self.acceptance.width, 1024),
             ("wgan.noise", self.wgan.noise, 4096),
             ("wgan.width", self.wgan.width, 2048),
             ("wgan.memory + 1", self.wgan.memory + 1, 20_001),
@@ -323,6 +358,7 @@ class Preset:
             "lattice": VAEPreset,
             "energy": EnergyPreset,
             "wgan": WGANPreset,
+            "acceptance": AcceptancePreset,
         }
         built: dict[str, Any] = {}
         for key, value in _known(cls, values).items():
@@ -382,6 +418,7 @@ PRESETS: dict[str, Preset] = {
             memory=2048,
             remainder=1.0,
         ),
+        acceptance=AcceptancePreset(latents=2048, epochs=20),
     ),
     "paper": Preset(
         name="paper",
@@ -416,7 +453,7 @@ PRESETS: dict[str, Preset] = {
             epochs=15,
             patience=15,
         ),
-        energy=EnergyPreset(epochs=100, patience=15),
+        energy=EnergyPreset(epochs=100, patience=15, dropout=0.3, l2=1e-3),
         wgan=WGANPreset(steps=1500, memory=1024, remainder=0.3, temperature=0.2),
         per_group=20,
         relaxed=True,

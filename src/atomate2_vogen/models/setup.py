@@ -208,7 +208,7 @@ def make_setup(
 def recipe(preset: Preset, *parts: str) -> dict[str, Any]:
     """The settings of some networks, and those that all share."""
     values = preset.as_dict()
-    left_out = {"name", "sites", "lattice", "energy", "wgan"} - {*parts}
+    left_out = {"name", "sites", "lattice", "energy", "wgan", "acceptance"} - {*parts}
     if not {"energy", "wgan"} & {*parts}:
         left_out.add("relaxed")  # the autoencoders learn from the data set alone
     return {key: value for key, value in values.items() if key not in left_out}

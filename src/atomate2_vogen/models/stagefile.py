@@ -15,7 +15,7 @@ from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import ArtefactError
 from atomate2_vogen.models.artefact import TrainedModel, build_networks
 from atomate2_vogen.models.checkpoint import State, assign, pack, pack_state, unpack_state
-from atomate2_vogen.models.energy import EnergyScale
+from atomate2_vogen.models.energy import KNOTS, EnergyScale
 from atomate2_vogen.models.fitting import History
 from atomate2_vogen.models.presets import Preset
 
@@ -62,7 +62,7 @@ class TrainedStage:
     seed: int
     dataset_id: str
     networks: Mapping[str, Any]
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, Any] = field(default_factory=dict)
     mean: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     width: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     parent: str = ""
@@ -85,7 +85,7 @@ class TrainedStage:
 
     def codec_model(self) -> TrainedModel:
         """Both autoencoders as a model that can encode and decode, and nothing else."""
-        flat = EnergyScale(0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+        flat = EnergyScale(0.0, 0.0, 0.0, 0.0, (0.0,) * len(KNOTS), 1.0)
         return TrainedModel(
             self.preset,
             self.system,

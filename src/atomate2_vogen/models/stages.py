@@ -327,7 +327,7 @@ def _standard(labels: np.ndarray, counts: np.ndarray, scales: Sequence[EnergySca
     targets = np.full(labels.shape, np.nan, dtype=np.float32)
     for column, scale in enumerate(scales):
         above = scale.target(labels[:, column], counts)
-        targets[:, column] = (above - scale.mean) / scale.width
+        targets[:, column] = scale.standard(above, counts)
     return targets
 
 

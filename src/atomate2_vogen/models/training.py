@@ -1,9 +1,9 @@
-"""From a data set to a trained model: both autoencoders, the energy CNN, the WGAN."""
+"""From a data set to a trained model: autoencoders, energy CNN, WGAN, acceptance network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ from atomate2_vogen.models.batches import conditions
 from atomate2_vogen.models.energy import EnergyScale
 from atomate2_vogen.models.fitting import History, Progress
 from atomate2_vogen.models.memory import choose_entries
+from atomate2_vogen.models.outcomes import draw_outcomes, fit_acceptance
 from atomate2_vogen.models.presets import Preset
-from atomate2_vogen.models.setup import make_setup, recipe
+from atomate2_vogen.models.setup import Setup, make_setup, recipe
 from atomate2_vogen.models.stagefile import TrainedStage, bare
 from atomate2_vogen.models.stages import latents, train_energy, train_vae
 from atomate2_vogen.models.wgan import Boxes, boltzmann_costs, draw_probabilities
@@ -170,7 +171,7 @@ def train_wgan(
         },
         mean=vae.mean,
         width=vae.width,
-        energy_scale=EnergyScale(**energy.numbers),
+        energy_scale=EnergyScale.from_dict(energy.numbers),
         cells=_cells(formulas[:n_start], counts[:n_start], system),
         provenance={
             "seed": seed,
@@ -179,12 +180,33 @@ def train_wgan(
             "backend": backend_name(),
         },
     )
-    return TrainingResult(
+    result = TrainingResult(
         model,
         {**vae.history, **energy.history, "wgan": history},
         {**vae.metrics, **energy.metrics},
         {**vae.seconds, **energy.seconds, "wgan": current.seconds},
         max(vae.peak_memory, energy.peak_memory, current.peak_memory),
+    )
+    return _with_acceptance(setup, result)
+
+
+def _with_acceptance(setup: Setup, result: TrainingResult) -> TrainingResult:
+    """The result with its acceptance network, which learns from what the others make."""
+    model, seed = result.model, setup.seed
+    asked = {"wgan": model.model_id, "preset": recipe(setup.preset, "acceptance")}
+    draws = setup.checkpoint("draws", **asked)
+    outcomes = draw_outcomes(model, seed, setup.progress, draws)
+    current = setup.checkpoint("acceptance", **asked)
+    setup.reseed(5)
+    network, history, metrics = fit_acceptance(model, outcomes, seed, setup.progress, current)
+    trained = bare(setup.preset, setup.system, {"acceptance": network})
+    return replace(
+        result,
+        model=model.with_networks(trained),
+        history={**result.history, "acceptance": history},
+        metrics={**result.metrics, **metrics},
+        seconds={**result.seconds, "draws": draws.seconds, "acceptance": current.seconds},
+        peak_memory=max(result.peak_memory, draws.peak_memory, current.peak_memory),
     )
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-    from atomate2_vogen.analysis.matching import KnownStructures
     from atomate2_vogen.chemistry import OxideSystem
 
 
@@ -71,12 +71,16 @@ class RefusedError(Exception):
         self.reason = reason
 
 
+Outcome = tuple["Structure", dict[str, Any]] | RefusedError
+"""What an attempt came to: a crystal and its details, or the reason why there is none."""
+
+
 def collect(
     sampler: Sampler,
     system: OxideSystem,
     counts: Mapping[str, int],
     seed: int,
-    outcomes: Callable[[str, int, int], Iterable[tuple[Structure, dict[str, Any]] | RefusedError]],
+    outcomes: Callable[[str, int, int], Iterable[Outcome]],
     *,
     options: Mapping[str, Any] | None = None,
     known: KnownStructures | None = None,
@@ -99,7 +103,7 @@ def collect(
         Options with which another crystal comes out of the same seed and attempt; they become
         part of a candidate's id and are kept in the document.
     known
-        As `Sampler.sample`; the document's options then tell ``novel_only``.
+        As `Sampler.sample`; the document's options then tell ``novel_only`` and the margin.
     progress
         Called with formula, candidates so far, candidates wanted.
 
@@ -119,7 +123,8 @@ def collect(
     rejections: list[Rejection] = []
     for formula, wanted in requested.items():
         found = 0
-        for index, outcome in enumerate(outcomes(formula, wanted, seed)):
+        made = outcomes(formula, wanted, seed)
+        for index, outcome in enumerate(made if known is None else _new(known, made)):
             attempts[formula] += 1
             if isinstance(outcome, RefusedError):
                 rejections.append(
@@ -129,16 +134,6 @@ def collect(
                 )
                 continue
             structure, details = outcome
-            if known is not None and (twin := known.find(structure)):
-                rejections.append(
-                    Rejection(
-                        formula=formula,
-                        index=index,
-                        reason=RejectionReason.KNOWN,
-                        message=f"matches {twin}",
-                    )
-                )
-                continue
             candidates.append(
                 CandidateDoc.make(
                     structure,
@@ -166,8 +161,24 @@ def collect(
         rejections=rejections,
         wall_time=time.perf_counter() - begin,
         cpu_time=time.process_time() - begin_cpu,
-        options=dict(options or {}) | ({} if known is None else {"novel_only": True}),
+        options=dict(options or {}) | _novelty(known),
     )
+
+
+def _new(known: KnownStructures, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Refuse known crystals."""
+    for outcome in outcomes:
+        if not isinstance(outcome, RefusedError) and (twin := known.find(outcome[0])):
+            yield RefusedError(RejectionReason.KNOWN, f"matches {twin}")
+        else:
+            yield outcome
+
+
+def _novelty(known: KnownStructures | None) -> dict[str, Any]:
+    """What a sample's options tell of the crystals that were refused."""
+    if known is None:
+        return {}
+    return {"novel_only": True} | ({"novelty_margin": known.margin} if known.margin > 1 else {})
 
 
 def check_whole(name: str, value: Any, least: int = 1) -> int:

@@ -7,6 +7,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.errors import GridError, VogenError
+from atomate2_vogen.models.reading import atoms_of
 from atomate2_vogen.samplers.base import RefusedError
 from atomate2_vogen.schemas import RejectionReason
 from atomate2_vogen.voxels.codec import VoxelCodec
@@ -49,7 +50,7 @@ def read_box(
         reason = RejectionReason.WRONG_COMPOSITION if told else RejectionReason.UNREADABLE_GRID
         raise RefusedError(reason, str(error)) from error
     system = codec.system
-    got = _counts(codec, numbers)
+    got = atoms_of(codec, numbers)
     if got != atoms:
         raise RefusedError(
             RejectionReason.WRONG_COMPOSITION,
@@ -69,17 +70,3 @@ def read_box(
     if message:
         raise RefusedError(RejectionReason.ATOMS_TOO_CLOSE, message)
     return structure
-
-
-def counts_read(codec: VoxelCodec, sites: np.ndarray) -> tuple[int, int] | None:
-    """Atoms of metal and anion that a sites grid holds by itself; None if it cannot be read."""
-    try:
-        _, numbers, _ = codec.decode_sites(sites)
-    except GridError:
-        return None
-    return _counts(codec, numbers)
-
-
-def _counts(codec: VoxelCodec, numbers: np.ndarray) -> tuple[int, int]:
-    metal, anion = codec.system.atomic_numbers
-    return int((numbers == metal).sum()), int((numbers == anion).sum())

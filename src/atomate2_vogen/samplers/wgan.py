@@ -12,6 +12,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.analysis.symmetry import symmetrise
+from atomate2_vogen.models.reading import counts_read, project_boxes
 from atomate2_vogen.samplers.base import (
     RefusedError,
     check_number,
@@ -19,7 +20,7 @@ from atomate2_vogen.samplers.base import (
     collect,
     formula_rng,
 )
-from atomate2_vogen.samplers.decoding import counts_read, read_box
+from atomate2_vogen.samplers.decoding import read_box
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
 
 if TYPE_CHECKING:
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
     from atomate2_vogen.models.descent import EnergyDescent
 
 DEFAULTS: dict[str, Any] = {
+    "min_atoms": 7,
+    "preselect": 16,
     "oversample": 1,
     "truncation": 1.0,
-    "latent_noise": 1.0,
+    "latent_noise": 0.8,
     "energy_steps": 0,
     "energy_step": 0.25,
     "projections": 1,
+    "miscount": 2,
     "stop_when_read": False,
     "told_counts": False,
     "symmetry_tolerance": 0.0,
@@ -67,8 +71,16 @@ class WGANSampler:
         Trained networks.
     max_attempts
         Most decoded latents per formula.
+    min_atoms
+        Fewest atoms of a cell. Smaller cells have few minima of the energy, and the data set
+        holds nearly all of them: what is new as generated falls back into one. A formula whose
+        largest cell is smaller gets that one.
+    preselect
+        Latents generated for each that goes on, the one that the acceptance network thinks
+        likeliest to decode to atoms as asked for and apart (`models.acceptance`). The sizes of
+        cells are drawn before, so that they stay as they are. 1 takes every latent.
     oversample
-        Latents generated per latent decoded; those of the lowest predicted energy are decoded.
+        Latents that go on per latent decoded; those of the lowest predicted energy are decoded.
         1 decodes all.
     truncation
         Standard deviation of the generator's noise, up to 2; less than 1 stays closer to the
@@ -87,6 +99,10 @@ class WGANSampler:
         How often a decoded box is read with the counts told, voxelised afresh, encoded and
         decoded again (`TrainedModel.project`). Generated boxes are blurred; one projection
         makes their composition readable without being told.
+    miscount
+        Most atoms by which a decoded box, read by itself, may differ from what was asked for if
+        it is to be projected at all. Those further off hardly ever end as asked for, and a
+        projection costs more than the reading.
     stop_when_read
         Whether `projections` is a maximum: a box that by itself reads as what was asked for is
         projected no further.
@@ -116,12 +132,15 @@ class WGANSampler:
         model: TrainedModel,
         *,
         max_attempts: int = 16384,
+        min_atoms: int = DEFAULTS["min_atoms"],
+        preselect: int = DEFAULTS["preselect"],
         oversample: int = DEFAULTS["oversample"],
         truncation: float = DEFAULTS["truncation"],
         latent_noise: float = DEFAULTS["latent_noise"],
         energy_steps: int = DEFAULTS["energy_steps"],
         energy_step: float = DEFAULTS["energy_step"],
         projections: int = DEFAULTS["projections"],
+        miscount: int = DEFAULTS["miscount"],
         stop_when_read: bool = DEFAULTS["stop_when_read"],
         told_counts: bool = DEFAULTS["told_counts"],
         symmetry_tolerance: float = DEFAULTS["symmetry_tolerance"],
@@ -130,12 +149,15 @@ class WGANSampler:
     ) -> None:
         self.model, self.model_id, self.system = model, model.model_id, model.system
         self.max_attempts = check_whole("max_attempts", max_attempts)
+        self.min_atoms = check_whole("min_atoms", min_atoms)
+        self.preselect = check_whole("preselect", preselect)
         self.oversample = check_whole("oversample", oversample)
         self.truncation = check_number("truncation", truncation, 2.0)
         self.latent_noise = check_number("latent_noise", latent_noise, 2.0, zero=True)
         self.energy_steps = check_whole("energy_steps", energy_steps, 0)
         self.energy_step = check_number("energy_step", energy_step)
         self.projections = check_whole("projections", projections, 0)
+        self.miscount = check_whole("miscount", miscount, 0)
         self.stop_when_read, self.told_counts = bool(stop_when_read), bool(told_counts)
         self.symmetry_tolerance = check_number(
             "symmetry_tolerance", symmetry_tolerance, 1.0, zero=True
@@ -214,11 +236,11 @@ class WGANSampler:
         """Decoded latents, at most `max_attempts`."""
         rng = formula_rng(seed, formula)
         unit = np.array(self.system.formula_unit(formula))
-        units, chance = self.model.formula_units(formula)
+        units, chance = self._formula_units(formula)
         for tried in range(0, self.max_attempts, self.batch):
             n = self.batch * self.oversample
             counts = rng.choice(units, n, p=chance)[:, None] * unit
-            latents = self.model.generate(counts, rng, self.truncation, self.latent_noise)
+            latents = self._likeliest(counts, rng)
             energies = self.model.predict_energy(latents, counts)
             order = np.sort(np.argsort(energies, kind="stable")[: self.batch])
             counts, latents, energies = counts[order], latents[order], energies[order]
@@ -228,7 +250,15 @@ class WGANSampler:
                 )
                 energies = self.model.predict_energy(latents, counts)
             sites, lattices = self.model.decode(latents)
-            projected = self._project(latents, sites, counts)
+            projected = project_boxes(
+                self.model,
+                latents,
+                sites,
+                counts,
+                times=self.projections,
+                miscount=self.miscount,
+                stop_when_read=self.stop_when_read,
+            )
             for row in range(min(self.batch, self.max_attempts - tried)):
                 n_metal, n_anion = counts[row].tolist()
                 yield _Box(
@@ -239,26 +269,21 @@ class WGANSampler:
                     int(projected[row]),
                 )
 
-    def _project(self, latents: np.ndarray, sites: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Project boxes in place; how often each was projected."""
-        times = np.zeros(len(latents), dtype=int)
-        todo = np.ones(len(latents), dtype=bool)
-        for _ in range(self.projections):
-            if self.stop_when_read:
-                todo &= np.array(
-                    [
-                        counts_read(self.model.codec, box) != tuple(wanted)
-                        for box, wanted in zip(sites, counts.tolist(), strict=True)
-                    ]
-                )
-            if not todo.any():
-                break
-            latents[todo], moved = self.model.project(latents[todo], sites[todo], counts[todo])
-            rows = np.flatnonzero(todo)[moved]
-            if len(rows):
-                sites[rows] = self.model.decode(latents[rows])[0]
-            times[rows] += 1
-        return times
+    def _likeliest(self, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """For each row of counts the likeliest to be accepted of `preselect` latents."""
+        repeated = np.repeat(counts, self.preselect, axis=0)
+        latents = self.model.generate(repeated, rng, self.truncation, self.latent_noise)
+        if self.preselect == 1:
+            return latents
+        odds = self.model.predict_acceptance(latents, repeated).reshape(len(counts), -1)
+        return latents.reshape(*odds.shape, -1)[np.arange(len(counts)), odds.argmax(axis=1)]
+
+    def _formula_units(self, formula: str) -> tuple[np.ndarray, np.ndarray]:
+        """Formula units per cell to draw from, and the chance of each."""
+        units, chance = self.model.formula_units(formula)
+        atoms = units * sum(self.system.formula_unit(formula))
+        large = atoms >= min(self.min_atoms, atoms.max())
+        return units[large], chance[large] / chance[large].sum()
 
     def _read(self, box: _Box) -> tuple[Structure, dict[str, Any]]:
         """Crystal and details of a box, or `RefusedError`."""

@@ -1,0 +1,228 @@
+"""The stages of ``vogen discover`` after the hull: bands and phonons of the best crystals.
+
+The same flows as `DiscoveryFlowMaker` runs; each crystal is a flow of its own here, so that it
+can be shown, run beside others, and found again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from atomate2_vogen.cli.pipeline import reuse
+from atomate2_vogen.schemas import CharacterisationState, ElectronicDoc, PhononDoc, StabilityDoc
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobflow import Flow
+
+    from atomate2_vogen.cli.pipeline import Pipeline
+    from atomate2_vogen.engines import Engine
+
+Document = ElectronicDoc | PhononDoc
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kind of characterisation.
+
+    Parameters
+    ----------
+    name
+        Of the stage, its folder of pictures and its JSON file.
+    document
+        Class of its documents.
+    flow
+        Gives the flow of one relaxed crystal, whose output is a list of one document.
+    failed
+        Gives the document of one whose flow left nothing, for the reason given.
+    draw
+        Draws a completed document into a file.
+    large
+        Fields that stay in the store.
+    scheme
+        Energy scale of the documents.
+    """
+
+    name: str
+    document: type[Document]
+    flow: Callable[[StabilityDoc], Flow]
+    failed: Callable[[StabilityDoc, str], Document]
+    draw: Callable[[Any, Path], Any]
+    large: Sequence[str]
+    scheme: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be known of the best crystals, as told on the command line.
+
+    Parameters
+    ----------
+    electronic, phonons
+        Names of engines; None leaves the stage out.
+    top, threshold
+        As of `analysis.selection.best_per_formula`.
+    """
+
+    electronic: str | None = None
+    phonons: str | None = None
+    top: int = 1
+    threshold: float = 0.1
+
+
+def make_stages(wanted: Wanted) -> list[Stage]:
+    """Stages with their engines, which are made here: what is missing shows before any work.
+
+    Raises
+    ------
+    EngineCapabilityError
+        If an engine cannot do the stage that it is given for.
+    MissingDependencyError, EngineSetupError
+        If an engine lacks what it needs.
+    """
+    from atomate2_vogen.engines import load_engine
+
+    stages = []
+    if wanted.electronic:
+        stages.append(_electronic_stage(load_engine(wanted.electronic)))
+    if wanted.phonons:
+        stages.append(_phonon_stage(load_engine(wanted.phonons)))
+    return stages
+
+
+def characterise(
+    run: Pipeline, stages: Sequence[Stage], chosen: Sequence[StabilityDoc], workers: int
+) -> tuple[list[Document], list[str]]:
+    """Run what is left of the stages for some relaxed crystals, and draw it.
+
+    Completed documents are taken from the store; failed ones are tried once more.
+
+    Returns
+    -------
+    documents : list
+        Stage by stage, in the order of the crystals.
+    written : list of str
+        Names of files.
+    """
+    every: list[Document] = []
+    written: list[str] = []
+    for stage in stages:
+        documents = _run(run, stage, chosen, workers)
+        plain = [_plain(document, stage.large) for document in documents]
+        run.folder.write(f"{stage.name}.json", json.dumps(plain, indent=1) + "\n")
+        written.append(f"{stage.name}.json")
+        (run.folder / stage.name).mkdir(exist_ok=True)
+        completed = [d for d in documents if d.state is CharacterisationState.COMPLETED]
+        for document in completed:
+            with run.folder.replacing(f"{stage.name}/{document.candidate_id}.png") as path:
+                stage.draw(document, path)
+        if completed:
+            written.append(f"{stage.name}/ ({len(completed)} files)")
+        every += documents
+    return every, written
+
+
+def _run(
+    run: Pipeline, stage: Stage, chosen: Sequence[StabilityDoc], workers: int
+) -> list[Document]:
+    """Documents of the crystals, in their order."""
+    from atomate2_vogen.cli.runner import run_flows
+    from atomate2_vogen.jobs.electronic import NO_RESULT
+
+    by_id = {document.candidate_id: document for document in chosen}
+    criteria = {"scheme": stage.scheme, "candidate_id": {"$in": list(by_id)}}
+
+    def stored() -> dict[str, Document]:
+        run.stores.ingest_jobs()
+        held = run.stores.load(stage.document, criteria)
+        return {d.candidate_id: d for d in held if d.state is CharacterisationState.COMPLETED}
+
+    with run.folder.stage(stage.name) as notes, run.voice.stage(stage.name) as shown:
+        done = stored()
+        reused, failed = len(done), dict[str, Document]()
+        todo = [document for key, document in by_id.items() if key not in done]
+        shown.advance(reused, len(by_id), f"{reused} reused" if reused else "")
+        flows = ((document.candidate_id, stage.flow(document)) for document in todo)
+        with contextlib.closing(
+            run_flows(
+                flows, run.stores.job_store, workers=min(workers, len(todo)), log_dir=run.logs
+            )
+        ) as outcomes:
+            for number, outcome in enumerate(outcomes, reused + 1):
+                reason = outcome.error or NO_RESULT
+                failed[outcome.key] = stage.failed(by_id[outcome.key], reason)
+                shown.advance(number, len(by_id), outcome.key)
+        done = stored()
+        failed = _reasons(run, stage, criteria, failed)
+        documents = [done.get(key) or failed[key] for key in by_id]
+        run.stores.save([d for d in documents if d.state is CharacterisationState.FAILED])
+        n_failed = sum(d.state is CharacterisationState.FAILED for d in documents)
+        notes |= {"crystals": len(by_id), "reused": reused, "failed": n_failed}
+        shown.result = f"{len(by_id)} crystals, {n_failed} failed" + reuse(reused, len(by_id))
+    return documents
+
+
+def _reasons(
+    run: Pipeline, stage: Stage, criteria: dict[str, Any], failed: dict[str, Document]
+) -> dict[str, Document]:
+    """Failed documents that the flows left themselves, which tell the reason; else ours."""
+    held = run.stores.load(stage.document, criteria)
+    told = {d.candidate_id: d for d in held if d.state is CharacterisationState.FAILED}
+    return {key: told.get(key, document) for key, document in failed.items()}
+
+
+def _electronic_stage(engine: Engine) -> Stage:
+    from atomate2_vogen.analysis.plots_electronic import plot_electronic
+    from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
+    from atomate2_vogen.jobs.electronic import DATA, band_scheme, failed_electronic
+    from atomate2_vogen.jobs.subjects import subjects_from
+
+    check_bands(engine)
+
+    def failed(document: StabilityDoc, reason: str) -> ElectronicDoc:
+        return failed_electronic(subjects_from([document])[0], engine, reason)
+
+    return Stage(
+        "electronic",
+        ElectronicDoc,
+        lambda document: ElectronicFlowMaker(engine=engine).make([document]),
+        failed,
+        plot_electronic,
+        DATA,
+        band_scheme(engine),
+    )
+
+
+def _phonon_stage(engine: Engine) -> Stage:
+    from atomate2_vogen.analysis.plots_phonons import plot_phonons
+    from atomate2_vogen.flows.phonons import PhononFlowMaker
+    from atomate2_vogen.jobs.phonons import DATA, failed_phonons
+    from atomate2_vogen.jobs.subjects import subjects_from
+
+    maker = PhononFlowMaker(engine=engine)
+    maker.check()
+
+    def failed(document: StabilityDoc, reason: str) -> PhononDoc:
+        name = maker.supercell_name_of(maker.supercell)
+        return failed_phonons(subjects_from([document])[0], engine, name, reason)
+
+    return Stage(
+        "phonons",
+        PhononDoc,
+        lambda document: maker.make([document]),
+        failed,
+        plot_phonons,
+        DATA,
+        engine.scheme,
+    )
+
+
+def _plain(document: Document, large: Sequence[str]) -> Any:
+    from atomate2_vogen.cli.exports import plain
+
+    return plain(document.model_copy(update=dict.fromkeys(large)))

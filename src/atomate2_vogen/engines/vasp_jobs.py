@@ -1,0 +1,117 @@
+"""atomate2's VASP Makers that look before they run, and mend skewed cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from atomate2.vasp.jobs.base import vasp_job
+from atomate2.vasp.jobs.core import NonSCFMaker, RelaxMaker, StaticMaker
+from pymatgen.core import Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+from atomate2_vogen.engines.cells import reduced, unskewed
+from atomate2_vogen.engines.vasp_setup import check_setup, potcar_symbols
+
+SYMPREC = 0.01
+"""Tolerance in Å, that of pymatgen's paths."""
+
+
+def cell_for_path(structure: Structure, k_path: str) -> Structure:
+    """The cell in whose basis pymatgen gives a path.
+
+    Latimer and Munro's path is made for any reduced cell; the others for the standard primitive
+    cell alone, and pymatgen gives wrong paths for any other. Moments are dropped with the
+    latter.
+
+    Raises
+    ------
+    GridError, NonFiniteError
+        If the cell cannot be reduced.
+    """
+    if k_path == "latimer_munro":
+        return reduced(structure)
+    analyzer = SpacegroupAnalyzer(structure, symprec=SYMPREC)
+    return analyzer.get_primitive_standard_structure(international_monoclinic=False)
+
+
+class _Checked:
+    """Mixin: refuse to run without VASP; reduce a skewed cell where nothing came before."""
+
+    input_set_generator: Any
+    run_vasp_kwargs: dict[str, Any]
+    write_input_set_kwargs: dict[str, Any]
+
+    @vasp_job
+    def make(self, structure: Structure, prev_dir: Any = None) -> Any:
+        """Job as atomate2's.
+
+        Parameters
+        ----------
+        structure
+            Crystal.
+        prev_dir
+            Folder of a previous calculation, whose cell is then kept.
+
+        Raises
+        ------
+        EngineSetupError
+            Inside the job, if VASP or its POTCARs are not there.
+        GridError
+            Inside the job, if the cell has no volume.
+        """
+        self._check(structure)
+        if prev_dir is None:
+            structure = self._prepared(structure)
+        return super().make.original(self, structure, prev_dir)  # type: ignore[misc]
+
+    def _prepared(self, structure: Structure) -> Structure:
+        return unskewed(structure)
+
+    def _check(self, structure: Structure) -> None:
+        generator = self.input_set_generator
+        elements = [element.symbol for element in structure.composition.elements]
+        check_setup(
+            potcar_symbols(generator._config_dict["POTCAR"], elements),  # noqa: SLF001
+            generator.user_potcar_functional,
+            self.run_vasp_kwargs.get("vasp_cmd"),
+            potcar_spec=self.write_input_set_kwargs.get("potcar_spec", False),
+        )
+
+
+@dataclass
+class CheckedRelaxMaker(_Checked, RelaxMaker):
+    """`RelaxMaker` for crystals that a sampler made.
+
+    A relaxation that used up its steps is handed on as such instead of raising, so that a
+    candidate is recorded as unconverged: give ``stop_children_kwargs`` to change it.
+    """
+
+
+@dataclass
+class CheckedStaticMaker(_Checked, StaticMaker):
+    """`StaticMaker` for crystals that a sampler made.
+
+    Parameters
+    ----------
+    k_path
+        Convention of a path that follows: the cell is then turned into the one that it needs.
+    """
+
+    k_path: str | None = None
+
+    def _prepared(self, structure: Structure) -> Structure:
+        return unskewed(structure) if self.k_path is None else cell_for_path(structure, self.k_path)
+
+
+@dataclass
+class DisplacementMaker(_Checked, StaticMaker):
+    """`StaticMaker` of displaced supercells, whose cell must stay as it is."""
+
+    name: str = "phonon static"
+
+    def _prepared(self, structure: Structure) -> Structure:
+        return structure
+
+
+__all__ = ["CheckedRelaxMaker", "CheckedStaticMaker", "DisplacementMaker", "NonSCFMaker"]

@@ -1,0 +1,75 @@
+"""The jobs that send the best of a discovery on to bands and phonons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobflow import Flow, Job, Maker, Response, job
+
+from atomate2_vogen.analysis.selection import best_per_formula
+from atomate2_vogen.jobs.electronic import DATA as ELECTRONIC_DATA
+from atomate2_vogen.jobs.phonons import DATA as PHONON_DATA
+from atomate2_vogen.jobs.screening import TOLERANT
+from atomate2_vogen.schemas import DiscoveryDoc, ElectronicDoc, PhononDoc
+
+
+@job
+def characterise_best(
+    summary: DiscoveryDoc,
+    electronic: Maker | None,
+    phonons: Maker | None,
+    top: int,
+    threshold: float,
+) -> Response:
+    """Replace itself by the stages of the crystals worth them, and a new summary.
+
+    Parameters
+    ----------
+    summary
+        What the screening found.
+    electronic, phonons
+        Makers whose ``make(stability documents)`` gives a list of documents; None leaves the
+        stage out.
+    top, threshold
+        As of `analysis.selection.best_per_formula`.
+
+    Returns
+    -------
+    Response
+        Whose output is a `DiscoveryDoc`: the summary with the documents of both stages, large
+        objects left out. Nothing below the threshold is a result, not an error.
+    """
+    chosen = best_per_formula(summary.stability, top, threshold)
+    stages: dict[str, Any] = {"electronic": electronic, "phonons": phonons}
+    flows = {name: maker.make(chosen) for name, maker in stages.items() if maker and chosen}
+    if not flows:
+        return Response(output=summary)
+    final: Job = add_stages(
+        summary,
+        [document.candidate_id for document in chosen],
+        **{name: flow.output for name, flow in flows.items()},
+    )
+    final.config = TOLERANT
+    final.update_metadata({"stage": "characterised summary"})
+    return Response(replace=Flow([*flows.values(), final], output=final.output))
+
+
+@job
+def add_stages(
+    summary: DiscoveryDoc,
+    chosen: list[str],
+    electronic: list[ElectronicDoc] | None = None,
+    phonons: list[PhononDoc] | None = None,
+) -> DiscoveryDoc:
+    """The summary with what later stages found; their own documents keep the large objects."""
+    return summary.model_copy(
+        update={
+            "characterised": chosen,
+            "electronic": [_light(d, ELECTRONIC_DATA) for d in electronic or []],
+            "phonons": [_light(d, PHONON_DATA) for d in phonons or []],
+        }
+    )
+
+
+def _light(document: Any, large: list[str]) -> Any:
+    return document.model_copy(update=dict.fromkeys(large))

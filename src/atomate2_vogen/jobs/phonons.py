@@ -1,0 +1,205 @@
+"""Jobs around an engine's phonon flow: the cell that is displaced, and the `PhononDoc`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from ase.spacegroup.symmetrize import IntermediateDatasetError, refine_symmetry
+from jobflow import job
+from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from atomate2_vogen.analysis.phonons import (
+    impose_sum_rules,
+    phonon_bands,
+    phonon_dos,
+    phonopy_from_document,
+    summarise_phonons,
+)
+from atomate2_vogen.analysis.supercells import check_size
+from atomate2_vogen.engines.base import Engine
+from atomate2_vogen.errors import BandDataError, NonFiniteError, VogenError
+from atomate2_vogen.jobs import results
+from atomate2_vogen.jobs.electronic import NO_RESULT
+from atomate2_vogen.jobs.guard import JobFailure
+from atomate2_vogen.jobs.subjects import Subject
+from atomate2_vogen.jobs.tolerance import read
+from atomate2_vogen.schemas import CharacterisationState, PhononDoc
+
+DATA = ["phonon_bands", "phonon_dos", "force_constants"]
+"""Fields that go to the ``data`` store."""
+
+
+def phonon_id(candidate_id: str, scheme: str, supercell: str) -> str:
+    """Key of a phonon document: one per candidate, scheme and supercell asked for."""
+    return f"{candidate_id}|{scheme}|{supercell}"
+
+
+def symmetric(structure: Structure, symprec: float) -> Structure:
+    """The same cell with the symmetry made exact that it has within a tolerance in Å.
+
+    A relaxation stops where forces are small and leaves the symmetry broken by as little;
+    phonopy, which looks closer, would then displace every atom in every direction. Where spglib
+    contradicts itself at this tolerance the structure stays: that costs displacements alone.
+    """
+    atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+    try:
+        refine_symmetry(atoms, symprec=symprec)
+    except IntermediateDatasetError:
+        return structure
+    refined = AseAtomsAdaptor.get_structure(atoms)
+    return Structure(refined.lattice, structure.species, refined.frac_coords)
+
+
+@job
+def phonon_cell(
+    relaxed: Any,
+    maker: Any,
+    supercell: Sequence[int] | None,
+    max_atoms: int,
+    symprec: float | None,
+) -> dict[str, Any]:
+    """The cell to displace atoms of, and its supercell.
+
+    Parameters
+    ----------
+    relaxed
+        Task document of the tight relaxation; or a structure that is taken as relaxed.
+    maker
+        The engine's phonon Maker, whose rules find a supercell where none is asked for.
+    supercell
+        Cells along each axis, or None.
+    max_atoms
+        Limit to the supercell.
+    symprec
+        Å within which the symmetry is made exact, or None.
+
+    Returns
+    -------
+    dict
+        ``structure``, ``supercell_matrix`` and ``max_force`` in eV/Å or None.
+
+    Raises
+    ------
+    NonFiniteError
+        If the relaxation did not converge: forces that are not zero are no phonons.
+    SupercellError
+        If the supercell is larger than the limit.
+    """
+    force = None
+    if isinstance(relaxed, Structure):
+        structure = relaxed
+    else:
+        if not results.is_converged(relaxed):
+            raise NonFiniteError(
+                f"the tight relaxation did not converge in {results.n_steps(relaxed)} steps"
+            )
+        structure, force = results.relaxed_structure(relaxed), results.max_force(relaxed)
+    if symprec is not None:
+        structure = symmetric(structure, symprec)
+    if supercell is not None:
+        matrix = np.diag(supercell).tolist()
+    else:
+        from atomate2.common.utils import get_supercell_matrix
+
+        matrix = get_supercell_matrix(
+            structure=structure,
+            min_length=maker.min_length,
+            max_length=maker.max_length,
+            prefer_90_degrees=maker.prefer_90_degrees,
+            allow_orthorhombic=maker.allow_orthorhombic,
+            **maker.get_supercell_size_kwargs,
+        )
+        matrix = np.rint(matrix).astype(int).tolist()
+    check_size(matrix, len(structure), max_atoms)
+    return {"structure": structure, "supercell_matrix": matrix, "max_force": force}
+
+
+@job(data=DATA)
+def record_phonons(
+    subject: Subject, engine: Engine, supercell: str, cell: Any, phonons: Any
+) -> PhononDoc:
+    """Judge phonons; to be configured as `tolerance.UNRESOLVED`.
+
+    Parameters
+    ----------
+    subject
+        The crystal.
+    engine
+        That made the forces.
+    supercell
+        What was asked for.
+    cell
+        Output of `phonon_cell`.
+    phonons
+        atomate2's `PhononBSDOSDoc`.
+
+    Returns
+    -------
+    PhononDoc
+        ``failed`` with the reason where something is missing or not finite. Never raises for a
+        bad calculation.
+    """
+    document = failed_phonons(subject, engine, supercell)
+    try:
+        _complete(document, read(cell), read(phonons))
+    except (VogenError, AttributeError, KeyError, TypeError, ValueError) as error:
+        document.error = str(error)
+        return document
+    document.state, document.error = CharacterisationState.COMPLETED, None
+    return document
+
+
+def failed_phonons(
+    subject: Subject, engine: Engine, supercell: str, reason: str = NO_RESULT
+) -> PhononDoc:
+    """Document of a crystal whose jobs came to nothing."""
+    return PhononDoc(
+        phonon_id=phonon_id(subject.candidate_id, engine.scheme, supercell),
+        candidate_id=subject.candidate_id,
+        scheme=engine.scheme,
+        engine=engine.name,
+        engine_versions={**engine.engine_versions, "phonopy": version("phonopy")},
+        known_weakness=getattr(engine, "known_weakness", ""),
+        requested_supercell=supercell,
+        state=CharacterisationState.FAILED,
+        error=reason,
+        formula=subject.formula,
+        structure=subject.structure,
+    )
+
+
+def _complete(document: PhononDoc, cell: Any, phonons: Any) -> None:
+    """Fill in everything, or raise with the reason."""
+    for value in (cell, phonons):
+        if isinstance(value, JobFailure):
+            raise BandDataError(value.error)
+    from phonopy.harmonic.force_constants import full_fc_to_compact_fc
+
+    document.structure = cell["structure"]
+    document.max_force = cell["max_force"]
+    phonon = phonopy_from_document(phonons)
+    errors = impose_sum_rules(phonon)
+    bands = phonon_bands(phonon)
+    document.phonons = summarise_phonons(phonon, bands, imposed=errors)
+    document.phonon_bands = bands
+    document.phonon_dos = phonon_dos(phonon)
+    constants = np.asarray(phonon.force_constants)
+    if constants.shape[0] == constants.shape[1]:
+        constants = full_fc_to_compact_fc(phonon.primitive, constants)
+    document.force_constants = constants.tolist()
+    document.primitive_matrix = np.asarray(phonon.primitive_matrix, float).tolist()
+
+
+@job(data=DATA)
+def collect_phonons(
+    requests: list[tuple[Subject, str]], engine: Engine, documents: list[PhononDoc | None]
+) -> list[PhononDoc]:
+    """All documents of a fan-out in the order of the requests; what never came has failed."""
+    return [
+        document or failed_phonons(subject, engine, supercell)
+        for (subject, supercell), document in zip(requests, documents, strict=True)
+    ]

@@ -1,0 +1,71 @@
+"""The crystals that are characterised, whatever they come as."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from monty.json import MSONable
+from pymatgen.core import Structure
+
+from atomate2_vogen.errors import InputError, SchemeMismatchError
+from atomate2_vogen.jobs.evaluation import candidates_from
+from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, StabilityDoc
+
+Crystal = Structure | CandidateDoc | CalculationDoc | StabilityDoc
+
+
+@dataclass(frozen=True)
+class Subject(MSONable):
+    """A crystal and the candidate that it is.
+
+    Parameters
+    ----------
+    candidate_id
+        Key of the candidate.
+    structure
+        To start from.
+    """
+
+    candidate_id: str
+    structure: Structure
+
+    @property
+    def formula(self) -> str:
+        """Reduced formula."""
+        return self.structure.composition.reduced_formula
+
+
+def subjects_from(crystals: Sequence[Crystal]) -> list[Subject]:
+    """Crystals with their ids; of relaxed candidates the relaxed structure.
+
+    Raises
+    ------
+    InputError
+        If there is none, one comes twice, or one has no relaxed structure.
+    SchemeMismatchError
+        If relaxed ones are of several schemes: energies that chose them cannot be compared.
+    """
+    if not crystals:
+        raise InputError("no crystals to characterise")
+    relaxed = [c for c in crystals if isinstance(c, (CalculationDoc, StabilityDoc))]
+    if len(schemes := sorted({document.scheme for document in relaxed})) > 1:
+        raise SchemeMismatchError(
+            f"crystals relaxed in {' and '.join(schemes)} are in one list; characterise each "
+            "scheme's by itself"
+        )
+    bare = iter(candidates_from([c for c in crystals if isinstance(c, Structure)]))
+    subjects = []
+    for crystal in crystals:
+        document = next(bare) if isinstance(crystal, Structure) else crystal
+        if document.structure is None:
+            raise InputError(
+                f"candidate {document.candidate_id} has no relaxed structure; give its "
+                "CandidateDoc to start from the structure as generated"
+            )
+        subjects.append(Subject(document.candidate_id, document.structure))
+    identifiers = [subject.candidate_id for subject in subjects]
+    if len(set(identifiers)) != len(identifiers):
+        twice = next(i for i in identifiers if identifiers.count(i) > 1)
+        raise InputError(f"candidate {twice} is given twice")
+    return subjects

@@ -1,0 +1,183 @@
+"""Let every job of somebody else's flow end with an output, and hand failures down the flow.
+
+`GuardedMaker` guards a Maker of one job. Flows of atomate2 are made of many, some of which are
+made while the flow runs, and pass on parts of their outputs. `guard_flow` puts a
+`GuardedCall` into each of them: a job that fails leaves a `JobFailure`, a job that needs
+something of it leaves the same, and who collects in the end reads the first reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jobflow import CURRENT_JOB, Flow, Job, JobConfig, OnMissing, OutputReference, Response, job
+from jobflow.core.job import store_inputs
+from jobflow.core.reference import find_and_get_references, find_and_resolve_references
+from monty.json import MSONable, jsanitize
+
+from atomate2_vogen.jobs.guard import NOT_THE_CRYSTALS_FAULT, JobFailure, call_function
+
+logger = logging.getLogger(__name__)
+
+NO_RESULT = "a job before this one left no result; see its log"
+
+UNRESOLVED = JobConfig(
+    resolve_references=False, expose_store=True, on_missing_references=OnMissing.NONE
+)
+"""For jobs that read their inputs with `read`: a failed one must not stop them."""
+
+
+@dataclass
+class GuardedCall(MSONable):
+    """The function of a job, whose failure is a result.
+
+    Parameters
+    ----------
+    function
+        What the job would call: a function or a bound method of a Maker.
+    name
+        Name of the job, for the reason.
+    schema
+        Document class of the job's output, or None.
+    """
+
+    function: Callable[..., Any]
+    name: str
+    schema: Any = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values all the way down, as FireWorks needs them."""
+        content = {name: getattr(self, name) for name in ("function", "name", "schema")}
+        # the first pass leaves what the function is bound to as it is
+        content = jsanitize(jsanitize(content, strict=True, enum_values=True), strict=True)
+        return {"@module": type(self).__module__, "@class": type(self).__name__, **content}
+
+    @job  # jobflow binds the function of a job itself, and only that of a decorated method
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Resolve the inputs, call the function; the job's new function."""
+        failure = first_failure((args, kwargs))
+        if failure is not None:
+            return failure.model_copy(update={"elapsed_time": 0.0, "cpu_time": 0.0})
+        begin, begin_cpu = time.perf_counter(), time.process_time()
+        try:
+            positional, named = _resolved((list(args), kwargs))
+            returned = call_function(self.function, positional, named)
+            response: Response[Any] = Response.from_job_returns(returned, self.schema)
+        except NOT_THE_CRYSTALS_FAULT:
+            raise
+        except Exception as error:
+            # the reason goes into a document; the trace is for those who look for it
+            logger.info("%s failed", self.name, exc_info=True)
+            return JobFailure(
+                error=f"{self.name}: {type(error).__name__}: {error}",
+                elapsed_time=time.perf_counter() - begin,
+                cpu_time=time.process_time() - begin_cpu,
+            )
+        if response.replace is not None:
+            response.replace = _guarded_replacement(response.replace)
+        return response
+
+
+def guard_flow(flow: Flow | Job) -> None:
+    """Guard every job of a flow, in place, and the jobs that they make when they run.
+
+    The name of a job, what it keeps in additional stores and its place in the flow stay.
+    Changes to the Makers of the jobs (``update_maker_kwargs``) must be made before.
+    """
+    jobs = [flow] if isinstance(flow, Job) else [found for found, _ in flow.iterflow()]
+    for found in jobs:
+        if isinstance(getattr(found.function, "__self__", None), GuardedCall):
+            continue
+        call = GuardedCall(found.function, found.name, found.output_schema)
+        found.function = call.run
+        # a failure is no document of the schema; the call applies it to what is
+        found.output_schema = None
+        found.config = replace(
+            found.config,
+            resolve_references=False,
+            expose_store=True,
+            on_missing_references=OnMissing.NONE,
+        )
+
+
+def read(tree: Any) -> Any:
+    """What outputs of guarded jobs hold: the same nesting, failures where there is nothing.
+
+    Call it inside a job that is configured as `UNRESOLVED`.
+
+    Parameters
+    ----------
+    tree
+        Output references, alone or nested in lists, tuples and dictionaries; anything else
+        stays as it is.
+    """
+    if isinstance(tree, OutputReference):
+        failure = first_failure(tree)
+        if failure is not None:
+            return failure
+        try:
+            return _resolved(tree)
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+            return JobFailure(error=f"an output lacks what it should hold: {error!r}")
+    if isinstance(tree, dict):
+        return {key: read(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(read(value) for value in tree)
+    return tree
+
+
+def first_failure(tree: Any) -> JobFailure | None:
+    """The first failure among plain values and among the outputs that are referred to."""
+    if isinstance(tree, JobFailure):
+        return tree
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if isinstance(tree, (list, tuple)):
+        return next((found for value in tree if (found := first_failure(value))), None)
+    if tree is None or isinstance(tree, (str, int, float)):
+        return None
+    for reference in find_and_get_references(tree):
+        output = OutputReference(reference.uuid).resolve(
+            CURRENT_JOB.store, on_missing=OnMissing.NONE
+        )
+        if output is None:
+            return JobFailure(error=NO_RESULT)
+        if found := _failure_in(output):
+            return found
+    return None
+
+
+def _failure_in(output: Any) -> JobFailure | None:
+    """A failure that is an output, or lies in the lists and dictionaries of one."""
+    if isinstance(output, JobFailure):
+        return output
+    if isinstance(output, dict):
+        output = list(output.values())
+    if isinstance(output, (list, tuple)):
+        return next((found for value in output if (found := _failure_in(value))), None)
+    return None
+
+
+def _resolved(tree: Any) -> Any:
+    return find_and_resolve_references(tree, CURRENT_JOB.store)
+
+
+def _guarded_replacement(jobs: Any) -> Any:
+    """The same jobs guarded, and their common output gathered by a guarded job."""
+    if isinstance(jobs, dict):
+        jobs = Flow(list(jobs.values()), output={key: made.output for key, made in jobs.items()})
+    elif isinstance(jobs, (list, tuple)):
+        jobs = Flow(list(jobs), output=type(jobs)(made.output for made in jobs))
+    guard_flow(jobs)
+    if isinstance(jobs, Job) or jobs.output is None:
+        return jobs
+    gathered = store_inputs(jobs.output)
+    # what the replaced job keeps in additional stores stays there
+    gathered._kwargs = dict(CURRENT_JOB.job._kwargs)  # noqa: SLF001
+    gathered.name = f"{jobs.name} outputs"
+    guard_flow(gathered)
+    return Flow([jobs, gathered], output=gathered.output, name=jobs.name)

@@ -1,0 +1,81 @@
+"""The documents: what jobs return, stores hold and people query.
+
+Units are eV, Å, eV/Å and degrees; energies are per atom where the name says so. Every
+document carries a deterministic key, the time of its last change, and the versions that
+wrote it, so that a second run writes the same key and a reader knows what it holds.
+"""
+
+from __future__ import annotations
+
+from atomate2_vogen.schemas.base import SCHEMA_VERSION, VogenDoc
+from atomate2_vogen.schemas.calculations import (
+    CalculationDoc,
+    CalculationState,
+    CharacterisationState,
+    ReferenceDoc,
+)
+from atomate2_vogen.schemas.candidates import CandidateDoc, Rejection, RejectionReason, SampleDoc
+from atomate2_vogen.schemas.discovery import DiscoveryDoc
+from atomate2_vogen.schemas.electronic import (
+    BandEdge,
+    ChannelState,
+    ElectronicCharacter,
+    ElectronicDoc,
+    ElectronicStructure,
+    SpinChannel,
+)
+from atomate2_vogen.schemas.metrics import (
+    Distribution,
+    EvaluationDoc,
+    FormulaMetrics,
+    MetricsDoc,
+    Proportion,
+    Rate,
+)
+from atomate2_vogen.schemas.phonons import FreeEnergy, PhononDoc, PhononSummary, PhononVerdict
+from atomate2_vogen.schemas.stability import (
+    DecompositionPhase,
+    FieldClass,
+    PaperClass,
+    StabilityDoc,
+    StabilityState,
+)
+from atomate2_vogen.schemas.training import Artefact, DatasetDoc, TrainingDoc
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Artefact",
+    "BandEdge",
+    "CalculationDoc",
+    "CalculationState",
+    "CandidateDoc",
+    "ChannelState",
+    "CharacterisationState",
+    "DatasetDoc",
+    "DecompositionPhase",
+    "DiscoveryDoc",
+    "Distribution",
+    "ElectronicCharacter",
+    "ElectronicDoc",
+    "ElectronicStructure",
+    "EvaluationDoc",
+    "FieldClass",
+    "FormulaMetrics",
+    "FreeEnergy",
+    "MetricsDoc",
+    "PaperClass",
+    "PhononDoc",
+    "PhononSummary",
+    "PhononVerdict",
+    "Proportion",
+    "Rate",
+    "ReferenceDoc",
+    "Rejection",
+    "RejectionReason",
+    "SampleDoc",
+    "SpinChannel",
+    "StabilityDoc",
+    "StabilityState",
+    "TrainingDoc",
+    "VogenDoc",
+]

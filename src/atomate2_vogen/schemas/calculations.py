@@ -1,0 +1,62 @@
+"""Energies of candidates and of reference phases, in one scheme."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+from pymatgen.core import Structure
+
+from atomate2_vogen.schemas.base import VogenDoc
+from atomate2_vogen.schemas.candidates import CandidateDoc
+
+
+class CalculationState(StrEnum):
+    """Outcome of relaxing one candidate."""
+
+    COMPLETED = "completed"
+    UNCONVERGED = "unconverged"
+    FAILED = "failed"
+
+
+class CharacterisationState(StrEnum):
+    """Outcome of the electronic or phonon calculations of one crystal."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class CalculationDoc(VogenDoc):
+    """Energies of one candidate before and after relaxation, in one scheme."""
+
+    calculation_id: str = Field(description="candidate id and scheme")
+    candidate_id: str
+    scheme: str = Field(description="energy scale, e.g. CHGNet-0.3.0")
+    state: CalculationState
+    error: str | None = Field(None, description="why it failed")
+    candidate: CandidateDoc
+    structure: Structure | None = Field(None, description="relaxed")
+    initial_energy_per_atom: float | None = Field(None, description="as generated, eV/atom")
+    energy_per_atom: float | None = Field(None, description="after relaxation, eV/atom")
+    max_force: float | None = Field(None, description="after relaxation, eV/Å")
+    n_steps: int | None = None
+    wall_time: float | None = Field(
+        None, description="seconds in the judge: as generated, relaxation and final energy"
+    )
+    cpu_time: float | None = Field(
+        None, description="the same in CPU seconds of the process, where the engine tells"
+    )
+    engine_versions: dict[str, str] = Field(default_factory=dict)
+
+
+class ReferenceDoc(VogenDoc):
+    """A known phase or element, relaxed in one scheme: a vertex of the hull."""
+
+    reference_id: str = Field(description="phase name and scheme")
+    name: str = Field(description="formula and structure type or space group")
+    scheme: str
+    formula: str
+    structure: Structure = Field(description="relaxed")
+    energy_per_atom: float = Field(description="eV/atom")
+    source: str = Field("", description="where the starting structure comes from")
+    engine_versions: dict[str, str] = Field(default_factory=dict)

@@ -1,0 +1,162 @@
+"""What samplers make: candidates, and what a call of a sampler gave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, Field
+from pymatgen.core import Structure
+
+from atomate2_vogen.schemas.base import VogenDoc
+
+
+class RejectionReason(StrEnum):
+    """Why something that a sampler tried is not a candidate."""
+
+    WRONG_COMPOSITION = "wrong composition"
+    UNREADABLE_GRID = "unreadable grid"
+    IMPOSSIBLE_LATTICE = "impossible lattice"
+    ATOMS_TOO_CLOSE = "atoms too close"
+    DUPLICATE = "duplicate"
+    GENERATION_FAILED = "generation failed"
+    HIGH_ENERGY = "energy too high"
+    NO_ENERGY = "no energy from the judge"
+    KNOWN = "known crystal"
+
+
+class CandidateDoc(VogenDoc):
+    """A generated crystal and where it comes from."""
+
+    candidate_id: str = Field(
+        description="hash of sampler, model id, formula, seed, index and, if any, options"
+    )
+    sampler: str = Field(description="wgan, substitution, random, or files for user input")
+    model_id: str = Field(description="identifies the model, or the pool that was drawn from")
+    formula: str = Field(description="requested reduced formula")
+    seed: int
+    index: int = Field(description="running number of the attempt for this formula")
+    structure: Structure
+    details: dict[str, Any] = Field(default_factory=dict, description="of the sampler's choice")
+
+    @classmethod
+    def make(
+        cls,
+        structure: Structure,
+        *,
+        sampler: str,
+        model_id: str,
+        formula: str,
+        seed: int,
+        index: int,
+        details: dict[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> CandidateDoc:
+        """Build a candidate with its deterministic id.
+
+        `options` are those of the sampler that are not at their defaults: with them the same
+        model, seed and index give another crystal, which must not bear the same id.
+        """
+        key = f"{sampler}|{model_id}|{formula}|{seed}|{index}"
+        if options:
+            key += f"|{json.dumps(dict(options), sort_keys=True)}"
+        digest = hashlib.sha256(key.encode()).hexdigest()[:12]
+        return cls(
+            candidate_id=f"{formula}-{digest}",
+            sampler=sampler,
+            model_id=model_id,
+            formula=formula,
+            seed=seed,
+            index=index,
+            structure=structure,
+            details=details or {},
+        )
+
+
+class Rejection(BaseModel):
+    """An attempt that did not become a candidate."""
+
+    formula: str
+    index: int
+    reason: RejectionReason
+    message: str = ""
+
+
+class SampleDoc(VogenDoc):
+    """What one call of a sampler gave."""
+
+    sampler: str
+    model_id: str
+    seed: int
+    requested: dict[str, int] = Field(description="crystals asked for, by reduced formula")
+    attempts: dict[str, int] = Field(description="crystals tried, by reduced formula")
+    candidates: list[CandidateDoc]
+    rejected: dict[str, dict[str, int]] = Field(
+        description="number of rejections by reduced formula and reason"
+    )
+    wall_time: float = Field(description="seconds")
+    cpu_time: float | None = Field(None, description="seconds of all threads of the process")
+    judge_cpu_time: float | None = Field(
+        None, description="the part of cpu_time that single points of a judge took, if any did"
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="of the sampler, those that are not at their defaults"
+    )
+
+    @classmethod
+    def make(
+        cls,
+        *,
+        sampler: str,
+        model_id: str,
+        seed: int,
+        requested: dict[str, int],
+        attempts: dict[str, int],
+        candidates: list[CandidateDoc],
+        rejections: list[Rejection],
+        wall_time: float,
+        cpu_time: float | None = None,
+        judge_cpu_time: float | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> SampleDoc:
+        """Build the document; rejections are counted by formula and reason."""
+        rejected: dict[str, dict[str, int]] = {formula: {} for formula in requested}
+        for rejection in rejections:
+            counts = rejected[rejection.formula]
+            counts[rejection.reason.value] = counts.get(rejection.reason.value, 0) + 1
+        return cls(
+            sampler=sampler,
+            model_id=model_id,
+            seed=seed,
+            requested=requested,
+            attempts=attempts,
+            candidates=candidates,
+            rejected=rejected,
+            wall_time=wall_time,
+            cpu_time=cpu_time,
+            judge_cpu_time=judge_cpu_time,
+            options=dict(options or {}),
+        )
+
+    @property
+    def yields(self) -> dict[str, float]:
+        """Candidates per attempt, by reduced formula; 0 where nothing was tried."""
+        made = dict.fromkeys(self.requested, 0)
+        for candidate in self.candidates:
+            made[candidate.formula] += 1
+        return {
+            formula: made[formula] / self.attempts[formula] if self.attempts[formula] else 0.0
+            for formula in self.requested
+        }
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Crystals that were asked for and not found, by reduced formula, where any."""
+        made = dict.fromkeys(self.requested, 0)
+        for candidate in self.candidates:
+            made[candidate.formula] += 1
+        short = {formula: wanted - made[formula] for formula, wanted in self.requested.items()}
+        return {formula: count for formula, count in short.items() if count > 0}

@@ -1,0 +1,89 @@
+"""Where candidates stand on the hull."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, Field
+from pymatgen.core import Structure
+
+from atomate2_vogen.schemas.base import VogenDoc
+
+
+class PaperClass(StrEnum):
+    """Stability by the paper, section 3.3."""
+
+    STABLE = "stable"
+    METASTABLE = "metastable"
+    UNSTABLE = "unstable"
+
+
+class FieldClass(StrEnum):
+    """Stability by the thresholds that the field uses: 0 and 0.1 eV/atom above the hull."""
+
+    ON_HULL = "on hull"
+    NEAR_HULL = "near hull"
+    ABOVE_HULL = "above hull"
+
+
+class StabilityState(StrEnum):
+    """Whether a candidate is ranked, and if not, why not."""
+
+    RANKED = "ranked"
+    COLLAPSED = "collapsed"
+    UNCONVERGED = "unconverged"
+    FAILED = "failed"
+
+
+class DecompositionPhase(BaseModel):
+    """One reference phase that a candidate decomposes into."""
+
+    name: str
+    formula: str
+    fraction: float = Field(description="share of the atoms")
+
+
+class StabilityDoc(VogenDoc):
+    """Where a candidate stands on the hull, and whether it is new.
+
+    Energies above hull are measured from the hull of the reference phases alone and are
+    negative below it. Only `ranked` documents have classes; a collapsed, unconverged or
+    failed one keeps what numbers it has for the record.
+    """
+
+    stability_id: str = Field(description="candidate id and scheme")
+    candidate_id: str
+    scheme: str
+    hull_id: str = Field(description="hash of the reference phases and their energies")
+    chemsys: str
+    formula: str
+    natoms: int
+    sampler: str
+    model_id: str
+    state: StabilityState
+    reason: str | None = None
+
+    initial_formation_energy_per_atom: float | None = None
+    formation_energy_per_atom: float | None = None
+    initial_energy_above_hull: float | None = None
+    energy_above_hull: float | None = None
+    energy_above_joint_hull: float | None = Field(
+        None, description="from the hull of references and ranked candidates, never negative"
+    )
+    decomposition: list[DecompositionPhase] = Field(default_factory=list)
+    paper_class: PaperClass | None = None
+    field_class: FieldClass | None = None
+    imatgen_stable: bool | None = Field(None, description="formation energy <= 0.5 eV/atom")
+
+    is_converged: bool
+    minimum_distance: float | None = Field(None, description="shortest after relaxation, Å")
+    space_group_symbol: str | None = None
+    space_group_number: int | None = None
+    duplicate_group: str | None = Field(
+        None, description="candidate id of the lowest-energy member of the group"
+    )
+    is_unique: bool | None = Field(None, description="lowest-energy member of its group")
+    is_novel: bool | None = None
+    known_as: str | None = Field(None, description="prototype or phase that it matches")
+    rmsd_to_relaxed: float | None = Field(None, description="Å; None if it no longer matches")
+    structure: Structure | None = Field(None, description="relaxed")
