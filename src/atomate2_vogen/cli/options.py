@@ -20,7 +20,7 @@ DEFAULT_COUNT = 8
 SAMPLERS = ("wgan", "substitution", "random")
 ENGINES = ("chgnet",)
 PHONON_ENGINES = ("chgnet", "sevennet", "vasp", "vasp-mp")
-BAND_ENGINES = ("vasp", "vasp-mp")
+BAND_ENGINES = ("gpaw", "vasp", "vasp-mp")
 PRESETS = ("quick", "paper")
 
 

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from jobflow import Flow, Job, Maker, job
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.analysis.kpath import high_symmetry_path
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.engines.cells import reduced
 from atomate2_vogen.engines.gpaw_process import DENSITY, REQUEST, run_driver
 from atomate2_vogen.engines.gpaw_schema import GpawInput, GpawObject, GpawTaskDoc
 from atomate2_vogen.engines.gpaw_settings import GpawSettings, mesh
 from atomate2_vogen.errors import EngineOutputError, InputError
-from atomate2_vogen.voxels.canonical import niggli
 
 HOUR = 3600.0
 
@@ -47,13 +47,8 @@ def prepared(structure: Structure, system: OxideSystem) -> Structure:
         If no energy of this structure can be trusted.
     """
     check_structure(structure, system)
-    return Structure(
-        Lattice(niggli(structure.lattice.matrix)),
-        [site.specie.symbol for site in structure],
-        structure.cart_coords,
-        coords_are_cartesian=True,
-        to_unit_cell=True,
-    )
+    symbols = [site.specie.symbol for site in structure]
+    return reduced(Structure(structure.lattice, symbols, structure.frac_coords))
 
 
 @dataclass
