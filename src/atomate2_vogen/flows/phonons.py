@@ -31,6 +31,7 @@ MAKER_FIELDS = (
     "min_length",
     "use_symmetrized_structure",
     "kpath_scheme",
+    "store_force_constants",
 )
 """What a phonon Maker must have: those of atomate2's `BasePhononMaker` that are used here."""
 
@@ -174,13 +175,15 @@ class PhononFlowMaker(Maker):
             relax.name = f"tight relax {subject.candidate_id}"
             jobs.append(relax)
             relaxed = relax.output
-        # relaxed and symmetrised here; the energy and the path through the zone are not needed
+        # relaxed and symmetrised here; the energy and the path through the zone are not needed,
+        # the force constants are, which atomate2's Maker for VASP does not keep of itself
         bare = replace(
             maker,
             bulk_relax_maker=None,
             static_energy_maker=None,
             use_symmetrized_structure=None,
             kpath_scheme="seekpath",
+            store_force_constants=True,
         )
         documents = []
         for supercell in supercells:
