@@ -222,7 +222,7 @@ def test_whoever_ends_the_driver_ends_the_run(tmp_path):
     assert (folder / "interrupted").exists()
     assert (folder / "arguments").read_text() == (
         "-m atomate2_vogen.cli discover --sampler random --counts VO2=184,V2O3=152,V2O5=115 "
-        f"--seed 1 --judge-oversample 1 --novel-only --workers 2 --out {folder}"
+        f"--seed 1 --judge-oversample 1 --novel-only --novelty-margin 1.0 --workers 2 --out {folder}"
     )
 
 

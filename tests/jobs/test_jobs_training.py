@@ -99,7 +99,7 @@ def test_stage_by_stage(artefact, monkeypatch, crystals, tmp_path):
         assert document.wall_time >= document.metrics[f"seconds_{list(document.history)[-1]}"]
     assert list(documents) == ["vae", "energy", "wgan"]
     assert set(documents["vae"].history) == {"sites", "lattice"}
-    assert documents["wgan"].history.keys() == {"sites", "lattice", "energy", "wgan"}
+    assert documents["wgan"].history.keys() == {"sites", "lattice", "energy", "wgan", "acceptance"}
     assert documents["wgan"].history["lattice"] == documents["vae"].history["lattice"]
     assert documents["wgan"].metrics["test_match"] == documents["vae"].metrics["test_match"]
     stages = [
@@ -119,7 +119,7 @@ def test_stage_by_stage(artefact, monkeypatch, crystals, tmp_path):
     # the same folder, all in one job: nothing is left to train
     again = TrainWGANMaker(**options)
     with monkeypatch.context() as patch:
-        patch.setattr("atomate2_vogen.models.fitting._fit", None)
+        patch.setattr("atomate2_vogen.models.fitting.fit_network", None)
         patch.setattr("atomate2_vogen.models.wgan.CriticUpdate.train_on_batch", None)
         assert again.make.original(again, artefact).model_id == model.model_id
     # a file of another kind is none of a stage
