@@ -44,7 +44,7 @@ def noted(folder, name):
 
 
 def run(folder, wanted, chosen):
-    made = stages.make_stages(wanted)
+    made = stages.make_stages(**wanted)
     with open_run(folder, "discover", {"test": 1}, Voice(), VANADIUM) as pipeline:
         documents, written = stages.characterise(pipeline, made, chosen, 2)
         kept = {
@@ -56,7 +56,7 @@ def run(folder, wanted, chosen):
 
 def test_phonons_are_run_drawn_kept_and_reused(tmp_path, by_name):
     crystals = [judged(name, toy_engines.fcc(a)) for name, a in (("first", 5.3), ("second", 5.2))]
-    documents, written, kept = run(tmp_path, stages.Wanted(phonons="lj"), crystals)
+    documents, written, kept = run(tmp_path, {"phonons": "lj"}, crystals)
     assert [d.candidate_id for d in documents] == ["first", "second"]
     assert {d.phonons.verdict for d in documents} == {PhononVerdict.STABLE}
     assert written == ["phonons.json", "phonons/ (2 files)"]
@@ -67,7 +67,7 @@ def test_phonons_are_run_drawn_kept_and_reused(tmp_path, by_name):
     assert kept[PhononDoc][0].force_constants is not None
     assert noted(tmp_path, "phonons")["failed"] == 0
 
-    again, _, _ = run(tmp_path, stages.Wanted(phonons="lj"), crystals)
+    again, _, _ = run(tmp_path, {"phonons": "lj"}, crystals)
     assert [d.last_updated for d in again] == [d.last_updated for d in documents]
     assert noted(tmp_path, "phonons")["reused"] == 2
 
@@ -77,7 +77,7 @@ def test_what_fails_is_told_and_the_rest_goes_on(tmp_path, by_name):
         judged("cursed", toy_engines.fcc(5.3)),
         judged("oxide", cheap_engine.candidate("VO2").structure),
     ]
-    wanted = stages.Wanted(electronic="toy", phonons="broken")
+    wanted = {"electronic": "toy", "phonons": "broken"}
     documents, written, kept = run(tmp_path, wanted, crystals)
     assert [type(d) for d in documents] == [ElectronicDoc] * 2 + [PhononDoc] * 2
     assert {d.electrons.character for d in documents[:2]} == {ElectronicCharacter.HALF_METAL}
@@ -89,14 +89,14 @@ def test_what_fails_is_told_and_the_rest_goes_on(tmp_path, by_name):
 
 
 def test_nothing_below_the_threshold_is_a_result(tmp_path, by_name):
-    made = stages.make_stages(stages.Wanted(phonons="lj"))
+    made = stages.make_stages(phonons="lj")
     with open_run(tmp_path, "discover", {"test": 1}, Voice(), VANADIUM) as pipeline:
         assert stages.characterise(pipeline, made, [], 2) == ([], ["phonons.json"])
 
 
 def test_an_engine_without_bands_is_refused_before_any_work(by_name):
     with pytest.raises(EngineCapabilityError, match="lj has no band structure Maker"):
-        stages.make_stages(stages.Wanted(electronic="lj"))
+        stages.make_stages(electronic="lj")
 
 
 def test_missing_vasp_is_refused_before_any_work(tmp_path, monkeypatch):

@@ -57,26 +57,13 @@ class Stage:
     scheme: str
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be known of the best crystals, as told on the command line.
+def make_stages(electronic: str | None = None, phonons: str | None = None) -> list[Stage]:
+    """Stages with their engines, which are made here: what is missing shows before any work.
 
     Parameters
     ----------
     electronic, phonons
         Names of engines; None leaves the stage out.
-    top, threshold
-        As of `analysis.selection.best_per_formula`.
-    """
-
-    electronic: str | None = None
-    phonons: str | None = None
-    top: int = 1
-    threshold: float = 0.1
-
-
-def make_stages(wanted: Wanted) -> list[Stage]:
-    """Stages with their engines, which are made here: what is missing shows before any work.
 
     Raises
     ------
@@ -88,10 +75,10 @@ def make_stages(wanted: Wanted) -> list[Stage]:
     from atomate2_vogen.engines import load_engine
 
     stages = []
-    if wanted.electronic:
-        stages.append(_electronic_stage(load_engine(wanted.electronic)))
-    if wanted.phonons:
-        stages.append(_phonon_stage(load_engine(wanted.phonons)))
+    if electronic:
+        stages.append(_electronic_stage(load_engine(electronic)))
+    if phonons:
+        stages.append(_phonon_stage(load_engine(phonons)))
     return stages
 
 
@@ -109,15 +96,18 @@ def characterise(
     written : list of str
         Names of files.
     """
+    from atomate2_vogen.cli.exports import plain
+    from atomate2_vogen.jobs.characterisation import light
+
     every: list[Document] = []
     written: list[str] = []
     for stage in stages:
         documents = _run(run, stage, chosen, workers)
-        plain = [_plain(document, stage.large) for document in documents]
-        run.folder.write(f"{stage.name}.json", json.dumps(plain, indent=1) + "\n")
+        listed = [plain(light(document, stage.large)) for document in documents]
+        run.folder.write(f"{stage.name}.json", json.dumps(listed, indent=1) + "\n")
         written.append(f"{stage.name}.json")
         (run.folder / stage.name).mkdir(exist_ok=True)
-        completed = [d for d in documents if d.state is CharacterisationState.COMPLETED]
+        completed = [document for document in documents if not _has_failed(document)]
         for document in completed:
             with run.folder.replacing(f"{stage.name}/{document.candidate_id}.png") as path:
                 stage.draw(document, path)
@@ -139,13 +129,12 @@ def _run(
 
     def stored() -> dict[str, Document]:
         run.stores.ingest_jobs()
-        held = run.stores.load(stage.document, criteria)
-        return {d.candidate_id: d for d in held if d.state is CharacterisationState.COMPLETED}
+        return {d.candidate_id: d for d in run.stores.load(stage.document, criteria)}
 
     with run.folder.stage(stage.name) as notes, run.voice.stage(stage.name) as shown:
-        done = stored()
-        reused, failed = len(done), dict[str, Document]()
+        done = {key for key, document in stored().items() if not _has_failed(document)}
         todo = [document for key, document in by_id.items() if key not in done]
+        reused, crashed = len(done), dict[str, Document]()
         shown.advance(reused, len(by_id), f"{reused} reused" if reused else "")
         flows = ((document.candidate_id, stage.flow(document)) for document in todo)
         with contextlib.closing(
@@ -154,26 +143,26 @@ def _run(
             )
         ) as outcomes:
             for number, outcome in enumerate(outcomes, reused + 1):
-                reason = outcome.error or NO_RESULT
-                failed[outcome.key] = stage.failed(by_id[outcome.key], reason)
+                if outcome.error is not None:
+                    crashed[outcome.key] = stage.failed(by_id[outcome.key], outcome.error)
                 shown.advance(number, len(by_id), outcome.key)
-        done = stored()
-        failed = _reasons(run, stage, criteria, failed)
-        documents = [done.get(key) or failed[key] for key in by_id]
-        run.stores.save([d for d in documents if d.state is CharacterisationState.FAILED])
-        n_failed = sum(d.state is CharacterisationState.FAILED for d in documents)
+        run.stores.save(crashed.values())
+        found = stored()
+        missing = {
+            key: stage.failed(document, NO_RESULT)
+            for key, document in by_id.items()
+            if key not in found
+        }
+        run.stores.save(missing.values())
+        documents = [(found | missing)[key] for key in by_id]
+        n_failed = sum(_has_failed(document) for document in documents)
         notes |= {"crystals": len(by_id), "reused": reused, "failed": n_failed}
         shown.result = f"{len(by_id)} crystals, {n_failed} failed" + reuse(reused, len(by_id))
     return documents
 
 
-def _reasons(
-    run: Pipeline, stage: Stage, criteria: dict[str, Any], failed: dict[str, Document]
-) -> dict[str, Document]:
-    """Failed documents that the flows left themselves, which tell the reason; else ours."""
-    held = run.stores.load(stage.document, criteria)
-    told = {d.candidate_id: d for d in held if d.state is CharacterisationState.FAILED}
-    return {key: told.get(key, document) for key, document in failed.items()}
+def _has_failed(document: Document) -> bool:
+    return document.state is CharacterisationState.FAILED
 
 
 def _electronic_stage(engine: Engine) -> Stage:
@@ -220,9 +209,3 @@ def _phonon_stage(engine: Engine) -> Stage:
         DATA,
         engine.scheme,
     )
-
-
-def _plain(document: Document, large: Sequence[str]) -> Any:
-    from atomate2_vogen.cli.exports import plain
-
-    return plain(document.model_copy(update=dict.fromkeys(large)))

@@ -59,20 +59,19 @@ def discover(
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.analysis.selection import best_per_formula
     from atomate2_vogen.chemistry import VANADIUM
-    from atomate2_vogen.cli.characterise import Wanted, characterise, make_stages
+    from atomate2_vogen.cli.characterise import characterise, make_stages
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.session import generation_identity, make_engine, open_run
 
     begin = time.perf_counter()
     voice = Voice()
     wanted = options.parse_counts(counts, VANADIUM)
-    further = Wanted(electronic, phonons, top, threshold)
     identity = generation_identity(sampler, preset, wanted, seed, decoding) | {"engine": engine}
     with open_run(out, "discover", identity, voice, VANADIUM) as run:
         from atomate2_vogen.cli.generation import sample as generate
         from atomate2_vogen.cli.report import print_discovery
 
-        judge, stages = make_engine(engine), make_stages(further)
+        judge, stages = make_engine(engine), make_stages(electronic, phonons)
         sample = generate(run, sampler, preset, wanted, seed, decoding=decoding)
         calculations = run.relax(judge, sample.candidates, workers)
         stability, references = run.build(judge, sample.candidates)

@@ -39,10 +39,9 @@ def engine_identity(engine: str) -> dict[str, Any]:
 
 def make_engine(name: str) -> Engine:
     """Engine by its name on the command line."""
-    from atomate2_vogen import engines
+    from atomate2_vogen.engines import load_engine
 
-    engine: Engine = getattr(engines, name)()
-    return engine
+    return load_engine(name)
 
 
 @contextmanager

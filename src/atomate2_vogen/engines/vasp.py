@@ -63,7 +63,6 @@ def vasp(
         If the k-path is unknown.
     """
     from atomate2.vasp.flows.core import BandStructureMaker
-    from atomate2.vasp.flows.phonons import PhononMaker
 
     from atomate2_vogen.engines import vasp_sets as sets
     from atomate2_vogen.engines.vasp_jobs import (
@@ -125,20 +124,28 @@ def vasp(
         scheme=f"VASP-PBE{suffix}",
         relax_maker=relax,
         static_maker=static,
-        phonon_maker=PhononMaker(
-            name="VASP phonon",
-            min_length=phonon_min_length,
-            bulk_relax_maker=tight,
-            static_energy_maker=static,
-            phonon_displacement_maker=displacement,
-            born_maker=None,
-            generate_frequencies_eigenvectors_kwargs={"tol_imaginary_modes": ACOUSTIC_NOISE},
-        ),
+        phonon_maker=phonon_flow("VASP phonon", phonon_min_length, tight, static, displacement),
         band_structure_maker=bands,
         engine_versions=engine_versions(sets.POTCAR_FUNCTIONAL, potcars),
         band_structure_scheme=f"VASP-PBE{hubbard_label(system.hubbard_u)}{suffix}",
         k_path=k_path,
     )
+
+
+def phonon_flow(name: str, min_length: float, tight: Any, static: Any, displacement: Any) -> Maker:
+    """atomate2's phonon flow without Born charges, for Makers of one recipe."""
+    from atomate2.vasp.flows.phonons import PhononMaker
+
+    maker: Maker = PhononMaker(
+        name=name,
+        min_length=min_length,
+        bulk_relax_maker=tight,
+        static_energy_maker=static,
+        phonon_displacement_maker=displacement,
+        born_maker=None,
+        generate_frequencies_eigenvectors_kwargs={"tol_imaginary_modes": ACOUSTIC_NOISE},
+    )
+    return maker
 
 
 def check_k_path(k_path: str) -> None:

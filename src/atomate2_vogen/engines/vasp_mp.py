@@ -14,10 +14,10 @@ from typing import Any
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.base import Engine
 from atomate2_vogen.engines.vasp import (
-    ACOUSTIC_NOISE,
     check_k_path,
     engine_versions,
     hubbard_label,
+    phonon_flow,
     run_kwargs,
     scheme_suffix,
 )
@@ -58,7 +58,6 @@ def vasp_mp(
         If the k-path is unknown.
     """
     from atomate2.vasp.flows.core import BandStructureMaker
-    from atomate2.vasp.flows.phonons import PhononMaker
     from pymatgen.io.vasp.sets import MPRelaxSet
 
     from atomate2_vogen.engines import vasp_jobs as jobs
@@ -129,15 +128,7 @@ def vasp_mp(
         scheme=f"VASP-MP2020-PBE{hubbard_label(system.hubbard_u)}{scheme_suffix(potcars)}",
         relax_maker=relax,
         static_maker=static,
-        phonon_maker=PhononMaker(
-            name="VASP-MP phonon",
-            min_length=phonon_min_length,
-            bulk_relax_maker=tight,
-            static_energy_maker=static,
-            phonon_displacement_maker=displacement,
-            born_maker=None,
-            generate_frequencies_eigenvectors_kwargs={"tol_imaginary_modes": ACOUSTIC_NOISE},
-        ),
+        phonon_maker=phonon_flow("VASP-MP phonon", phonon_min_length, tight, static, displacement),
         band_structure_maker=bands,
         engine_versions=engine_versions(functional, potcars),
         energy_corrections=MP2020Corrections(),

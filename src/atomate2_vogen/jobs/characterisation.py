@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jobflow import Flow, Job, Maker, Response, job
@@ -65,11 +66,12 @@ def add_stages(
     return summary.model_copy(
         update={
             "characterised": chosen,
-            "electronic": [_light(d, ELECTRONIC_DATA) for d in electronic or []],
-            "phonons": [_light(d, PHONON_DATA) for d in phonons or []],
+            "electronic": [light(d, ELECTRONIC_DATA) for d in electronic or []],
+            "phonons": [light(d, PHONON_DATA) for d in phonons or []],
         }
     )
 
 
-def _light(document: Any, large: list[str]) -> Any:
+def light(document: Any, large: Sequence[str]) -> Any:
+    """The document without its large fields."""
     return document.model_copy(update=dict.fromkeys(large))
