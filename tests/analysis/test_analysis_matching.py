@@ -169,6 +169,31 @@ def test_margin_widens_all_tolerances(c, a, seed):
     assert found == (wide.fit(rutile(), query) or wide.fit(query, rutile()))
 
 
+def strained(structure, seed, most):
+    """Another cell of a crystal that is strained at random, atoms in place."""
+    strain = np.random.default_rng(seed).uniform(-most, most, (3, 3))
+    other = disguised(structure, seed, 0.0)
+    return Structure(
+        Lattice(other.lattice.matrix @ (np.eye(3) + strain)), other.species, other.frac_coords
+    )
+
+
+@pytest.mark.parametrize("margin", [1.0, 2.0])
+def test_the_lattice_alone_never_refuses_what_the_matcher_accepts(margin):
+    matcher = matching.default_matcher(margin)
+    whole = matching._Reduced.of(rutile())
+    fits = refusals = 0
+    for seed in range(60):
+        other = matching._Reduced.of(strained(rutile(), seed, 0.12 * margin))
+        for pair in ((whole, other), (other, whole)):
+            fit = matcher.fit(*(side.structure for side in pair), skip_structure_reduction=True)
+            may = matching._may_fit(*pair, margin)
+            assert may or not fit
+            fits, refusals = fits + fit, refusals + (not may)
+    assert fits > 10  # of 120, so the pairs lie on both sides of the tolerances ...
+    assert refusals > 10  # ... and the lattice tells
+
+
 @pytest.mark.parametrize("margin", [0.9, 3.1, float("nan")])
 def test_margin_out_of_range(margin):
     with pytest.raises(InputError, match="margin"):

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ase.geometry import minkowski_reduce
-from pymatgen.core import Structure
+from pymatgen.core import Lattice, Structure
 from pymatgen.core.structure_matcher import StructureMatcher
 
 from atomate2_vogen.errors import InputError
@@ -34,8 +33,13 @@ RMSD_SETTINGS: dict[str, Any] = {
 }
 """StructureMatcher of `rmsd`: loose, so that it follows a crystal through its relaxation."""
 
-# slack on the necessary conditions, well above the noise of cell reduction
+# slack on the necessary conditions, relative and in degrees, well above the noise of cell reduction
 _SLACK = 1e-3
+_ANGLE_SLACK = 0.05
+
+_REACH = 2.4
+"""Lattice vectors are kept up to this times the longest edge of the cell; a lattice with longer
+edges is left to the matcher."""
 
 
 def default_matcher(margin: float = 1.0) -> StructureMatcher:
@@ -55,38 +59,77 @@ def default_matcher(margin: float = 1.0) -> StructureMatcher:
 
 @dataclass(frozen=True)
 class _Reduced:
-    """A primitive Niggli cell, ready for `StructureMatcher.fit`, and its invariants."""
+    """A primitive Niggli cell, ready for `StructureMatcher.fit`, and its lattice at 1 Å³ per atom.
+
+    Parameters
+    ----------
+    structure
+        The cell.
+    lengths, angles
+        Of the scaled lattice, in Å and degrees.
+    vectors
+        Directions of the scaled lattice's vectors, shape (n, 3), up to `_REACH` times the longest
+        edge, and their ``distances`` in Å, ascending.
+    """
 
     structure: Structure
-    minima: np.ndarray
-    """Successive minima of the lattice at 1 Å³ per atom, shape (3,), ascending, in Å."""
+    lengths: np.ndarray
+    angles: np.ndarray
+    vectors: np.ndarray
+    distances: np.ndarray
 
     @classmethod
     def of(cls, structure: Structure) -> _Reduced:
         """Reduce as `StructureMatcher.fit` itself does, once instead of at every comparison."""
         reduced = structure.get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
-        lengths = np.linalg.norm(minkowski_reduce(np.array(reduced.lattice.matrix))[0], axis=1)
-        return cls(reduced, np.sort(lengths) / (reduced.volume / len(reduced)) ** (1 / 3))
+        scale = (reduced.volume / len(reduced)) ** (1 / 3)
+        lattice = Lattice(reduced.lattice.matrix / scale)
+        found = lattice.get_points_in_sphere(
+            [[0, 0, 0]], [0, 0, 0], _REACH * max(lattice.lengths), zip_results=False
+        )
+        vectors = lattice.get_cartesian_coords(np.array(found[0]))
+        distances = np.linalg.norm(vectors, axis=1)
+        order = np.argsort(distances)[1:]  # without the origin
+        return cls(
+            reduced,
+            np.array(lattice.lengths),
+            np.array(lattice.angles),
+            vectors[order] / distances[order, None],
+            distances[order],
+        )
 
 
-def _may_fit(first: _Reduced, second: _Reduced, tolerance: float) -> bool:
+def _may_fit(first: _Reduced, second: _Reduced, margin: float = 1.0) -> bool:
     """Whether `fit(first, second)` can succeed, from necessary conditions alone.
 
-    Without supercells the matcher needs equally many sites and a basis of the first lattice
-    whose lengths are within `tolerance` (0.2: 20 %) of the second's Niggli basis at equal
-    volume. A Niggli basis attains the successive minima, so each minimum of the first lattice
-    is then at most 1.2 times the second's.
+    Without supercells the matcher needs equally many sites, and three vectors of the first
+    lattice whose lengths and angles are, at equal volume, within the tolerances of the second's
+    Niggli cell (`Lattice.find_all_mappings`). Here the same is asked with a little slack, of
+    vectors that were found once.
     """
-    return len(first.structure) == len(second.structure) and bool(
-        np.all(first.minima <= (1 + tolerance + _SLACK) * second.minima)
+    if len(first.structure) != len(second.structure):
+        return False
+    most = (1 + margin * LENGTH_TOLERANCE) * (1 + _SLACK)
+    if most * second.lengths.max() > _REACH * first.lengths.max():
+        return True
+    near = []
+    for length in second.lengths:
+        low, high = np.searchsorted(first.distances, (length / most, length * most))
+        near.append(first.vectors[low:high])
+    a, b, c = near
+    alpha, beta, gamma = (
+        np.abs(np.degrees(np.arccos(np.clip(u @ v.T, -1, 1))) - angle)
+        <= margin * ANGLE_TOLERANCE + _ANGLE_SLACK
+        for (u, v), angle in zip(((b, c), (a, c), (a, b)), second.angles, strict=True)
     )
+    return bool((beta & (gamma.astype(np.float32) @ alpha > 0)).any())
 
 
 def _same(
     first: _Reduced, second: _Reduced, matcher: StructureMatcher, margin: float = 1.0
 ) -> bool:
     return any(
-        _may_fit(a, b, margin * LENGTH_TOLERANCE)
+        _may_fit(a, b, margin)
         and matcher.fit(a.structure, b.structure, skip_structure_reduction=True)
         for a, b in ((first, second), (second, first))
     )
