@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen import __version__
+from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import (
     SCHEMA_VERSION,
     CalculationDoc,
@@ -124,3 +125,45 @@ def test_stability_needs_to_say_whether_it_converged():
             model_id="m",
             state="ranked",
         )
+
+
+def part(formula, seconds, **changes):
+    content = {
+        "sampler": "s",
+        "model_id": "m",
+        "seed": 1,
+        "requested": {formula: 2},
+        "attempts": {formula: 5},
+        "candidates": [candidate(formula=formula, seed=1)],
+        "rejections": [Rejection(formula=formula, index=0, reason=RejectionReason.DUPLICATE)],
+        "wall_time": seconds,
+        "cpu_time": seconds,
+    }
+    return SampleDoc.make(**(content | changes))
+
+
+def test_samples_of_different_formulas_merge_into_one():
+    merged = SampleDoc.merge([part("VO2", 3.0), part("V2O3", 4.0, judge_cpu_time=1.5)])
+    assert merged.requested == {"VO2": 2, "V2O3": 2}
+    assert merged.attempts == {"VO2": 5, "V2O3": 5}
+    assert merged.yields == {"VO2": 0.2, "V2O3": 0.2}
+    assert merged.missing == {"VO2": 1, "V2O3": 1}
+    assert merged.rejected == {"VO2": {"duplicate": 1}, "V2O3": {"duplicate": 1}}
+    assert (merged.wall_time, merged.cpu_time, merged.judge_cpu_time) == (7.0, 7.0, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"seed": 2}, "seed: 1 and 2"),
+        ({"model_id": "other"}, "model_id"),
+        ({"options": {"preselect": 4}}, "options"),
+        ({"requested": {"VO2": 2}}, "VO2 in more than one"),
+    ],
+)
+def test_samples_that_differ_are_not_merged(changes, named):
+    other = part("V2O3", 4.0).model_copy(update=changes)
+    with pytest.raises(InputError, match=named):
+        SampleDoc.merge([part("VO2", 3.0), other])
+    with pytest.raises(InputError, match="no samples"):
+        SampleDoc.merge([])

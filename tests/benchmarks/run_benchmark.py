@@ -186,19 +186,18 @@ def gather(run: Path, target: Path) -> None:
         If the run has no sample, or a candidate is not relaxed.
     """
     from atomate2_vogen.analysis.records import candidate_records, write_records
-    from atomate2_vogen.cli.generation import finished_job
+    from atomate2_vogen.cli.generation import stored_sample
     from atomate2_vogen.cli.output import write_atomically
     from atomate2_vogen.engines import load_references
     from atomate2_vogen.jobs.evaluation import judge_and_measure
-    from atomate2_vogen.schemas import CalculationDoc, SampleDoc
+    from atomate2_vogen.schemas import CalculationDoc
     from atomate2_vogen.stores import VogenStores
 
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     with VogenStores.open(run / "store") as stores:
-        found = finished_job(stores, SampleDoc)
-        if found is None:
-            raise InputError(f"{run}: nothing was sampled there yet")
-        sample = found[1]
+        sample = stored_sample(stores, record["identity"]["counts"])
+        if sample is None:
+            raise InputError(f"{run}: not all formulas are sampled there yet")
         wanted = {candidate.candidate_id for candidate in sample.candidates}
         calculations = [d for d in stores.load(CalculationDoc) if d.candidate_id in wanted]
     scheme = calculations[0].scheme if calculations else record["identity"]["engine"]

@@ -11,7 +11,6 @@ from click.testing import CliRunner
 
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.data import labels
-from atomate2_vogen.samplers.wgan import WGANSampler
 
 
 def vogen(*arguments):
@@ -52,12 +51,13 @@ def test_margin_is_for_novel_crystals_only(tmp_path: Path):
     assert json.loads((out / "run.json").read_text())["identity"]["novelty_margin"] == 2.0
 
 
-def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model, monkeypatch):
-    monkeypatch.setitem(WGANSampler.__init__.__kwdefaults__, "max_attempts", 64)
+def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model):
     out = tmp_path / "out"
     result = vogen(
         *("sample", "--counts", "VO2=1", "--model", model, "--out", out, "--truncation", "0.5"),
         *(
+            "--max-attempts",
+            "64",
             "--oversample",
             "2",
             "--latent-noise",
@@ -91,6 +91,8 @@ def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model, monkeyp
     }
     document = json.loads((out / "candidates.json").read_text())
     assert document["options"] == expected
+    assert document["attempts"] == {"VO2": 64}
+    expected["max_attempts"] = 64
     identity = json.loads((out / "run.json").read_text())["identity"]
     assert identity | expected == identity
     assert len(identity["model"]) == 16

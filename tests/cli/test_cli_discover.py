@@ -144,6 +144,28 @@ def test_sample_writes_what_was_asked_for(tmp_path: Path):
     assert json.loads(again.stdout)["candidates"] == document["candidates"]
 
 
+def test_formulas_are_sampled_side_by_side_and_kept_one_by_one(tmp_path: Path):
+    def ids(out, workers):
+        result = vogen(
+            *("sample", "--sampler", "random", "--counts", "V2O3=1,VO2=2", "--seed", "4"),
+            *("--out", out, "--workers", workers),
+        )
+        assert result.exit_code == 0, result.output
+        document = json.loads((out / "candidates.json").read_text())
+        assert list(document["requested"]) == ["V2O3", "VO2"]
+        return [candidate["candidate_id"] for candidate in document["candidates"]]
+
+    first = ids(tmp_path / "one", 1)
+    assert first == ids(tmp_path / "two", 2)
+    assert [name.split("-")[0] for name in first] == ["V2O3", "VO2", "VO2"]
+    # one formula is lost from the store, as if the run had been killed before its end
+    with VogenStores.open(tmp_path / "one" / "store") as stores:
+        stores.job_store.remove_docs({"output.requested": {"V2O3": 1}})
+    assert ids(tmp_path / "one", 1) == first
+    stages = json.loads((tmp_path / "one" / "run.json").read_text())["stages"]
+    assert [stage["reused"] for stage in stages if stage["stage"] == "sampling"] == [[], ["VO2"]]
+
+
 def test_a_pool_that_is_used_up_is_said(tmp_path: Path):
     result = vogen(
         "sample", "--sampler", "substitution", "--counts", "V2O5=400", "--out", tmp_path / "out"

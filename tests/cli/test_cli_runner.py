@@ -13,6 +13,7 @@ from jobflow import Flow, JobStore, job
 from maggma.stores import JSONStore
 
 from atomate2_vogen.cli.runner import run_flows
+from atomate2_vogen.errors import CountsError
 from atomate2_vogen.stores import EmbeddedStore
 
 
@@ -24,6 +25,11 @@ def square(number):
 @job
 def explode(number):
     raise ArithmeticError(f"no square of {number}")
+
+
+@job
+def complain(number):
+    raise CountsError(f"no crystals for {number}\nask for more")
 
 
 @job
@@ -76,6 +82,14 @@ def test_every_flow_gets_its_own_outcome(store, tmp_path):
     assert os.getpid() not in pids
     assert len(pids) <= 2
     assert "no square of 7" in "".join(p.read_text() for p in tmp_path.glob("worker-*.log"))
+
+
+def test_errors_of_the_package_keep_their_type(store):
+    (outcome,) = run_flows([("a", complain(7))], store)
+    assert isinstance(outcome.exception, CountsError)
+    assert str(outcome.exception) == "no crystals for 7\nask for more"
+    (other,) = run_flows([("a", explode(7))], store)
+    assert other.exception is None
 
 
 def test_a_killed_worker_loses_only_its_flow(store):

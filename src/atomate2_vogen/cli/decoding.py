@@ -15,6 +15,11 @@ from atomate2_vogen.errors import InputError
 
 _OPTIONS = (
     click.option(
+        "--max-attempts",
+        type=click.IntRange(1),
+        help="wgan: attempts after which a formula is given up.  [default: 16384]",
+    ),
+    click.option(
         "--min-atoms",
         type=click.IntRange(1),
         help="wgan: fewest atoms of a cell; smaller ones hold little that is new.  [default: 7]",
@@ -76,6 +81,7 @@ _OPTIONS = (
     ),
 )
 _NAMES = (
+    "max_attempts",
     "min_atoms",
     "preselect",
     "oversample",

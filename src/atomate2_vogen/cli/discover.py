@@ -72,7 +72,7 @@ def discover(
         from atomate2_vogen.cli.report import print_discovery
 
         judge, stages = make_engine(engine), make_stages(electronic, phonons)
-        sample = generate(run, sampler, preset, wanted, seed, decoding=decoding)
+        sample = generate(run, sampler, preset, wanted, seed, decoding=decoding, workers=workers)
         calculations = run.relax(judge, sample.candidates, workers)
         stability, references = run.build(judge, sample.candidates)
         metrics = run.measure(sample, calculations, stability, references)

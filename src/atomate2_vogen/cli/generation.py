@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,15 +34,19 @@ def sample(
     seed: int,
     *,
     decoding: Decoding | None = None,
+    workers: int = 1,
 ) -> SampleDoc:
-    """Crystals of the requested compositions.
+    """Crystals of the requested compositions, formulas side by side.
 
     The WGAN's networks come from the file that was given, from the package, or from a training
-    that is run first.
+    that is run first. A formula's crystals do not depend on the others, nor on the number of
+    workers.
     """
     from atomate2_vogen.jobs.sampling import SampleMaker
+    from atomate2_vogen.samplers.base import check_counts
 
     decoding = decoding or Decoding()
+    counts = check_counts(counts, run.system)
     maker = SampleMaker(
         sampler=sampler,
         options=decoding.options,
@@ -52,18 +57,23 @@ def sample(
         novelty_margin=decoding.novelty_margin,
     )
     training = _networks(run, preset, seed, decoding.model) if sampler == "wgan" else None
-
-    def describe(doc: SampleDoc) -> str:
-        made, wanted = len(doc.candidates), sum(doc.requested.values())
-        return f"{made} of {wanted} crystals from {sum(doc.attempts.values())} attempts"
-
-    document, _ = _stage(
-        run,
-        "sampling",
-        SampleDoc,
-        lambda: maker.make(counts, seed, training=training),
-        describe,
-    )
+    with run.folder.stage("sampling") as notes, run.voice.stage("sampling") as stage:
+        parts = _stored_parts(run.stores, counts)
+        done = {formula for part in parts for formula in part.requested}
+        # the longest first, so that no worker is left alone with it
+        todo = sorted(set(counts) - done, key=lambda formula: (-counts[formula], formula))
+        jobs = [
+            (formula, maker.make({formula: counts[formula]}, seed, training)) for formula in todo
+        ]
+        for part in _sampled(run, jobs, workers):
+            parts.append(part)
+            made = sum(len(part.candidates) for part in parts)
+            stage.advance(made, sum(counts.values()), ", ".join(part.requested))
+        document = _merged(parts, counts)
+        made, tried = len(document.candidates), sum(document.attempts.values())
+        notes |= {"candidates": made, "attempts": tried, "reused": sorted(done)}
+        stage.result = f"{made} of {sum(counts.values())} crystals from {tried} attempts"
+        stage.result += reuse(len(done), len(counts))
     for formula, count in document.missing.items():
         run.voice.warn(
             f"  {formula}: {count} fewer than asked for; the sampler {sampler} found no more"
@@ -71,9 +81,46 @@ def sample(
     return document
 
 
+def _sampled(run: Pipeline, jobs: list[tuple[str, Job]], workers: int) -> Iterator[SampleDoc]:
+    """What jobs of sampling give; the first that fails ends it all."""
+    from atomate2_vogen.cli.runner import run_flows
+    from atomate2_vogen.stores import parse
+
+    with closing(
+        run_flows(jobs, run.stores.job_store, workers=min(workers, len(jobs)), log_dir=run.logs)
+    ) as outcomes:
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.exception or RuntimeError(f"{outcome.key}: {outcome.error}")
+            yield parse(SampleDoc, outcome.output)
+
+
+def stored_sample(stores: VogenStores, counts: Mapping[str, int]) -> SampleDoc | None:
+    """What the stores hold of a request, or None if formulas of it are not sampled yet."""
+    parts = _stored_parts(stores, counts)
+    done = {formula for part in parts for formula in part.requested}
+    return _merged(parts, counts) if done == set(counts) else None
+
+
+def _merged(parts: Sequence[SampleDoc], counts: Mapping[str, int]) -> SampleDoc:
+    """One sample of several, in the order in which formulas were asked for."""
+    order = list(counts)
+    return SampleDoc.merge(sorted(parts, key=lambda part: order.index(next(iter(part.requested)))))
+
+
+def _stored_parts(stores: VogenStores, counts: Mapping[str, int]) -> list[SampleDoc]:
+    """Samples of one or more of the formulas, each formula once."""
+    parts, missing = [], set(counts)
+    for _, document in finished_jobs(stores, SampleDoc):
+        if missing >= document.requested.keys() and document.requested.items() <= counts.items():
+            parts.append(document)
+            missing -= document.requested.keys()
+    return parts
+
+
 def _networks(
     run: Pipeline, preset: str, seed: int, model: Path | None
-) -> Artefact | OutputReference | None:
+) -> Artefact | TrainingDoc | None:
     """Trained networks for `SampleMaker`; None stands for those that are shipped."""
     from atomate2_vogen.data.artefact import make_artefact
     from atomate2_vogen.models.shipped import shipped_path
@@ -82,7 +129,7 @@ def _networks(
         return make_artefact(model.name, model.read_bytes())
     if shipped_path(preset, run.system).is_file():
         return None
-    return train(run, preset, seed)[1]
+    return train(run, preset, seed)[0]
 
 
 def train(run: Pipeline, preset: str, seed: int) -> tuple[TrainingDoc, OutputReference]:
@@ -122,7 +169,7 @@ def _stage(
 
     # no bar of our own: the job may draw one
     with run.voice.stage(title, bar=False) as stage:
-        finished = finished_job(run.stores, document_class)
+        finished = next(iter(finished_jobs(run.stores, document_class)), None)
         if finished is None:
             with (
                 run.folder.stage(title) as notes,
@@ -140,9 +187,7 @@ def _stage(
                     allow_external_references=True,
                     raise_immediately=True,
                 )
-                finished = finished_job(run.stores, document_class)
-                if finished is None:
-                    raise RuntimeError(f"the {title} job left no {document_class.__name__}")
+                finished = finished_jobs(run.stores, document_class)[0]
                 notes["result"] = describe(finished[1])
             stage.result = describe(finished[1])
         else:
@@ -151,14 +196,15 @@ def _stage(
     return document, OutputReference(uuid)
 
 
-def finished_job(stores: VogenStores, document_class: type[Doc]) -> tuple[str, Doc] | None:
-    """The newest document of a class among the job outputs, and its job."""
+def finished_jobs(stores: VogenStores, document_class: type[Doc]) -> list[tuple[str, Doc]]:
+    """Documents of a class among the job outputs, each with its job, the newest first."""
     from atomate2_vogen.stores import parse
 
     query = {"output.@class": document_class.__name__}
     jobs = list(stores.job_store.query(query, properties=["uuid", "index", "completed_at"]))
-    if not jobs:
-        return None
-    newest = max(jobs, key=lambda job: str(job.get("completed_at")))
-    output = stores.job_store.get_output(newest["uuid"], load=True)
-    return newest["uuid"], parse(document_class, output)
+    jobs.sort(key=lambda job: str(job.get("completed_at")), reverse=True)
+    uuids = dict.fromkeys(job["uuid"] for job in jobs)
+    return [
+        (uuid, parse(document_class, stores.job_store.get_output(uuid, load=True)))
+        for uuid in uuids
+    ]

@@ -23,6 +23,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atomate2_vogen.errors import VogenError
+
 if TYPE_CHECKING:
     from jobflow import Flow, Job, JobStore
     from maggma.core import Store
@@ -33,6 +35,7 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
+    "VOGEN_THREADS",
 )
 """Set to 1 in a worker: two threads on a busy two-core machine are 6 times slower than one."""
 
@@ -51,11 +54,14 @@ class Outcome:
         The flow's output, JSON-like; None if there is none.
     error
         Why there is no output; None if there is one.
+    exception
+        The first error of this package that a job of the flow ended with, if there is no output.
     """
 
     key: str
     output: Any = None
     error: str | None = None
+    exception: VogenError | None = None
 
 
 def run_flows(
@@ -133,13 +139,13 @@ class _Worker:
     def take(self) -> Outcome:
         """Receive its outcome, or learn that the process is gone."""
         try:
-            output, error = self.connection.recv()
+            output, error, exception = self.connection.recv()
         except (EOFError, OSError):
             self.process.join(STOP_SECONDS)
             code = self.process.exitcode
             self._forget()
             return Outcome(self.key, error=_death(code))
-        return Outcome(self.key, output=output, error=error)
+        return Outcome(self.key, output=output, error=error, exception=exception)
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""
@@ -182,14 +188,15 @@ def _work(connection: Connection, store_text: str, log: str | None) -> None:
             flow_text = connection.recv()
         except EOFError:
             return
-        answer: tuple[Any, str | None]
+        answer: tuple[Any, str | None, VogenError | None]
         try:
-            answer = (_run(json.loads(flow_text, cls=MontyDecoder), store), None)
+            answer = (_run(json.loads(flow_text, cls=MontyDecoder), store), None, None)
         except Exception as error:  # noqa: BLE001 - one failure must not stop the rest
             import traceback
 
             traceback.print_exc()
-            answer = (None, str(error) or type(error).__name__)
+            known = error.__cause__ if isinstance(error.__cause__, VogenError) else None
+            answer = (None, str(error) or type(error).__name__, known)
         sys.stdout.flush()
         sys.stderr.flush()
         try:
@@ -226,7 +233,8 @@ def _run(flow: Flow | Job, store: JobStore) -> Any:
         return find_and_resolve_references(flow.output, local, deserialize=False)
     except ValueError as error:
         # jobflow only logs why a job failed
-        raise RuntimeError("; ".join(failures.reasons) or "no output") from error
+        reasons = "; ".join(failures.reasons) or "no output"
+        raise RuntimeError(reasons) from failures.first or error
 
 
 def _copy(source: Store, target: Store, key: list[str]) -> None:
@@ -239,17 +247,19 @@ def _copy(source: Store, target: Store, key: list[str]) -> None:
 
 
 class _Failures(logging.Handler):
-    """Collects the last line of each traceback that jobflow logs."""
+    """Collects the last line of each traceback that jobflow logs, and the first exception."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.reasons: list[str] = []
+        self.first: BaseException | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         if "failed with exception" in message:
             job, last = message.split(" failed with", 1)[0], message.rstrip().splitlines()[-1]
             self.reasons.append(f"{job}: {last}")
+            self.first = self.first or sys.exception()  # it logs where it catches
 
 
 def _redirect_output(log: str | None) -> None:

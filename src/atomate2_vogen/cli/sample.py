@@ -14,6 +14,7 @@ from atomate2_vogen.cli.decoding import Decoding, decoding_options
 @options.counts_option
 @options.sampler_options
 @decoding_options
+@options.workers_option
 @options.json_option
 @options.out_option("vogen_sample")
 @click.pass_context
@@ -25,6 +26,7 @@ def sample(
     preset: str,
     seed: int,
     decoding: Decoding,
+    workers: int,
     as_json: bool,
     out: Path,
 ) -> None:
@@ -56,7 +58,7 @@ def sample(
         from atomate2_vogen.cli.generation import sample as generate
         from atomate2_vogen.cli.report import print_sample
 
-        document = generate(run, sampler, preset, wanted, seed, decoding=decoding)
+        document = generate(run, sampler, preset, wanted, seed, decoding=decoding, workers=workers)
         for candidate in document.candidates:
             run.folder.write(f"cifs/{candidate.candidate_id}.cif", candidate_cif(candidate))
         text = json.dumps(plain(document), indent=1) + "\n"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
+from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas.base import VogenDoc
 
 
@@ -97,7 +98,7 @@ class SampleDoc(VogenDoc):
     rejected: dict[str, dict[str, int]] = Field(
         description="number of rejections by reduced formula and reason"
     )
-    wall_time: float = Field(description="seconds")
+    wall_time: float = Field(description="seconds, those of formulas sampled side by side added up")
     cpu_time: float | None = Field(None, description="seconds of all threads of the process")
     judge_cpu_time: float | None = Field(
         None, description="the part of cpu_time that single points of a judge took, if any did"
@@ -139,6 +140,45 @@ class SampleDoc(VogenDoc):
             cpu_time=cpu_time,
             judge_cpu_time=judge_cpu_time,
             options=dict(options or {}),
+        )
+
+    @classmethod
+    def merge(cls, parts: Sequence[SampleDoc]) -> SampleDoc:
+        """One document of several that differ in nothing but their formulas.
+
+        Raises
+        ------
+        InputError
+            If there is none, they are of different samplers, models, seeds or options, or two of
+            them are of the same formula.
+        """
+        if not parts:
+            raise InputError("there are no samples to merge")
+        first = parts[0]
+        for part in parts[1:]:
+            for name in ("sampler", "model_id", "seed", "options"):
+                mine, other = getattr(first, name), getattr(part, name)
+                if mine != other:
+                    raise InputError(f"samples of different {name}: {mine!r} and {other!r}")
+        formulas = [formula for part in parts for formula in part.requested]
+        if twice := sorted({formula for formula in formulas if formulas.count(formula) > 1}):
+            raise InputError(f"{', '.join(twice)} in more than one of the samples")
+
+        def total(name: str) -> float | None:
+            values = [getattr(part, name) for part in parts]
+            known = [value for value in values if value is not None]
+            return sum(known) if known else None
+
+        return first.model_copy(
+            update={
+                "requested": {k: v for part in parts for k, v in part.requested.items()},
+                "attempts": {k: v for part in parts for k, v in part.attempts.items()},
+                "rejected": {k: v for part in parts for k, v in part.rejected.items()},
+                "candidates": [candidate for part in parts for candidate in part.candidates],
+                "wall_time": sum(part.wall_time for part in parts),
+                "cpu_time": total("cpu_time"),
+                "judge_cpu_time": total("judge_cpu_time"),
+            }
         )
 
     @property
