@@ -43,6 +43,31 @@ def test_scheme_is_that_of_the_weights_at_work(engine):
     assert engine.engine_versions["chgnet-model"] == calculator.version
 
 
+def test_one_gradient_gives_the_numbers_of_two(engine):
+    from chgnet.model.dynamics import CHGNetCalculator
+    from chgnet.model.model import CHGNet
+
+    ours = engine.static_maker.calculator
+    plain = CHGNetCalculator(CHGNet.load(verbose=False, use_device="cpu"), use_device="cpu")
+    assert type(ours.model) is not type(plain.model)
+    for seed in range(3):
+        crystal = RUTILE.copy()
+        np.random.seed(seed)  # noqa: NPY002 - pymatgen's perturb
+        crystal.perturb(0.2)
+        found = []
+        for calculator in (ours, plain):
+            atoms = AseAtomsAdaptor.get_atoms(crystal)
+            calculator.calculate(atoms)
+            found.append(dict(calculator.results))
+        mine, theirs = found
+        assert mine["energy"] == theirs["energy"]
+        assert np.abs(theirs["forces"]).max() > 1
+        assert mine["forces"] == pytest.approx(theirs["forces"], abs=1e-4)
+        assert mine["stress"] == pytest.approx(theirs["stress"], abs=1e-5)
+        assert np.abs(theirs["stress"]).max() > 0.01
+        assert mine["magmoms"] == pytest.approx(theirs["magmoms"], abs=1e-6)
+
+
 def test_another_model_version_is_another_scheme(monkeypatch):
     # engines.chgnet is the function; the module of that name is in sys.modules
     module = sys.modules["atomate2_vogen.engines.chgnet"]

@@ -54,6 +54,10 @@ def shared_calculator(meta: Any, kwargs: dict[str, Any]) -> Calculator:
             torch.set_num_threads(1)
         if calculator is None:
             raise InputError(f"no calculator can be made from {meta}")
+        if "chgnet" in sys.modules:
+            from atomate2_vogen.engines.chgnet_inference import for_inference
+
+            for_inference(calculator)
         _calculators[key] = calculator
     return _calculators[key]
 
