@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 import pytest
 import vasp_stand_in
-from jobflow import run_locally
+from fireworks import LaunchPad
+from fireworks.core.rocket_launcher import rapidfire
+from jobflow import JobStore, run_locally
+from jobflow.managers.fireworks import flow_to_workflow
+from maggma.stores import GridFSStore, MemoryStore, MongoStore
+from mongo_server import mongo_uri
 from pymatgen.core import SETTINGS
 
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker
@@ -20,7 +26,6 @@ from atomate2_vogen.schemas import (
     ElectronicDoc,
     PhononDoc,
 )
-from atomate2_vogen.stores import VogenStores
 
 pytestmark = pytest.mark.slow
 
@@ -44,20 +49,61 @@ def candidate():
     )
 
 
-def test_from_candidates_to_electronic_and_phonon_documents(engine, tmp_path):
-    with VogenStores.memory() as stores:
+class Locally:
+    """Flows one job after the other, in memory."""
 
-        def run(flow, kind):
-            run_locally(
-                flow, store=stores.job_store, root_dir=tmp_path, create_folders=True, log=False
-            )
-            found = stores.job_store.get_output(flow.output.uuid, load=True)
-            return [kind.model_validate(document) for document in found]
+    def __init__(self, folder):
+        self.folder = folder
+        self.store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
 
-        screened = run(ScreeningFlowMaker(engine=engine).make([candidate()]), CalculationDoc)
-        (electronic,) = run(ElectronicFlowMaker(engine=engine).make(screened), ElectronicDoc)
-        phonons = PhononFlowMaker(engine=engine, min_length=5.5)
-        (dynamic,) = run(phonons.make(screened), PhononDoc)
+    def run(self, flow):
+        run_locally(flow, store=self.store, root_dir=self.folder, create_folders=True, log=False)
+
+
+class FireWorks:
+    """Flows through a LaunchPad, documents in MongoDB."""
+
+    def __init__(self, folder, uri):
+        self.folder = folder
+        name = f"vogen_{uuid.uuid4().hex}"
+        self.launchpad = LaunchPad(host=uri, name=name, uri_mode=True, strm_lvl="CRITICAL")
+        self.launchpad.reset("", require_password=False)
+        self.store = JobStore(
+            MongoStore(name, "jobs", host=uri),  # a MongoURIStore cannot be read back from JSON
+            additional_stores={"data": GridFSStore(name, "data", host=uri)},
+        )
+        self.store.connect()
+
+    def run(self, flow):
+        self.launchpad.add_wf(flow_to_workflow(flow, store=self.store))
+        rapidfire(self.launchpad, m_dir=str(self.folder), sleep_time=1, strm_lvl="CRITICAL")
+        states = {self.launchpad.get_fw_by_id(i).state for i in self.launchpad.get_fw_ids()}
+        assert states == {"COMPLETED"}
+
+
+@pytest.fixture(params=["locally", "fireworks"])
+def manager(request, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # rapidfire changes the working directory
+    if request.param == "locally":
+        yield Locally(tmp_path)
+        return
+    with mongo_uri(tmp_path) as uri:
+        made = FireWorks(tmp_path, uri)
+        yield made
+        made.launchpad.connection.drop_database(made.launchpad.name)
+
+
+@pytest.mark.timeout(900)
+def test_from_candidates_to_electronic_and_phonon_documents(engine, manager):
+    def run(flow, kind):
+        manager.run(flow)
+        found = manager.store.get_output(flow.output.uuid, load=True)
+        return [kind.model_validate(document) for document in found]
+
+    screened = run(ScreeningFlowMaker(engine=engine).make([candidate()]), CalculationDoc)
+    (electronic,) = run(ElectronicFlowMaker(engine=engine).make(screened), ElectronicDoc)
+    phonons = PhononFlowMaker(engine=engine, min_length=5.5)
+    (dynamic,) = run(phonons.make(screened), PhononDoc)
 
     assert electronic.error is None
     assert electronic.candidate_id == dynamic.candidate_id == candidate().candidate_id
