@@ -17,6 +17,10 @@ FORCE_TOLERANCE = 0.05
 """Largest force of a relaxed crystal in eV/Å: the paper's criterion (section 2.2)."""
 
 
+PHONON_DISPLACEMENT = 0.05
+"""Å. CHGNet's energy has kinks at straight bond angles: for rock-salt VO the force constants from
+displacements of 0.01 Å contradict one another (a rigid shift has 2 THz) and call it unstable."""
+
 PHONON_WEAKNESS = (
     "CHGNet underestimates the curvature of the energy and with it all frequencies, imaginary "
     "ones too (systematic softening, DOI 10.1038/s41524-024-01500-6): a soft verdict may hide "
@@ -44,7 +48,10 @@ def model_version() -> str:
 
 
 def chgnet(
-    fmax: float = FORCE_TOLERANCE, steps: int = 500, phonon_min_length: float = 9.0
+    fmax: float = FORCE_TOLERANCE,
+    steps: int = 500,
+    phonon_min_length: float = 9.0,
+    phonon_displacement: float = PHONON_DISPLACEMENT,
 ) -> Engine:
     """The default engine: CHGNet relaxation, static and phonons.
 
@@ -57,6 +64,8 @@ def chgnet(
         as unconverged.
     phonon_min_length
         Shortest edge of the phonon supercell in Å.
+    phonon_displacement
+        By which an atom is moved for the force constants, in Å.
 
     Returns
     -------
@@ -81,6 +90,7 @@ def chgnet(
             fmax=fmax,
             steps=steps,
             phonon_min_length=phonon_min_length,
+            phonon_displacement=phonon_displacement,
         ),
         engine_versions={
             "chgnet": version("chgnet"),

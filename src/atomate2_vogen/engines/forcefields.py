@@ -141,6 +141,7 @@ def force_field_makers(
     fmax: float,
     steps: int,
     phonon_min_length: float,
+    phonon_displacement: float = 0.01,
 ) -> dict[str, Any]:
     """Relax, static and phonon Maker of a force field, as arguments of an `Engine`.
 
@@ -156,6 +157,8 @@ def force_field_makers(
         Most ionic steps of a relaxation.
     phonon_min_length
         Shortest edge of the phonon supercell in Å.
+    phonon_displacement
+        By which an atom is moved for the force constants, in Å; the default is phonopy's.
     """
     from atomate2.forcefields.flows.phonons import PhononMaker
 
@@ -188,6 +191,7 @@ def force_field_makers(
         "phonon_maker": PhononMaker(
             name=f"{force_field} phonon",
             min_length=phonon_min_length,
+            displacement=phonon_displacement,
             bulk_relax_maker=relax(f"{force_field} tight relax", PHONON_FORCE_TOLERANCE),
             static_energy_maker=static(f"{force_field} static"),
             phonon_displacement_maker=static(f"{force_field} displacement"),

@@ -165,6 +165,7 @@ def failed_phonons(
         engine_versions={**engine.engine_versions, "phonopy": version("phonopy")},
         known_weakness=getattr(engine, "known_weakness", ""),
         requested_supercell=supercell,
+        displacement=getattr(engine.phonon_maker, "displacement", None),
         state=CharacterisationState.FAILED,
         error=reason,
         formula=subject.formula,

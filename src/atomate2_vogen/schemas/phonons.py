@@ -73,6 +73,9 @@ class PhononDoc(VogenDoc):
     engine_versions: dict[str, str] = Field(default_factory=dict)
     known_weakness: str = Field("", description="of the engine's phonons, in its own words")
     requested_supercell: str = Field(description="5x5x4, or the shortest edge asked for")
+    displacement: float | None = Field(
+        None, description="by which an atom was moved for the force constants, Å"
+    )
     state: CharacterisationState
     error: str | None = Field(None, description="why it failed")
     formula: str
