@@ -26,13 +26,14 @@ def build(folder: Path, engine: str, as_json: bool) -> None:
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
-    from atomate2_vogen.cli.session import make_engine, open_run
+    from atomate2_vogen.cli.session import open_run
+    from atomate2_vogen.engines import load_engine
 
     voice = Voice(quiet=as_json)
     with open_run(folder, "build", None, voice, VANADIUM) as run:
         from atomate2_vogen.cli.report import print_build
 
-        judge = make_engine(engine)
+        judge = load_engine(engine)
         candidates = run.stored_candidates()
         stability, references = run.build(judge, candidates)
         written = run.export(stability, candidates, references)

@@ -61,7 +61,8 @@ def discover(
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.characterise import characterise, make_stages
     from atomate2_vogen.cli.console import Voice
-    from atomate2_vogen.cli.session import generation_identity, make_engine, open_run
+    from atomate2_vogen.cli.session import generation_identity, open_run
+    from atomate2_vogen.engines import load_engine
 
     begin = time.perf_counter()
     voice = Voice()
@@ -71,7 +72,7 @@ def discover(
         from atomate2_vogen.cli.generation import sample as generate
         from atomate2_vogen.cli.report import print_discovery
 
-        judge, stages = make_engine(engine), make_stages(electronic, phonons)
+        judge, stages = load_engine(engine), make_stages(electronic, phonons)
         sample = generate(run, sampler, preset, wanted, seed, decoding=decoding, workers=workers)
         calculations = run.relax(judge, sample.candidates, workers)
         stability, references = run.build(judge, sample.candidates)

@@ -53,8 +53,9 @@ def evaluate(
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
-    from atomate2_vogen.cli.session import engine_identity, make_engine, open_run
+    from atomate2_vogen.cli.session import engine_identity, open_run
     from atomate2_vogen.data.readers import read_structures
+    from atomate2_vogen.engines import load_engine
 
     voice = Voice(quiet=as_json)
     good, bad = read_structures(paths, VANADIUM)
@@ -68,7 +69,7 @@ def evaluate(
             run = stack.enter_context(
                 open_run(out, "evaluate", engine_identity(engine), voice, VANADIUM)
             )
-            judge = make_engine(engine)
+            judge = load_engine(engine)
             candidates, names = candidates_of(good)
             calculations = run.relax(judge, candidates, workers)
             stability, metrics, references = run.judge(judge, candidates, calculations)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.cli.decoding import Decoding
     from atomate2_vogen.cli.pipeline import Pipeline
-    from atomate2_vogen.engines import Engine
 
 
 def generation_identity(
@@ -35,13 +34,6 @@ def generation_identity(
 def engine_identity(engine: str) -> dict[str, Any]:
     """What decides the energies of given crystals."""
     return {"version": __version__, "engine": engine}
-
-
-def make_engine(name: str) -> Engine:
-    """Engine by its name on the command line."""
-    from atomate2_vogen.engines import load_engine
-
-    return load_engine(name)
 
 
 @contextmanager
