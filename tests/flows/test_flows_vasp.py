@@ -11,7 +11,7 @@ from fireworks import LaunchPad
 from fireworks.core.rocket_launcher import rapidfire
 from jobflow import JobStore, run_locally
 from jobflow.managers.fireworks import flow_to_workflow
-from maggma.stores import GridFSStore, MemoryStore, MongoStore
+from maggma.stores import GridFSStore, MongoStore
 from mongo_server import mongo_uri
 from pymatgen.core import SETTINGS
 
@@ -26,6 +26,7 @@ from atomate2_vogen.schemas import (
     ElectronicDoc,
     PhononDoc,
 )
+from atomate2_vogen.stores import VogenStores
 
 pytestmark = pytest.mark.slow
 
@@ -52,9 +53,8 @@ def candidate():
 class Locally:
     """Flows one job after the other, in memory."""
 
-    def __init__(self, folder):
-        self.folder = folder
-        self.store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    def __init__(self, folder, store):
+        self.folder, self.store = folder, store
 
     def run(self, flow):
         run_locally(flow, store=self.store, root_dir=self.folder, create_folders=True, log=False)
@@ -85,7 +85,8 @@ class FireWorks:
 def manager(request, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # rapidfire changes the working directory
     if request.param == "locally":
-        yield Locally(tmp_path)
+        with VogenStores.memory() as stores:
+            yield Locally(tmp_path, stores.job_store)
         return
     with mongo_uri(tmp_path) as uri:
         made = FireWorks(tmp_path, uri)

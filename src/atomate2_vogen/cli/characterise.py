@@ -6,7 +6,6 @@ can be shown, run beside others, and found again.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -121,7 +120,6 @@ def _run(
     run: Pipeline, stage: Stage, chosen: Sequence[StabilityDoc], workers: int
 ) -> list[Document]:
     """Documents of the crystals, in their order."""
-    from atomate2_vogen.cli.runner import run_flows
     from atomate2_vogen.jobs.electronic import NO_RESULT
 
     by_id = {document.candidate_id: document for document in chosen}
@@ -137,11 +135,7 @@ def _run(
         reused, crashed = len(done), dict[str, Document]()
         shown.advance(reused, len(by_id), f"{reused} reused" if reused else "")
         flows = ((document.candidate_id, stage.flow(document)) for document in todo)
-        with contextlib.closing(
-            run_flows(
-                flows, run.stores.job_store, workers=min(workers, len(todo)), log_dir=run.logs
-            )
-        ) as outcomes:
+        with run.side_by_side(flows, min(workers, len(todo))) as outcomes:
             for number, outcome in enumerate(outcomes, reused + 1):
                 if outcome.error is not None:
                     crashed[outcome.key] = stage.failed(by_id[outcome.key], outcome.error)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -83,12 +82,9 @@ def sample(
 
 def _sampled(run: Pipeline, jobs: list[tuple[str, Job]], workers: int) -> Iterator[SampleDoc]:
     """What jobs of sampling give; the first that fails ends it all."""
-    from atomate2_vogen.cli.runner import run_flows
     from atomate2_vogen.stores import parse
 
-    with closing(
-        run_flows(jobs, run.stores.job_store, workers=min(workers, len(jobs)), log_dir=run.logs)
-    ) as outcomes:
+    with run.side_by_side(jobs, min(workers, len(jobs))) as outcomes:
         for outcome in outcomes:
             if outcome.error is not None:
                 raise outcome.exception or RuntimeError(f"{outcome.key}: {outcome.error}")
@@ -169,7 +165,7 @@ def _stage(
 
     # no bar of our own: the job may draw one
     with run.voice.stage(title, bar=False) as stage:
-        finished = next(iter(finished_jobs(run.stores, document_class)), None)
+        finished = next(finished_jobs(run.stores, document_class), None)
         if finished is None:
             with (
                 run.folder.stage(title) as notes,
@@ -187,7 +183,9 @@ def _stage(
                     allow_external_references=True,
                     raise_immediately=True,
                 )
-                finished = finished_jobs(run.stores, document_class)[0]
+                finished = next(finished_jobs(run.stores, document_class), None)
+                if finished is None:
+                    raise RuntimeError(f"the {title} job left no {document_class.__name__}")
                 notes["result"] = describe(finished[1])
             stage.result = describe(finished[1])
         else:
@@ -196,15 +194,15 @@ def _stage(
     return document, OutputReference(uuid)
 
 
-def finished_jobs(stores: VogenStores, document_class: type[Doc]) -> list[tuple[str, Doc]]:
-    """Documents of a class among the job outputs, each with its job, the newest first."""
+def finished_jobs(stores: VogenStores, document_class: type[Doc]) -> Iterator[tuple[str, Doc]]:
+    """Documents of a class among the job outputs, each with its job, the newest first.
+
+    They are loaded one by one, as they are asked for: one may hold the weights of networks.
+    """
     from atomate2_vogen.stores import parse
 
     query = {"output.@class": document_class.__name__}
     jobs = list(stores.job_store.query(query, properties=["uuid", "index", "completed_at"]))
     jobs.sort(key=lambda job: str(job.get("completed_at")), reverse=True)
-    uuids = dict.fromkeys(job["uuid"] for job in jobs)
-    return [
-        (uuid, parse(document_class, stores.job_store.get_output(uuid, load=True)))
-        for uuid in uuids
-    ]
+    for uuid in dict.fromkeys(job["uuid"] for job in jobs):
+        yield uuid, parse(document_class, stores.job_store.get_output(uuid, load=True))

@@ -7,7 +7,7 @@ that each can be shown, timed and found again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,10 @@ from atomate2_vogen.schemas import (
 )
 
 if TYPE_CHECKING:
+    from jobflow import Flow, Job
+
     from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.cli.runner import Outcome
     from atomate2_vogen.engines import Engine
     from atomate2_vogen.stores import VogenStores
 
@@ -57,6 +60,16 @@ class Pipeline:
         path = self.folder / "logs"
         path.mkdir(exist_ok=True)
         return path
+
+    def side_by_side(
+        self, flows: Iterable[tuple[str, Flow | Job]], workers: int
+    ) -> contextlib.closing[Generator[Outcome]]:
+        """Outcomes of flows on worker processes, which end with the context; see `run_flows`."""
+        from atomate2_vogen.cli.runner import run_flows
+
+        return contextlib.closing(
+            run_flows(flows, self.stores.job_store, workers=workers, log_dir=self.logs)
+        )
 
     def relax(
         self, engine: Engine, candidates: Sequence[CandidateDoc], workers: int
@@ -97,16 +110,11 @@ class Pipeline:
         self, engine: Engine, todo: dict[str, CandidateDoc], workers: int
     ) -> Iterator[CalculationDoc]:
         """Run what is left to do; every result is stored before it is handed on."""
-        from atomate2_vogen.cli.runner import run_flows
         from atomate2_vogen.jobs.screening import candidate_flow
         from atomate2_vogen.stores import parse
 
         flows = ((key, candidate_flow(engine, candidate)) for key, candidate in todo.items())
-        with contextlib.closing(
-            run_flows(
-                flows, self.stores.job_store, workers=min(workers, len(todo)), log_dir=self.logs
-            )
-        ) as outcomes:
+        with self.side_by_side(flows, min(workers, len(todo))) as outcomes:
             for outcome in outcomes:
                 if outcome.error is None:
                     doc = parse(CalculationDoc, outcome.output)
