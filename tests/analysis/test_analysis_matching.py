@@ -10,7 +10,12 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.analysis import matching
-from atomate2_vogen.analysis.matching import KnownStructures, duplicate_groups, rmsd
+from atomate2_vogen.analysis.matching import (
+    DistinctStructures,
+    KnownStructures,
+    duplicate_groups,
+    rmsd,
+)
 from atomate2_vogen.errors import InputError
 
 
@@ -133,14 +138,25 @@ def test_first_of_several_matches_is_named():
     assert KnownStructures(dict(reversed(crystals.items()))).find(rutile()) == "prototype 7"
 
 
-def test_a_pool_can_grow():
-    known = KnownStructures({"rutile": rutile()})
-    assert known.find(fluorite()) is None
-    known.add("fluorite", fluorite())
-    known.add("late", rutile())
-    assert len(known) == 3
-    assert known.find(disguised(fluorite(), 5)) == "fluorite"
-    assert known.find(rutile()) == "rutile"
+def test_distinct_crystals_are_collected():
+    distinct = DistinctStructures()
+    assert distinct.twin_or_add("rutile", rutile()) is None
+    assert distinct.twin_or_add("fluorite", fluorite()) is None
+    assert distinct.twin_or_add("again", disguised(rutile(), 3)) == "rutile"
+    assert distinct.twin_or_add("again", disguised(fluorite(), 4)) == "fluorite"
+
+
+@settings(deadline=None, max_examples=5)
+@given(st.integers(0, 10_000))
+def test_who_is_distinct_does_not_depend_on_who_was_found_how_often(seed):
+    crystals, _ = pool(seed)
+    distinct, kept = DistinctStructures(), []
+    for index, crystal in enumerate([*crystals, *crystals[::-1]]):
+        twins = [name for name, other in kept if same_plainly(other, crystal)]
+        twin = distinct.twin_or_add(str(index), crystal)
+        assert twin in twins if twins else twin is None
+        if twin is None:
+            kept.append((str(index), crystal))
 
 
 def test_an_empty_pool_knows_nothing():

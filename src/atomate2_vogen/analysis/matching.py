@@ -207,15 +207,10 @@ class KnownStructures:
         self._waiting: dict[str, list[tuple[str, Structure]]] = {}
         self._reduced: dict[str, list[tuple[str, _Reduced]]] = {}
         self._matcher = default_matcher(margin)
-        self._size = 0
+        self._size = len(structures)
         for name, structure in structures.items():
-            self.add(name, structure)
-
-    def add(self, name: str, structure: Structure) -> None:
-        """Add one more known crystal, after those that are there."""
-        formula = structure.composition.reduced_formula
-        self._waiting.setdefault(formula, []).append((name, structure))
-        self._size += 1
+            formula = structure.composition.reduced_formula
+            self._waiting.setdefault(formula, []).append((name, structure))
 
     def __len__(self) -> int:
         return self._size
@@ -236,14 +231,62 @@ class KnownStructures:
             Name under which it is known.
         """
         formula = structure.composition.reduced_formula
-        pool = self._reduced.setdefault(formula, [])
-        pool += [(name, _Reduced.of(known)) for name, known in self._waiting.pop(formula, [])]
+        if formula in self._waiting:
+            waiting = self._waiting.pop(formula)
+            self._reduced[formula] = [(name, _Reduced.of(known)) for name, known in waiting]
+        pool = self._reduced.get(formula)
         if not pool:
             return None
         query = _Reduced.of(structure)
         return next(
             (name for name, known in pool if _same(known, query, self._matcher, self.margin)), None
         )
+
+
+@dataclass
+class _Member:
+    """One of several distinct crystals, and how often it was found again."""
+
+    name: str
+    reduced: _Reduced
+    found: int = 0
+
+
+class DistinctStructures:
+    """Crystals of which no two match, collected one by one.
+
+    A generator makes some crystals far more often than others, so a newcomer is compared with
+    those first that were found most often.
+    """
+
+    def __init__(self) -> None:
+        self._members: dict[str, list[_Member]] = {}
+        self._matcher = default_matcher()
+
+    def twin_or_add(self, name: str, structure: Structure) -> str | None:
+        """Name of a member that a crystal matches; if there is none it becomes a member.
+
+        Parameters
+        ----------
+        name
+            Under which it is kept.
+        structure
+            The newcomer.
+
+        Returns
+        -------
+        str or None
+            Where several match, the one that was found most often; None for a new member.
+        """
+        members = self._members.setdefault(structure.composition.reduced_formula, [])
+        newcomer = _Reduced.of(structure)
+        for member in members:
+            if _same(member.reduced, newcomer, self._matcher):
+                member.found += 1
+                members.sort(key=lambda one: -one.found)  # stable
+                return member.name
+        members.append(_Member(name, newcomer))
+        return None
 
 
 def rmsd(generated: Structure, relaxed: Structure) -> float | None:

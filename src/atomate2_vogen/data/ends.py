@@ -120,11 +120,14 @@ def _leaks(crystals: CrystalSet, ends: CrystalSet) -> np.ndarray:
     training = ends.splits == "train"
     formulas = set(ends.formulas()[training].tolist())
     unseen = crystals.select(crystals.is_distinct & (crystals.splits != "train"))
-    pool = KnownStructures({})
-    for held in (unseen, ends.select(~training)):
-        for index, formula in enumerate(held.formulas().tolist()):
-            if formula in formulas:
-                pool.add(str(len(pool)), held.structure(index))
+    pool = KnownStructures(
+        {
+            f"{kind} {index}": held.structure(index)
+            for kind, held in (("held out", unseen), ("end", ends.select(~training)))
+            for index, formula in enumerate(held.formulas().tolist())
+            if formula in formulas
+        }
+    )
     return np.array(
         [
             bool(train) and pool.find(ends.structure(index)) is not None

@@ -37,7 +37,7 @@ FORMAT = 3
 CONFIG = "config.json"
 SUFFIX = ".weights.h5"
 MAX_CONFIG_BYTES = 4_000_000
-_GRIDS, _LATENTS = 64, 1024
+_GRIDS, _LATENTS = 16, 1024
 """Most rows at once through a network of grids and through one of latents alone."""
 
 
@@ -276,7 +276,8 @@ class TrainedModel:
         last: Callable[[Any], Any] | None = None,
     ) -> list[np.ndarray]:
         """Outputs of a network in inference mode, in bounded batches; `last` is applied to each."""
-        size = _GRIDS if network.endswith("coder") else _LATENTS
+        of_grids = network.endswith("coder")
+        size = _GRIDS if of_grids else _LATENTS
         chunks = [
             run(
                 self.networks[network],
@@ -284,6 +285,7 @@ class TrainedModel:
                 if len(inputs) > 1
                 else inputs[0][start : start + size],
                 last,
+                compiled=of_grids,
             )
             for start in range(0, len(inputs[0]), size)
         ]

@@ -61,13 +61,34 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 __all__ = ["backend_name", "keras", "run"]
 
 
-def run(network: Any, inputs: Any, last: Callable[[Any], Any] | None = None) -> list[np.ndarray]:
-    """Outputs of a network in inference mode, as numpy arrays; `last` is applied to each before.
+def run(
+    network: Any,
+    inputs: Any,
+    last: Callable[[Any], Any] | None = None,
+    *,
+    compiled: bool = False,
+) -> list[np.ndarray]:
+    """Outputs of a network in inference mode, as numpy arrays.
 
-    Called directly: a compiled prediction function would first be compiled by XLA for every
-    network and batch size, which on a CPU takes longer than all of its runs.
+    Parameters
+    ----------
+    network
+        A Keras model.
+    inputs
+        An array, or a list of them; the first axis is the batch.
+    last
+        Applied to each output.
+    compiled
+        Whether the network becomes one graph first, at its first use. That takes as long as
+        some tens of voxel grids (half a second), and halves the time of every grid; a small
+        network gains nothing. XLA is left out: on a CPU it is several times slower than the
+        graph without it.
     """
-    outputs = network(inputs, training=False)
+    if compiled:
+        network.jit_compile = keras.backend.backend() == "jax"  # which has no other graph
+        outputs = network.predict_on_batch(inputs)
+    else:
+        outputs = network(inputs, training=False)
     if not isinstance(outputs, list | tuple):
         outputs = [outputs]
     return [keras.ops.convert_to_numpy(last(output) if last else output) for output in outputs]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from atomate2_vogen.analysis.cif import as_in_cif
 from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
@@ -88,6 +89,9 @@ def collect(
 ) -> SampleDoc:
     """Turn attempts into a sample: the loop and the documents that all samplers share.
 
+    Candidates are rounded as in a CIF (`as_in_cif`), so that what is computed on them can be
+    computed again from the file.
+
     Parameters
     ----------
     sampler
@@ -136,7 +140,7 @@ def collect(
             structure, details = outcome
             candidates.append(
                 CandidateDoc.make(
-                    structure,
+                    as_in_cif(structure),
                     sampler=sampler.name,
                     model_id=model_id,
                     formula=formula,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from atomate2_vogen.analysis.matching import KnownStructures
+from atomate2_vogen.analysis.matching import DistinctStructures, KnownStructures
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.labels import (
     CHUNK,
@@ -153,7 +153,7 @@ class FilteredSampler:
     ) -> tuple[list[CandidateDoc], list[Rejection]]:
         """The lowest in energy of some candidates, and what became of the others."""
         energies = self._energies(formula, drawn)
-        own = KnownStructures({})
+        own = DistinctStructures()
         kept: list[CandidateDoc] = []
         refused: list[Rejection] = []
 
@@ -173,10 +173,9 @@ class FilteredSampler:
                     RejectionReason.HIGH_ENERGY,
                     f"{energy:.3f} eV/atom by {self.scheme}; {wanted} others are lower",
                 )
-            elif twin := own.find(candidate.structure):
+            elif twin := own.twin_or_add(str(candidate.index), candidate.structure):
                 refuse(candidate, RejectionReason.DUPLICATE, f"matches attempt {twin}")
             else:
-                own.add(str(candidate.index), candidate.structure)
                 details: dict[str, Any] = {
                     "judge": self.scheme,
                     "judged_energy_per_atom": energy,

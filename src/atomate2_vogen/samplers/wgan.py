@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.matching import KnownStructures
+from atomate2_vogen.analysis.matching import DistinctStructures, KnownStructures
 from atomate2_vogen.analysis.symmetry import symmetrise
 from atomate2_vogen.models.reading import counts_read, project_boxes
+from atomate2_vogen.samplers.ahead import ahead
 from atomate2_vogen.samplers.base import (
     RefusedError,
     check_number,
@@ -43,6 +46,9 @@ DEFAULTS: dict[str, Any] = {
     "batch": 64,
 }
 """Options that decide what comes out of a seed, and what they are unless told otherwise."""
+
+PART = 16
+"""Latents decoded at once; the next ones while these are read."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ class WGANSampler:
         Å within which a symmetry that a crystal almost has is made exact; 0 leaves crystals as
         they are (`analysis.symmetry.symmetrise`; 0.1 to 0.3 are sensible).
     batch
-        Latents decoded at once; part of what decides the outcome of a seed.
+        Latents generated at once; part of what decides the outcome of a seed.
     progress
         Called with formula, candidates so far, candidates wanted.
 
@@ -219,21 +225,21 @@ class WGANSampler:
     ) -> Iterator[tuple[Structure, dict[str, Any]] | RefusedError]:
         """What becomes of one decoded latent after the other."""
         del wanted  # the number of attempts is what ends it
-        known = KnownStructures({})
-        for index, box in enumerate(self._boxes(formula, seed)):
-            try:
-                structure, details = self._read(box)
-                if twin := known.find(structure):
+        distinct = DistinctStructures()
+        with closing(ahead(self._boxes(formula, seed))) as parts:
+            for index, box in enumerate(chain.from_iterable(parts)):
+                try:
+                    structure, details = self._read(box)
+                except RefusedError as refusal:
+                    yield refusal
+                    continue
+                if twin := distinct.twin_or_add(str(index), structure):
                     yield RefusedError(RejectionReason.DUPLICATE, f"matches attempt {twin}")
                     continue
-            except RefusedError as refusal:
-                yield refusal
-                continue
-            known.add(str(index), structure)
-            yield structure, details
+                yield structure, details
 
-    def _boxes(self, formula: str, seed: int) -> Iterator[_Box]:
-        """Decoded latents, at most `max_attempts`."""
+    def _boxes(self, formula: str, seed: int) -> Iterator[list[_Box]]:
+        """Decoded latents, at most `max_attempts`, some at a time."""
         rng = formula_rng(seed, formula)
         unit = np.array(self.system.formula_unit(formula))
         units, chance = self._formula_units(formula)
@@ -249,25 +255,28 @@ class WGANSampler:
                     latents, counts, self.energy_steps, self.energy_step
                 )
                 energies = self.model.predict_energy(latents, counts)
-            sites, lattices = self.model.decode(latents)
-            projected = project_boxes(
-                self.model,
-                latents,
-                sites,
-                counts,
-                times=self.projections,
-                miscount=self.miscount,
-                stop_when_read=self.stop_when_read,
+            rows = min(self.batch, self.max_attempts - tried)
+            for start in range(0, rows, PART):
+                part = slice(start, min(start + PART, rows))
+                yield self._decoded(latents[part], counts[part], energies[part])
+
+    def _decoded(self, latents: np.ndarray, counts: np.ndarray, energies: np.ndarray) -> list[_Box]:
+        sites, lattices = self.model.decode(latents)
+        projected = project_boxes(
+            self.model,
+            latents,
+            sites,
+            counts,
+            times=self.projections,
+            miscount=self.miscount,
+            stop_when_read=self.stop_when_read,
+        )
+        return [
+            _Box(grid, lattice, (n_metal, n_anion), energy, times)
+            for grid, lattice, (n_metal, n_anion), energy, times in zip(
+                sites, lattices, counts.tolist(), energies.tolist(), projected.tolist(), strict=True
             )
-            for row in range(min(self.batch, self.max_attempts - tried)):
-                n_metal, n_anion = counts[row].tolist()
-                yield _Box(
-                    sites[row],
-                    lattices[row],
-                    (n_metal, n_anion),
-                    float(energies[row]),
-                    int(projected[row]),
-                )
+        ]
 
     def _likeliest(self, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """For each row of counts the likeliest to be accepted of `preselect` latents."""
