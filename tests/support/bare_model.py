@@ -51,6 +51,9 @@ class MirrorModel:
     def decode_sites(self, latents):
         return self.decode(latents)[0]
 
+    def decode_lattices(self, latents):
+        return self.decode(latents)[1]
+
     def decode(self, latents):
         latents = self.spoil(latents.copy())
         cut = int(np.prod(self.codec.sites_shape))

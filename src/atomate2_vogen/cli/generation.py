@@ -59,7 +59,8 @@ def sample(
     with run.folder.stage("sampling") as notes, run.voice.stage("sampling") as stage:
         parts = _stored_parts(run.stores, counts)
         done = {formula for part in parts for formula in part.requested}
-        # the longest first, so that no worker is left alone with it
+        # one more than there are workers: else a core waits while the other ends the last formula
+        workers = workers + 1 if workers > 1 else 1
         todo = sorted(set(counts) - done, key=lambda formula: (-counts[formula], formula))
         jobs = [
             (formula, maker.make({formula: counts[formula]}, seed, training)) for formula in todo

@@ -14,7 +14,7 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -207,13 +207,21 @@ class TrainedModel:
         InputError
             If the latents have the wrong length or are not finite.
         """
-        joint = self._joint(latents)[:, self.preset.sites.latent :]
-        return self.decode_sites(latents), self._occupancies("lattice_decoder", joint)
+        return self.decode_sites(latents), self.decode_lattices(latents)
 
     def decode_sites(self, latents: np.ndarray) -> np.ndarray:
         """The first of the grids that `decode` gives, and its errors."""
-        joint = self._joint(latents)[:, : self.preset.sites.latent]
-        return self._occupancies("sites_decoder", joint)
+        return self._decode("sites", self._joint(latents)[:, : self.preset.sites.latent])
+
+    def decode_lattices(self, latents: np.ndarray) -> np.ndarray:
+        """The second of them."""
+        return self._decode("lattice", self._joint(latents)[:, self.preset.sites.latent :])
+
+    def _decode(self, kind: str, joint: np.ndarray) -> np.ndarray:
+        if not len(joint):
+            shape = self.codec.sites_shape if kind == "sites" else self.codec.lattice_shape
+            return np.zeros((0, *shape), np.float32)
+        return _chunked(self._occupancies[kind], [joint], _GRIDS, compiled=True)[0]
 
     def _joint(self, latents: np.ndarray) -> np.ndarray:
         """Latents as the decoders take them."""
@@ -224,9 +232,14 @@ class TrainedModel:
             raise InputError("the latents hold NaN or infinity")
         return np.asarray(latents * self.width + self.mean)
 
-    def _occupancies(self, decoder: str, latents: np.ndarray) -> np.ndarray:
-        """Logistic function of what a decoder puts out."""
-        return self._run(decoder, [latents], keras.ops.sigmoid)[0]
+    @cached_property
+    def _occupancies(self) -> dict[str, Any]:
+        """The decoders and the logistic function of what they put out, as one graph each."""
+        decoders = {kind: self.networks[f"{kind}_decoder"] for kind in ("sites", "lattice")}
+        return {
+            kind: keras.Model(decoder.inputs, keras.ops.sigmoid(decoder.output))
+            for kind, decoder in decoders.items()
+        }
 
     def project(
         self, latents: np.ndarray, sites: np.ndarray, counts: np.ndarray
@@ -254,7 +267,7 @@ class TrainedModel:
         """
         latents = np.array(latents, dtype=np.float32)
         moved = np.zeros(len(latents), dtype=bool)
-        sharp = np.zeros_like(sites, dtype=np.float32)
+        sharp = np.zeros(sites.shape, dtype=np.float32)
         for i, wanted in enumerate(np.asarray(counts).tolist()):
             try:
                 coords, numbers, _ = self.codec.decode_sites(sites[i], wanted)
@@ -264,32 +277,17 @@ class TrainedModel:
             write_sites(coords, channels, self.codec.n_sites, self.codec.sigma_sites, sharp[i])
             moved[i] = True
         if moved.any():
-            means = self._run("sites_encoder", [np.minimum(sharp[moved], 1.0)])[0]
+            boxes = sharp if moved.all() else sharp[moved]
+            means = self._run("sites_encoder", [np.minimum(boxes, 1.0, out=boxes)])[0]
             cut = self.preset.sites.latent
             latents[moved, :cut] = (means - self.mean[:cut]) / self.width[:cut]
         return latents, moved
 
-    def _run(
-        self,
-        network: str,
-        inputs: list[np.ndarray],
-        last: Callable[[Any], Any] | None = None,
-    ) -> list[np.ndarray]:
-        """Outputs of a network in inference mode, in bounded batches; `last` is applied to each."""
-        of_grids = network.endswith("coder")
-        size = _GRIDS if of_grids else _LATENTS
-        chunks = [
-            run(
-                self.networks[network],
-                [values[start : start + size] for values in inputs]
-                if len(inputs) > 1
-                else inputs[0][start : start + size],
-                last,
-                compiled=of_grids,
-            )
-            for start in range(0, len(inputs[0]), size)
-        ]
-        return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+    def _run(self, network: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """Outputs of a network in inference mode; those that take long are compiled."""
+        size = _GRIDS if network.endswith("coder") else _LATENTS
+        compiled = network.endswith("coder") or network == "generator"
+        return _chunked(self.networks[network], inputs, size, compiled=compiled)
 
     # --- file ------------------------------------------------------------------------------
 
@@ -422,6 +420,25 @@ class TrainedModel:
             provenance=provenance,
         )
         return model, config.get("model_id")
+
+
+def _chunked(
+    network: Any, inputs: list[np.ndarray], size: int, *, compiled: bool
+) -> list[np.ndarray]:
+    """Outputs of a network, run over `size` rows at once."""
+    chunks = [
+        run(
+            network,
+            [values[start : start + size] for values in inputs]
+            if len(inputs) > 1
+            else inputs[0][start : start + size],
+            compiled=compiled,
+        )
+        for start in range(0, len(inputs[0]), size)
+    ]
+    if len(chunks) == 1:
+        return chunks[0]
+    return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -11,7 +11,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -61,13 +61,7 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 __all__ = ["backend_name", "keras", "run"]
 
 
-def run(
-    network: Any,
-    inputs: Any,
-    last: Callable[[Any], Any] | None = None,
-    *,
-    compiled: bool = False,
-) -> list[np.ndarray]:
+def run(network: Any, inputs: Any, *, compiled: bool = False) -> list[np.ndarray]:
     """Outputs of a network in inference mode, as numpy arrays.
 
     Parameters
@@ -76,8 +70,6 @@ def run(
         A Keras model.
     inputs
         An array, or a list of them; the first axis is the batch.
-    last
-        Applied to each output.
     compiled
         Whether the network becomes one graph first, at its first use. That takes as long as
         some tens of voxel grids (half a second), and halves the time of every grid; a small
@@ -91,7 +83,7 @@ def run(
         outputs = network(inputs, training=False)
     if not isinstance(outputs, list | tuple):
         outputs = [outputs]
-    return [keras.ops.convert_to_numpy(last(output) if last else output) for output in outputs]
+    return [keras.ops.convert_to_numpy(output) for output in outputs]
 
 
 def backend_name() -> str:

@@ -51,7 +51,7 @@ def project_boxes(
     times: int = 1,
     miscount: int = 2,
     stop_when_read: bool = False,
-) -> np.ndarray:
+) -> tuple[np.ndarray, list[tuple[int, int] | None]]:
     """Project boxes in place (`TrainedModel.project`), those that are worth it.
 
     Parameters
@@ -73,16 +73,20 @@ def project_boxes(
 
     Returns
     -------
-    np.ndarray
+    times : np.ndarray
         (n,) how often each was projected.
+    read : list
+        Atoms of metal and anion that each was last read as, before the last projection if it
+        was projected; None where it could not be read, or was not.
     """
     done = np.zeros(len(latents), dtype=int)
     todo = np.ones(len(latents), dtype=bool)
+    read: list[tuple[int, int] | None] = [None] * len(latents)
     for turn in range(times):
         if turn == 0 or stop_when_read:
+            read = [counts_read(model.codec, box) for box in sites]
             missed = [
-                _miscount(counts_read(model.codec, box), wanted)
-                for box, wanted in zip(sites, counts.tolist(), strict=True)
+                _miscount(got, wanted) for got, wanted in zip(read, counts.tolist(), strict=True)
             ]
             todo &= np.less_equal(missed, miscount if turn == 0 else np.inf)
             todo &= np.greater(missed, 0) | (not stop_when_read)
@@ -93,7 +97,7 @@ def project_boxes(
         if len(rows):
             sites[rows] = model.decode_sites(latents[rows])
         done[rows] += 1
-    return done
+    return done, read
 
 
 def _miscount(read: tuple[int, int] | None, wanted: list[int]) -> float:

@@ -268,8 +268,9 @@ def posteriors(
     means, widths = [], []
     for start in range(0, len(pool), 64):
         part = pool.take(np.arange(start, min(start + 64, len(pool))))
-        first = run(networks["sites_encoder"], sites_grids(part, codec.n_sites, codec.sigma_sites))
-        second = run(networks["lattice_encoder"], lattice_grids(part, codec))
+        sites = sites_grids(part, codec.n_sites, codec.sigma_sites)
+        first = run(networks["sites_encoder"], sites, compiled=True)
+        second = run(networks["lattice_encoder"], lattice_grids(part, codec), compiled=True)
         means.append(np.concatenate([first[0], second[0]], axis=1))
         widths.append(np.exp(0.5 * np.concatenate([first[1], second[1]], axis=1)))
     return np.concatenate(means), np.concatenate(widths)

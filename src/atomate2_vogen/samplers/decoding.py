@@ -6,6 +6,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.geometry import too_close
+from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import GridError, VogenError
 from atomate2_vogen.models.reading import atoms_of
 from atomate2_vogen.samplers.base import RefusedError
@@ -52,11 +53,7 @@ def read_box(
     system = codec.system
     got = atoms_of(codec, numbers)
     if got != atoms:
-        raise RefusedError(
-            RejectionReason.WRONG_COMPOSITION,
-            f"holds {got[0]} {system.metal} and {got[1]} {system.anion}, asked for "
-            f"{atoms[0]} and {atoms[1]}",
-        )
+        raise wrong_composition(system, got, atoms)
     try:
         cell = codec.decode_lattice(lattice)
     except GridError as error:
@@ -70,3 +67,14 @@ def read_box(
     if message:
         raise RefusedError(RejectionReason.ATOMS_TOO_CLOSE, message)
     return structure
+
+
+def wrong_composition(
+    system: OxideSystem, got: tuple[int, int], atoms: tuple[int, int]
+) -> RefusedError:
+    """That a box holds other atoms of metal and anion than were asked for."""
+    return RefusedError(
+        RejectionReason.WRONG_COMPOSITION,
+        f"holds {got[0]} {system.metal} and {got[1]} {system.anion}, asked for "
+        f"{atoms[0]} and {atoms[1]}",
+    )

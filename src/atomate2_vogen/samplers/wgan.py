@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +13,6 @@ from pymatgen.core import Structure
 from atomate2_vogen.analysis.matching import DistinctStructures, KnownStructures
 from atomate2_vogen.analysis.symmetry import symmetrise
 from atomate2_vogen.models.reading import counts_read, project_boxes
-from atomate2_vogen.samplers.ahead import ahead
 from atomate2_vogen.samplers.base import (
     RefusedError,
     check_number,
@@ -23,7 +20,7 @@ from atomate2_vogen.samplers.base import (
     collect,
     formula_rng,
 )
-from atomate2_vogen.samplers.decoding import read_box
+from atomate2_vogen.samplers.decoding import read_box, wrong_composition
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
 
 if TYPE_CHECKING:
@@ -48,7 +45,7 @@ DEFAULTS: dict[str, Any] = {
 """Options that decide what comes out of a seed, and what they are unless told otherwise."""
 
 PART = 16
-"""Latents decoded at once; the next ones while these are read."""
+"""Latents decoded at once: whoever has enough crystals leaves few unread."""
 
 
 @dataclass(frozen=True)
@@ -226,20 +223,22 @@ class WGANSampler:
         """What becomes of one decoded latent after the other."""
         del wanted  # the number of attempts is what ends it
         distinct = DistinctStructures()
-        with closing(ahead(self._boxes(formula, seed))) as parts:
-            for index, box in enumerate(chain.from_iterable(parts)):
-                try:
-                    structure, details = self._read(box)
-                except RefusedError as refusal:
-                    yield refusal
-                    continue
-                if twin := distinct.twin_or_add(str(index), structure):
-                    yield RefusedError(RejectionReason.DUPLICATE, f"matches attempt {twin}")
-                    continue
-                yield structure, details
+        for index, box in enumerate(self._boxes(formula, seed)):
+            if isinstance(box, RefusedError):
+                yield box
+                continue
+            try:
+                structure, details = self._read(box)
+            except RefusedError as refusal:
+                yield refusal
+                continue
+            if twin := distinct.twin_or_add(str(index), structure):
+                yield RefusedError(RejectionReason.DUPLICATE, f"matches attempt {twin}")
+                continue
+            yield structure, details
 
-    def _boxes(self, formula: str, seed: int) -> Iterator[list[_Box]]:
-        """Decoded latents, at most `max_attempts`, some at a time."""
+    def _boxes(self, formula: str, seed: int) -> Iterator[_Box | RefusedError]:
+        """Decoded latents, at most `max_attempts`."""
         rng = formula_rng(seed, formula)
         unit = np.array(self.system.formula_unit(formula))
         units, chance = self._formula_units(formula)
@@ -258,11 +257,14 @@ class WGANSampler:
             rows = min(self.batch, self.max_attempts - tried)
             for start in range(0, rows, PART):
                 part = slice(start, min(start + PART, rows))
-                yield self._decoded(latents[part], counts[part], energies[part])
+                yield from self._decoded(latents[part], counts[part], energies[part])
 
-    def _decoded(self, latents: np.ndarray, counts: np.ndarray, energies: np.ndarray) -> list[_Box]:
-        sites, lattices = self.model.decode(latents)
-        projected = project_boxes(
+    def _decoded(
+        self, latents: np.ndarray, counts: np.ndarray, energies: np.ndarray
+    ) -> Iterator[_Box | RefusedError]:
+        """Boxes; those that are too far off to be projected are refused as they are."""
+        sites = self.model.decode_sites(latents)
+        projected, read = project_boxes(
             self.model,
             latents,
             sites,
@@ -271,12 +273,18 @@ class WGANSampler:
             miscount=self.miscount,
             stop_when_read=self.stop_when_read,
         )
-        return [
-            _Box(grid, lattice, (n_metal, n_anion), energy, times)
-            for grid, lattice, (n_metal, n_anion), energy, times in zip(
-                sites, lattices, counts.tolist(), energies.tolist(), projected.tolist(), strict=True
-            )
+        atoms = [(n_metal, n_anion) for n_metal, n_anion in counts.tolist()]
+        refused = [
+            wrong_composition(self.system, got, asked)
+            if not (self.told_counts or times or got in (None, asked))
+            else None
+            for times, got, asked in zip(projected, read, atoms, strict=True)
         ]
+        lattices = iter(self.model.decode_lattices(latents[[one is None for one in refused]]))
+        for row, refusal in enumerate(refused):
+            yield refusal or _Box(
+                sites[row], next(lattices), atoms[row], float(energies[row]), int(projected[row])
+            )
 
     def _likeliest(self, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """For each row of counts the likeliest to be accepted of `preselect` latents."""
