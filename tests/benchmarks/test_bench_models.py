@@ -12,7 +12,9 @@ from atomate2_vogen.models.artefact import build_networks
 from atomate2_vogen.models.backend import keras, run
 from atomate2_vogen.models.batches import condition_length
 from atomate2_vogen.models.presets import PRESETS
-from atomate2_vogen.models.vae import VAE
+from atomate2_vogen.models.vae import VAE, build_decoder
+from atomate2_vogen.samplers import load_sampler
+from atomate2_vogen.samplers.wgan import WGANSampler
 
 QUICK, PAPER = PRESETS["quick"], PRESETS["paper"]
 
@@ -48,7 +50,17 @@ def test_generate(benchmark, networks):
     benchmark(run, networks["generator"], [noise, condition])
 
 
-def test_decode_sites(benchmark, networks):
-    latents = np.random.default_rng(0).normal(size=(64, QUICK.sites.latent)).astype("f4")
-    benchmark.extra_info["samples"] = 64
-    benchmark(run, networks["sites_decoder"], latents)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_decode_sites(benchmark, compiled):
+    decoder = build_decoder(PAPER.sites, 2, "sites")
+    latents = np.random.default_rng(0).normal(size=(16, PAPER.sites.latent)).astype("f4")
+    benchmark.extra_info["samples"] = 16
+    benchmark.pedantic(run, (decoder, latents), {"compiled": compiled}, rounds=10, warmup_rounds=2)
+
+
+def test_sample(benchmark):
+    """Attempts of the shipped sampler, read and told apart."""
+    sampler = WGANSampler(load_sampler("wgan").model, max_attempts=128)
+    sampler.sample({"VO2": 1})  # the networks become graphs
+    benchmark.extra_info["attempts"] = 128
+    benchmark.pedantic(sampler.sample, ({"VO2": 128},), rounds=2)

@@ -157,7 +157,7 @@ def workers_option(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.IntRange(1),
         default=usable_cores,
         show_default="usable cores",
-        help="Processes side by side, one thread each.",
+        help="Processes side by side, one thread each; sampling takes one more.",
     )(function)
 
 
