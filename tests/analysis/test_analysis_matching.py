@@ -47,7 +47,7 @@ def disguised(structure, seed, amplitude=0.02):
     """The same crystal in another cell, origin, order and orientation, slightly rattled."""
     rng = np.random.default_rng(seed)
     other = structure.copy()
-    other.perturb(amplitude)
+    other.perturb(amplitude, seed=seed)
     other.make_supercell([[1, 0, 0], [1, 1, 0], [0, 2, 1]])
     other.translate_sites(range(len(other)), rng.random(3))
     rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
@@ -167,8 +167,7 @@ def test_an_empty_pool_knows_nothing():
 @given(st.floats(2.1, 5.5), st.floats(3.6, 5.6), st.integers(0, 100))
 def test_find_agrees_with_the_plain_matcher(c, a, seed):
     query = rutile(a, c)
-    np.random.seed(seed)  # noqa: NPY002 - pymatgen's perturb
-    query.perturb(0.25)
+    query.perturb(0.25, seed=seed)
     reference = rutile()
     found = KnownStructures({"rutile": reference}).find(query) is not None
     assert found == same_plainly(reference, query)
@@ -178,8 +177,7 @@ def test_find_agrees_with_the_plain_matcher(c, a, seed):
 @given(st.floats(2.1, 5.5), st.floats(3.6, 5.6), st.integers(0, 100))
 def test_margin_widens_all_tolerances(c, a, seed):
     query = rutile(a, c)
-    np.random.seed(seed)  # noqa: NPY002 - pymatgen's perturb
-    query.perturb(0.5)
+    query.perturb(0.5, seed=seed)
     wide = StructureMatcher(ltol=0.4, stol=0.6, angle_tol=10)
     found = KnownStructures({"rutile": rutile()}, margin=2).find(query) is not None
     assert found == (wide.fit(rutile(), query) or wide.fit(query, rutile()))

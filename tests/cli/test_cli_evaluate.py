@@ -114,7 +114,7 @@ def test_known_phases_are_known_and_near_the_hull(tmp_path: Path):
     for number, structure in enumerate(phases):
         structure.to(filename=str(folder / f"phase{number}.cif"))
     copy = phases[0].copy()
-    copy.perturb(0.03)
+    copy.perturb(0.03, seed=0)
     copy.to(filename=str(folder / "copy.vasp"), fmt="poscar")
     (tmp_path / "broken.cif").write_text("data_")
     arguments = ("evaluate", folder, tmp_path / "broken.cif", "--out", tmp_path / "out")
