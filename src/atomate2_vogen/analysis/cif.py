@@ -1,11 +1,31 @@
-"""Crystals with no more digits than their CIF."""
+"""One way to read a CIF, and crystals with no more digits than theirs."""
 
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 from pymatgen.core import Structure
-from pymatgen.io.cif import CifParser, CifWriter
+
+if TYPE_CHECKING:
+    from pymatgen.io.cif import CifParser
+
+
+def read_block(text: str) -> tuple[Structure, CifParser]:
+    """The one crystal of a CIF's data block, and the parser that read it.
+
+    Raises
+    ------
+    ValueError
+        Of pymatgen's parser, as are others, if the text is no such block.
+    """
+    from pymatgen.io.cif import CifParser
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what was made ideal; who must know asks the parser
+        parser = CifParser.from_str(text, check_cif=False)
+        (structure,) = parser.parse_structures(primitive=False, on_error="raise")
+    return structure, parser
 
 
 def as_in_cif(structure: Structure) -> Structure:
@@ -26,12 +46,10 @@ def as_in_cif(structure: Structure) -> Structure:
         parser makes them (within 1e-4), sites in the parser's order; no site properties. A
         second pass changes nothing.
     """
+    from pymatgen.io.cif import CifWriter
+
     # wrapped before it is rounded: wrapping afterwards would change the last bit
     wrapped = Structure(
         structure.lattice, structure.species, structure.frac_coords, to_unit_cell=True
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that fractions were made ideal
-        parser = CifParser.from_str(str(CifWriter(wrapped)), check_cif=False)
-        (read,) = parser.parse_structures(primitive=False, on_error="raise")
-    return read
+    return read_block(str(CifWriter(wrapped)))[0]

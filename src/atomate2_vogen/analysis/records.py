@@ -20,6 +20,7 @@ from pymatgen.core import Structure
 from pymatgen.io.cif import CifWriter
 
 from atomate2_vogen.analysis.bookkeeping import by_candidate, unpack
+from atomate2_vogen.analysis.cif import read_block
 from atomate2_vogen.analysis.matching import duplicate_groups
 from atomate2_vogen.errors import ArtefactError
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, SampleDoc, StabilityDoc
@@ -202,7 +203,7 @@ def stability_of(record: Mapping[str, Any], *, structure: bool = True) -> Stabil
 
 def structure_of(record: Mapping[str, Any], column: str = GENERATED) -> Structure:
     """The crystal of a row, as generated or (`RELAXED`) as relaxed."""
-    return Structure.from_str(record[column], fmt="cif")
+    return read_block(record[column])[0]
 
 
 def _cif(structure: Structure) -> str:

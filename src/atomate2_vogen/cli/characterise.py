@@ -135,7 +135,7 @@ def _run(
         reused, crashed = len(done), dict[str, Document]()
         shown.advance(reused, len(by_id), f"{reused} reused" if reused else "")
         flows = ((document.candidate_id, stage.flow(document)) for document in todo)
-        with run.side_by_side(flows, min(workers, len(todo))) as outcomes:
+        with run.side_by_side(flows, workers) as outcomes:
             for number, outcome in enumerate(outcomes, reused + 1):
                 if outcome.error is not None:
                     crashed[outcome.key] = stage.failed(by_id[outcome.key], outcome.error)

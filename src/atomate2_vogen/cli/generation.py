@@ -59,8 +59,6 @@ def sample(
     with run.folder.stage("sampling") as notes, run.voice.stage("sampling") as stage:
         parts = _stored_parts(run.stores, counts)
         done = {formula for part in parts for formula in part.requested}
-        # one more than there are workers: else a core waits while the other ends the last formula
-        workers = workers + 1 if workers > 1 else 1
         todo = sorted(set(counts) - done, key=lambda formula: (-counts[formula], formula))
         jobs = [
             (formula, maker.make({formula: counts[formula]}, seed, training)) for formula in todo
@@ -85,7 +83,8 @@ def _sampled(run: Pipeline, jobs: list[tuple[str, Job]], workers: int) -> Iterat
     """What jobs of sampling give; the first that fails ends it all."""
     from atomate2_vogen.stores import parse
 
-    with run.side_by_side(jobs, min(workers, len(jobs))) as outcomes:
+    # one more than there are workers: else a core waits while the other ends the last formula
+    with run.side_by_side(jobs, workers + 1 if workers > 1 else 1) as outcomes:
         for outcome in outcomes:
             if outcome.error is not None:
                 raise outcome.exception or RuntimeError(f"{outcome.key}: {outcome.error}")

@@ -114,7 +114,7 @@ class Pipeline:
         from atomate2_vogen.stores import parse
 
         flows = ((key, candidate_flow(engine, candidate)) for key, candidate in todo.items())
-        with self.side_by_side(flows, min(workers, len(todo))) as outcomes:
+        with self.side_by_side(flows, workers) as outcomes:
             for outcome in outcomes:
                 if outcome.error is None:
                     doc = parse(CalculationDoc, outcome.output)

@@ -85,7 +85,7 @@ def run_flows(
         Where outputs go. Every worker opens it for itself, so it must lie on disk or on a
         server and bear concurrent writers.
     workers
-        Number of processes, one thread each.
+        Most processes, one thread each; one starts with its first flow.
     log_dir
         Folder for what workers print, ``worker-0.log`` and so on; None drops it.
 

@@ -14,6 +14,7 @@ import warnings
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from atomate2_vogen.analysis.cif import read_block
 from atomate2_vogen.errors import ElementError, InputError, NonFiniteError, StructureFileError
 
 if TYPE_CHECKING:
@@ -102,15 +103,14 @@ def _parse_cif(text: str, max_atoms: int) -> list[Structure | InputError]:
 
 def _parse_cif_block(chunk: str, max_atoms: int) -> Structure:
     """One data block; raises where pymatgen would only warn that atoms are lost."""
-    from pymatgen.io.cif import CifFile, CifParser
+    from pymatgen.io.cif import CifFile
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             (block,) = CifFile.from_str(chunk).data.values()
             _check_cif_values(block.data, max_atoms)
-            parser = CifParser.from_str(chunk, check_cif=False)
-            (structure,) = parser.parse_structures(primitive=False, on_error="raise")
+            structure, parser = read_block(chunk)
             mismatch = parser.check(structure)
     except InputError:
         raise

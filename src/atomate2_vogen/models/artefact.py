@@ -221,7 +221,7 @@ class TrainedModel:
         if not len(joint):
             shape = self.codec.sites_shape if kind == "sites" else self.codec.lattice_shape
             return np.zeros((0, *shape), np.float32)
-        return _chunked(self._occupancies[kind], [joint], _GRIDS, compiled=True)[0]
+        return run(self._occupancies[kind], joint, rows=_GRIDS, compiled=True)[0]
 
     def _joint(self, latents: np.ndarray) -> np.ndarray:
         """Latents as the decoders take them."""
@@ -285,9 +285,13 @@ class TrainedModel:
 
     def _run(self, network: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """Outputs of a network in inference mode; those that take long are compiled."""
-        size = _GRIDS if network.endswith("coder") else _LATENTS
-        compiled = network.endswith("coder") or network == "generator"
-        return _chunked(self.networks[network], inputs, size, compiled=compiled)
+        of_grids = network.endswith("coder")
+        return run(
+            self.networks[network],
+            inputs,
+            rows=_GRIDS if of_grids else _LATENTS,
+            compiled=of_grids or network == "generator",
+        )
 
     # --- file ------------------------------------------------------------------------------
 
@@ -420,25 +424,6 @@ class TrainedModel:
             provenance=provenance,
         )
         return model, config.get("model_id")
-
-
-def _chunked(
-    network: Any, inputs: list[np.ndarray], size: int, *, compiled: bool
-) -> list[np.ndarray]:
-    """Outputs of a network, run over `size` rows at once."""
-    chunks = [
-        run(
-            network,
-            [values[start : start + size] for values in inputs]
-            if len(inputs) > 1
-            else inputs[0][start : start + size],
-            compiled=compiled,
-        )
-        for start in range(0, len(inputs[0]), size)
-    ]
-    if len(chunks) == 1:
-        return chunks[0]
-    return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

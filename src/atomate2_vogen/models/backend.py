@@ -61,7 +61,9 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 __all__ = ["backend_name", "keras", "run"]
 
 
-def run(network: Any, inputs: Any, *, compiled: bool = False) -> list[np.ndarray]:
+def run(
+    network: Any, inputs: Any, *, rows: int | None = None, compiled: bool = False
+) -> list[np.ndarray]:
     """Outputs of a network in inference mode, as numpy arrays.
 
     Parameters
@@ -70,17 +72,26 @@ def run(network: Any, inputs: Any, *, compiled: bool = False) -> list[np.ndarray
         A Keras model.
     inputs
         An array, or a list of them; the first axis is the batch.
+    rows
+        Most rows at once; None takes all.
     compiled
         Whether the network becomes one graph first, at its first use. That takes as long as
         some tens of voxel grids (half a second), and halves the time of every grid; a small
         network gains nothing. XLA is left out: on a CPU it is several times slower than the
         graph without it.
     """
+    values = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    n = len(values[0])
+    if rows is not None and n > rows:
+        parts = [slice(start, start + rows) for start in range(0, n, rows)]
+        chunks = [run(network, [v[part] for v in values], compiled=compiled) for part in parts]
+        return [np.concatenate(outputs) for outputs in zip(*chunks, strict=True)]
+    fed = values if len(values) > 1 else values[0]
     if compiled:
         network.jit_compile = keras.backend.backend() == "jax"  # which has no other graph
-        outputs = network.predict_on_batch(inputs)
+        outputs = network.predict_on_batch(fed)
     else:
-        outputs = network(inputs, training=False)
+        outputs = network(fed, training=False)
     if not isinstance(outputs, list | tuple):
         outputs = [outputs]
     return [keras.ops.convert_to_numpy(output) for output in outputs]

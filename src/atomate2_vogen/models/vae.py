@@ -203,17 +203,11 @@ class VAE(keras.Model):
 
     def encode(self, grids: np.ndarray, batch: int = 64) -> tuple[np.ndarray, np.ndarray]:
         """Mean and log-variance, (B, L) each, of grids (B, N, N, N, C)."""
-        parts = [
-            run(self.encoder, grids[i : i + batch], compiled=True)
-            for i in range(0, len(grids), batch)
-        ]
-        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        mean, log_variance = run(self.encoder, grids, rows=batch, compiled=True)
+        return mean, log_variance
 
     def decode(self, latents: np.ndarray, batch: int = 64) -> np.ndarray:
         """Grids (B, N, N, N, C) of occupancies in [0, 1] of latents (B, L)."""
-        parts = [
-            run(self.decoder, latents[i : i + batch], compiled=True)[0]
-            for i in range(0, len(latents), batch)
-        ]
+        logits = run(self.decoder, latents, rows=batch, compiled=True)[0]
         # tanh never overflows, unlike exp
-        return 0.5 + 0.5 * np.tanh(0.5 * np.concatenate(parts))
+        return 0.5 + 0.5 * np.tanh(0.5 * logits)
