@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -108,13 +109,30 @@ def test_supercell_keeps_the_labels_of_the_primitive_zone():
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_segments_run_from_label_to_label(scheme):
-    path = high_symmetry_path(CRYSTALS["rutile"], 7, scheme)
-    assert path.kpoints.shape == (7 * len(path.segments), 3)
-    for i, (first, second) in enumerate(path.segments):
-        piece = path.kpoints[7 * i : 7 * i + 7]
+    crystal = CRYSTALS["rutile"]
+    path = high_symmetry_path(crystal, 12, scheme)
+    reciprocal = crystal.lattice.reciprocal_lattice
+    begin = 0
+    for first, second in path.segments:
+        length = np.linalg.norm(
+            reciprocal.get_cartesian_coords(np.subtract(path.labels[second], path.labels[first]))
+        )
+        end = begin + 1 + max(2, math.ceil(12 * length))
+        piece = path.kpoints[begin:end]
         assert piece[0] == pytest.approx(path.labels[first])
         assert piece[-1] == pytest.approx(path.labels[second])
         assert np.ptp(np.diff(piece, axis=0), axis=0) == pytest.approx(np.zeros(3), abs=1e-12)
+        steps = np.linalg.norm(reciprocal.get_cartesian_coords(np.diff(piece, axis=0)), axis=1)
+        assert steps.max() <= 1 / 12 + 1e-12
+        begin = end
+    assert begin == len(path.kpoints)
+
+
+def test_points_are_as_dense_as_pymatgens():
+    crystal = SpacegroupAnalyzer(CRYSTALS["rutile"]).get_primitive_standard_structure()
+    theirs, _ = HighSymmKpath(crystal).get_kpoints(line_density=20, coords_are_cartesian=False)
+    ours = high_symmetry_path(crystal, 20, "setyawan_curtarolo").kpoints
+    assert len(ours) == len(theirs)
 
 
 def test_moments_on_sites_do_not_disturb():
@@ -126,5 +144,6 @@ def test_moments_on_sites_do_not_disturb():
 def test_bad_requests_are_named():
     with pytest.raises(InputError, match="spaghetti"):
         high_symmetry_path(CRYSTALS["rutile"], 5, "spaghetti")
-    with pytest.raises(InputError, match="1 points"):
-        high_symmetry_path(CRYSTALS["rutile"], 1)
+    for density in (0.0, -1.0, float("nan")):
+        with pytest.raises(InputError, match="line density"):
+            high_symmetry_path(CRYSTALS["rutile"], density)

@@ -43,7 +43,7 @@ RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
 )
 METAL = Structure(Lattice.cubic(3.0), "VV", [[0, 0, 0], [0.5, 0.5, 0.5]]).get_primitive_structure()
-SMALL = GpawSettings(points_per_segment=4, uniform_kspacing=1.0, dos_step=0.1)
+SMALL = GpawSettings(line_density=4, uniform_kspacing=1.0, dos_step=0.1)
 
 
 def standin(temper=""):
@@ -125,7 +125,7 @@ def test_what_moves_an_energy_moves_the_scheme():
     }
     names = {GpawSettings(**{name: value}).scheme() for name, value in changed.items()}
     assert len(names | {GpawSettings().scheme()}) == len(changed) + 1
-    for name, value in {"points_per_segment": 5, "k_path": "hinuma", "dos_step": 0.1}.items():
+    for name, value in {"line_density": 5, "k_path": "hinuma", "dos_step": 0.1}.items():
         assert GpawSettings(**{name: value}).scheme() == GpawSettings().scheme()
 
 
@@ -239,7 +239,9 @@ def test_line_bands(folder):
     expected = standin_gpaw.bands(points)
     for spin, energies in ((Spin.up, expected[0]), (Spin.down, expected[1])):
         assert found.bands[spin] == pytest.approx(energies.T)
-    assert len(found.branches) * 4 == len(points)
+    lengths = [branch["end_index"] - branch["start_index"] + 1 for branch in found.branches]
+    assert sum(lengths) == len(points)
+    assert min(lengths) >= 3
     assert all(
         found.kpoints[branch["start_index"]].label and found.kpoints[branch["end_index"]].label
         for branch in found.branches

@@ -35,7 +35,7 @@ COARSE = GpawSettings(
     cutoff=300,
     kspacing=1.2,
     uniform_kspacing=1.2,
-    points_per_segment=3,
+    line_density=4,
     dos_step=0.05,
     dos_width=0.2,
     dos_below=30.0,
@@ -192,7 +192,7 @@ def test_rutile_with_both_forms_of_u(
     normalised, start, gap_up, gap_down, energy, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    settings = GpawSettings(normalised_u=normalised, points_per_segment=3)
+    settings = GpawSettings(normalised_u=normalised, line_density=4)
     moments = {"V": start, "O": 0.6 if start > 1 else 0.0}
     system = replace(VANADIUM, initial_moments=moments)
     static = run(GpawStaticMaker(settings=settings, system=system), RUTILE)

@@ -23,7 +23,7 @@ RUTILE = Structure.from_spacegroup(
 
 def test_bands_of_gpaw_become_an_electronic_document(tmp_path):
     command = shlex.join([sys.executable, standin_gpaw.__file__, "--temper", ""])
-    settings = GpawSettings(points_per_segment=4, uniform_kspacing=1.0, dos_step=0.1)
+    settings = GpawSettings(line_density=4, uniform_kspacing=1.0, dos_step=0.1)
     engine = load_engine("gpaw", settings=settings, command=command)
     flow = ElectronicFlowMaker(engine=engine).make([RUTILE])
     with VogenStores.memory() as stores:

@@ -8,6 +8,7 @@ wrong labels that look right; here they are carried over.
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ SCHEMES = ("latimer_munro", "setyawan_curtarolo", "hinuma")
 10.1016/j.commatsci.2016.10.015."""
 
 SYMPREC = 0.01  # Å
+LINE_DENSITY = 20.0
+"""Points per 1/Å, as in atomate2."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class KPath:
 
 
 def high_symmetry_path(
-    structure: Structure, points_per_segment: int = 30, scheme: str = SCHEMES[0]
+    structure: Structure, line_density: float = LINE_DENSITY, scheme: str = SCHEMES[0]
 ) -> KPath:
     """Lines between high-symmetry points for a crystal in whatever cell it comes.
 
@@ -54,8 +57,9 @@ def high_symmetry_path(
     structure
         Crystal. Of a cell that is not primitive the bands are folded; the labels stay those of
         the primitive cell's zone (Setyawan-Curtarolo only).
-    points_per_segment
-        Points on each line, both ends included.
+    line_density
+        Points per 1/Å (with 2π) of each line, at least: as of pymatgen's and atomate2's lines.
+        Both ends and one between them are points.
     scheme
         One of `SCHEMES`.
 
@@ -67,15 +71,15 @@ def high_symmetry_path(
     Raises
     ------
     InputError
-        If the scheme is unknown, fewer than two points are asked for, or the path of the
-        standard cell cannot be carried over to the given one.
+        If the scheme is unknown, the density is not positive, or the path of the standard cell
+        cannot be carried over to the given one.
     MissingDependencyError
         If the scheme is hinuma and seekpath is not installed.
     """
     if scheme not in SCHEMES:
         raise InputError(f"no k-path scheme {scheme!r}; there are {', '.join(SCHEMES)}")
-    if points_per_segment < 2:
-        raise InputError(f"{points_per_segment} points are no line; ask for 2 or more")
+    if not (math.isfinite(line_density) and line_density > 0):
+        raise InputError(f"a line density of {line_density} is no line; it must be positive")
     from pymatgen.symmetry.bandstructure import HighSymmKpath
 
     bare = Structure(structure.lattice, structure.species, structure.frac_coords)
@@ -100,12 +104,14 @@ def high_symmetry_path(
     segments = tuple(
         (first, second) for line in path.kpath["path"] for first, second in itertools.pairwise(line)
     )
-    kpoints = np.vstack(
-        [
-            np.linspace(points[first], points[second], points_per_segment)
-            for first, second in segments
-        ]
-    )
+    reciprocal = structure.lattice.reciprocal_lattice.matrix
+    lines = []
+    for first, second in segments:
+        length = np.linalg.norm((points[second] - points[first]) @ reciprocal)
+        # a point between the ends: two labelled ones in a row mean to pymatgen that a line ended
+        steps = max(2, math.ceil(length * line_density - 1e-8))
+        lines.append(np.linspace(points[first], points[second], steps + 1))
+    kpoints = np.vstack(lines)
     used = {label for segment in segments for label in segment}
     return KPath(
         kpoints=kpoints,

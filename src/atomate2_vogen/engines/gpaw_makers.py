@@ -248,7 +248,11 @@ class GpawNonSCFMaker(GpawMaker):
             If GPAW gave no result.
         """
         density = _density(prev_dir, self.settings.parameters(structure, self.system))
-        common: dict[str, Any] = {"density": str(density), "empty_bands": self.settings.empty_bands}
+        common: dict[str, Any] = {
+            "density": str(density),
+            "empty_bands": self.settings.empty_bands,
+            "bands_tolerance": self.settings.bands_tolerance,
+        }
         if mode == "uniform":
             return self._run(
                 "uniform",
@@ -262,9 +266,7 @@ class GpawNonSCFMaker(GpawMaker):
                 **common,
             )
         if mode == "line":
-            path = high_symmetry_path(
-                structure, self.settings.points_per_segment, self.settings.k_path
-            )
+            path = high_symmetry_path(structure, self.settings.line_density, self.settings.k_path)
             return self._run(
                 "line", structure, labels=path.labels, kpoints=path.kpoints.tolist(), **common
             )
