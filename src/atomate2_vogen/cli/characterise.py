@@ -86,7 +86,8 @@ def characterise(
 ) -> tuple[list[Document], list[str]]:
     """Run what is left of the stages for some relaxed crystals, and draw it.
 
-    Completed documents are taken from the store; failed ones are tried once more.
+    Completed documents are taken from the store; failed ones are tried once more, and those that
+    were stopped go on after the last of their jobs that had ended.
 
     Returns
     -------
@@ -135,7 +136,7 @@ def _run(
         reused, crashed = len(done), dict[str, Document]()
         shown.advance(reused, len(by_id), f"{reused} reused" if reused else "")
         flows = ((document.candidate_id, stage.flow(document)) for document in todo)
-        with run.side_by_side(flows, workers) as outcomes:
+        with run.side_by_side(flows, workers, resumable=True) as outcomes:
             for number, outcome in enumerate(outcomes, reused + 1):
                 if outcome.error is not None:
                     crashed[outcome.key] = stage.failed(by_id[outcome.key], outcome.error)

@@ -62,13 +62,22 @@ class Pipeline:
         return path
 
     def side_by_side(
-        self, flows: Iterable[tuple[str, Flow | Job]], workers: int
+        self, flows: Iterable[tuple[str, Flow | Job]], workers: int, *, resumable: bool = False
     ) -> contextlib.closing[Generator[Outcome]]:
-        """Outcomes of flows on worker processes, which end with the context; see `run_flows`."""
+        """Outcomes of flows on worker processes, which end with the context; see `run_flows`.
+
+        Resumable flows keep what their jobs leave in ``scratch/`` until they have ended.
+        """
         from atomate2_vogen.cli.runner import run_flows
 
         return contextlib.closing(
-            run_flows(flows, self.stores.job_store, workers=workers, log_dir=self.logs)
+            run_flows(
+                flows,
+                self.stores.job_store,
+                workers=workers,
+                log_dir=self.logs,
+                scratch=self.folder / "scratch" if resumable else None,
+            )
         )
 
     def relax(

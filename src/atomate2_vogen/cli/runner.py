@@ -11,18 +11,20 @@ import json
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atomate2_vogen.cli.resume import remaining, settled
 from atomate2_vogen.errors import VogenError
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ def run_flows(
     *,
     workers: int = 1,
     log_dir: str | Path | None = None,
+    scratch: str | Path | None = None,
 ) -> Generator[Outcome]:
     """Run flows on worker processes and yield each outcome as it comes.
 
@@ -88,6 +91,10 @@ def run_flows(
         Most processes, one thread each; one starts with its first flow.
     log_dir
         Folder for what workers print, ``worker-0.log`` and so on; None drops it.
+    scratch
+        Folder on this machine where unfinished flows keep what their jobs have left: the same
+        flow, given again, goes on after the last of them. A flow that has run to its end leaves
+        nothing there. None keeps nothing; right for flows of seconds.
 
     Yields
     ------
@@ -98,7 +105,8 @@ def run_flows(
 
     waiting = iter(flows)
     store_text = json.dumps(store.as_dict(), cls=MontyEncoder)
-    idle = deque(_Worker(number, store_text, log_dir) for number in range(max(1, workers)))
+    kept = None if scratch is None else str(Path(scratch).absolute())
+    idle = deque(_Worker(number, store_text, log_dir, kept) for number in range(max(1, workers)))
     busy: list[_Worker] = []
     try:
         while True:
@@ -122,8 +130,10 @@ def run_flows(
 class _Worker:
     """A process that starts with its first flow, and again after it died."""
 
-    def __init__(self, number: int, store_text: str, log_dir: str | Path | None) -> None:
-        self.store_text = store_text
+    def __init__(
+        self, number: int, store_text: str, log_dir: str | Path | None, scratch: str | None
+    ) -> None:
+        self.store_text, self.scratch = store_text, scratch
         self.log = None if log_dir is None else str(Path(log_dir) / f"worker-{number}.log")
         self.process: Any = None
         self.connection: Any = None
@@ -163,7 +173,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
-            target=_work, args=(theirs, self.store_text, self.log), daemon=True
+            target=_work, args=(theirs, self.store_text, self.log, self.scratch), daemon=True
         )
         with _quiet_interrupts(), _one_thread():
             self.process.start()
@@ -174,7 +184,7 @@ class _Worker:
         self.process = self.connection = None
 
 
-def _work(connection: Connection, store_text: str, log: str | None) -> None:
+def _work(connection: Connection, store_text: str, log: str | None, scratch: str | None) -> None:
     """Body of a worker process: flows in, outcomes out, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     _redirect_output(log)
@@ -182,7 +192,7 @@ def _work(connection: Connection, store_text: str, log: str | None) -> None:
 
     # of jobflow's own code, and meant for its authors
     warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)
-    store = json.loads(store_text, cls=MontyDecoder)
+    store: JobStore = json.loads(store_text, cls=MontyDecoder)
     while True:
         try:
             flow_text = connection.recv()
@@ -190,7 +200,7 @@ def _work(connection: Connection, store_text: str, log: str | None) -> None:
             return
         answer: tuple[Any, str | None, VogenError | None]
         try:
-            answer = (_run(json.loads(flow_text, cls=MontyDecoder), store), None, None)
+            answer = (_run(flow_text, store, scratch), None, None)
         except Exception as error:  # noqa: BLE001 - one failure must not stop the rest
             import traceback
 
@@ -205,36 +215,73 @@ def _work(connection: Connection, store_text: str, log: str | None) -> None:
             return  # the parent is gone
 
 
-def _run(flow: Flow | Job, store: JobStore) -> Any:
+def _run(flow_text: str, store: JobStore, scratch: str | None) -> Any:
     """Run one flow in a folder of its own and look up what it gave.
 
-    Its jobs meet in memory, and what they leave is stored together at the end: a store without
-    indexes reads itself whole at every look-up, which at 2,000 jobs takes half a second.
+    Its jobs meet in a store of their own, and what they leave is stored together at the end: a
+    store without indexes reads itself whole at every look-up, which at 2,000 jobs takes half a
+    second.
     """
-    from jobflow import JobStore, run_locally
+    from jobflow import run_locally
     from jobflow.core.reference import find_and_resolve_references
-    from maggma.stores import MemoryStore
+    from monty.json import MontyDecoder
 
-    kept: dict[str, Store] = store.additional_stores  # type: ignore[has-type]
-    extra: dict[str, Store] = {name: MemoryStore(key="blob_uuid") for name in kept}
-    local = JobStore(MemoryStore(), additional_stores=extra)
     failures = _Failures()
     logger = logging.getLogger("jobflow.managers.local")
     logger.addHandler(failures)
-    try:
-        with tempfile.TemporaryDirectory(prefix="vogen-") as folder:
-            run_locally(flow, store=local, root_dir=folder)
-    finally:
-        logger.removeHandler(failures)
-        for name, blobs in extra.items():
-            _copy(blobs, kept[name], ["blob_uuid"])
-        _copy(local.docs_store, store.docs_store, ["uuid", "index"])
-    try:
-        return find_and_resolve_references(flow.output, local, deserialize=False)
-    except ValueError as error:
-        # jobflow only logs why a job failed
-        reasons = "; ".join(failures.reasons) or "no output"
-        raise RuntimeError(reasons) from failures.first or error
+    with ExitStack() as ending:
+        ending.callback(logger.removeHandler, failures)
+        if scratch is None:
+            folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="vogen-")))
+            local = _local_store(store, None)
+            content = json.loads(flow_text)
+        else:
+            flow_text, digest = settled(flow_text)
+            folder = Path(scratch) / digest[:16]
+            local = _local_store(store, folder / "store")
+            local.connect()
+            content = remaining(json.loads(flow_text), local)
+        flow: Flow | Job = MontyDecoder().process_decoded(content)
+        (folder / "jobs").mkdir(exist_ok=True)
+        try:
+            run_locally(flow, store=local, root_dir=folder / "jobs", allow_external_references=True)
+        finally:
+            for name, blobs in local.additional_stores.items():  # type: ignore[has-type]
+                _copy(blobs, store.additional_stores[name], ["blob_uuid"])  # type: ignore[has-type]
+            _copy(local.docs_store, store.docs_store, ["uuid", "index"])
+        try:
+            output = find_and_resolve_references(flow.output, local, deserialize=False)
+        except ValueError as error:
+            # jobflow only logs why a job failed
+            reasons = "; ".join(failures.reasons) or "no output"
+            raise RuntimeError(reasons) from failures.first or error
+        finally:
+            if scratch is not None:
+                local.close()
+                shutil.rmtree(folder)
+    return output
+
+
+def _local_store(store: JobStore, folder: Path | None) -> JobStore:
+    """An empty store of the same kind: in memory, or in a folder that outlives the process."""
+    from jobflow import JobStore
+    from maggma.stores import MemoryStore
+
+    from atomate2_vogen.stores import EmbeddedStore
+
+    def collection(name: str, key: str) -> Store:
+        if folder is None:
+            return MemoryStore(name, key=key)
+        folder.mkdir(parents=True, exist_ok=True)
+        return EmbeddedStore(name, database_path=str(folder), key=key)
+
+    return JobStore(
+        collection("jobs", "uuid"),
+        additional_stores={
+            name: collection(name, "blob_uuid")
+            for name in store.additional_stores  # type: ignore[has-type]
+        },
+    )
 
 
 def _copy(source: Store, target: Store, key: list[str]) -> None:
