@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -107,6 +110,29 @@ def test_closing_ends_the_workers(store):
         assert psutil.pid_exists(pid)
     assert not psutil.pid_exists(pid)
     assert dict(os.environ) == before
+
+
+def test_a_killed_parent_takes_its_workers_with_it(tmp_path):
+    program = tmp_path / "parent.py"
+    program.write_text(
+        "from jobflow import JobStore\n"
+        "from maggma.stores import MemoryStore\n"
+        "from atomate2_vogen.cli.runner import run_flows\n"
+        "from test_cli_runner import sleep\n"
+        "if __name__ == '__main__':\n"
+        "    list(run_flows([('a', sleep(600))], JobStore(MemoryStore()), log_dir='.'))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    parent = subprocess.Popen([sys.executable, program], cwd=tmp_path, env=environment)
+    log = tmp_path / "worker-0.log"
+    while not (log.exists() and "Starting job - sleep" in log.read_text()):
+        assert parent.poll() is None
+        time.sleep(0.2)
+    children = psutil.Process(parent.pid).children(recursive=True)
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
 
 
 def test_no_flows(tmp_path):

@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -187,6 +188,7 @@ class _Worker:
 def _work(connection: Connection, store_text: str, log: str | None, scratch: str | None) -> None:
     """Body of a worker process: flows in, outcomes out, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _redirect_output(log)
     from monty.json import MontyDecoder
 
@@ -213,6 +215,17 @@ def _work(connection: Connection, store_text: str, log: str | None, scratch: str
             connection.send(answer)
         except OSError:
             return  # the parent is gone
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, even if that was killed.
+
+    Nobody waits for it any more, and the parent's successor may be at the same flow.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(flow_text: str, store: JobStore, scratch: str | None) -> Any:
