@@ -1,0 +1,75 @@
+"""Indexes: unique keys, times of change, and what people ask for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo import ASCENDING, IndexModel
+from pymongo.errors import OperationFailure
+
+from atomate2_vogen.errors import StoreConnectionError
+
+logger = logging.getLogger(__name__)
+
+UNAUTHORISED = 13
+
+INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "candidates": (("formula",), ("sampler", "model_id")),
+    "calculations": (("scheme",), ("candidate_id",)),
+    "references": (("scheme",),),
+    "stability": (("chemsys", "scheme"), ("candidate_id",)),
+    "electronic": (("candidate_id",), ("scheme",)),
+    "phonons": (("candidate_id",), ("scheme",)),
+    "training": (),
+    "jobs": (("uuid", "index"), ("output.@class",)),
+    "data.files": (("metadata.blob_uuid",), ("metadata.job_uuid",)),
+}
+"""Fields of each index, by collection, beside those on the key and on ``last_updated``."""
+
+
+def ensure_indexes(
+    collection: Any, fields: Sequence[Sequence[str]], unique: str | None = None
+) -> None:
+    """Create the indexes that a collection of MongoDB lacks.
+
+    Parameters
+    ----------
+    collection
+        Of pymongo.
+    fields
+        Of each index, in their order.
+    unique
+        Field of which no two documents may have the same value.
+
+    Raises
+    ------
+    StoreConnectionError
+        If two documents share a key.
+    """
+    wanted = {"_".join(f"{name}_1" for name in names): tuple(names) for names in fields}
+    models = {
+        name: IndexModel([(field, ASCENDING) for field in names], name=name)
+        for name, names in wanted.items()
+    }
+    if unique is not None:
+        models[f"{unique}_1"] = IndexModel([(unique, ASCENDING)], name=f"{unique}_1", unique=True)
+    held = collection.index_information()
+    missing = [model for name, model in models.items() if name not in held]
+    if not missing:
+        return
+    try:
+        collection.create_indexes(missing)
+    except OperationFailure as error:
+        if error.code == UNAUTHORISED:
+            logger.warning(
+                "%s: this user may not create indexes; queries will be slow until somebody who "
+                "may has opened the stores once",
+                collection.full_name,
+            )
+            return
+        raise StoreConnectionError(
+            f"{collection.full_name} cannot be indexed by its key {unique}: {error.details}; "
+            "give another database or collection prefix, or remove the documents that share a key"
+        ) from error
