@@ -14,13 +14,18 @@ from __future__ import annotations
 
 from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, moment, parse, upsert
 from atomate2_vogen.stores.embedded import EmbeddedStore
+from atomate2_vogen.stores.filters import CrystalFilter
 from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments
 from atomate2_vogen.stores.project import VogenStores
+from atomate2_vogen.stores.queries import CrystalRow, CrystalRows
 
 __all__ = [
     "DATA",
     "JOBS",
     "KEYS",
+    "CrystalFilter",
+    "CrystalRow",
+    "CrystalRows",
     "EmbeddedStore",
     "MongoBlobs",
     "MongoDocuments",

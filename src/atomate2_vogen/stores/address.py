@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from pydantic import SecretStr
@@ -87,6 +87,51 @@ class MongoAddress:
         self._password = SecretStr(password) if colon else None
         self._has_secret_options = len(shown) != len(pairs)
         self._check(scheme)
+
+    @classmethod
+    def of(
+        cls,
+        host: str,
+        port: int | None = None,
+        *,
+        database: str,
+        username: str | None = None,
+        password: str | None = None,
+        password_env: str = PASSWORD_ENV,
+        options: Mapping[str, str] | None = None,
+    ) -> MongoAddress:
+        """An address from its parts.
+
+        Parameters
+        ----------
+        host
+            Name or address, or a URI without user.
+        port
+            Where the host does not say it.
+        database, username, password, password_env
+            Plain text, not percent-encoded.
+        options
+            Of the URI.
+
+        Raises
+        ------
+        StoreAddressError
+            If they make no URI.
+        """
+        scheme, separator, rest = host.rpartition("://")
+        authority, _, tail = rest.partition("/")
+        if not separator:
+            host = f"[{host}]" if host.count(":") > 1 and "[" not in host else host
+            scheme, authority, tail = "mongodb", host if port is None else f"{host}:{port}", ""
+        if username and "@" not in authority:
+            secret = "" if password is None else f":{quote_plus(password)}"
+            authority = f"{quote_plus(username)}{secret}@{authority}"
+        path, _, asked = tail.partition("?")
+        pairs = [asked] if asked else []
+        pairs += [f"{key}={quote_plus(str(value))}" for key, value in (options or {}).items()]
+        question = f"?{'&'.join(pairs)}" if pairs else ""
+        uri = f"{scheme}://{authority}/{path or quote(database, safe='')}{question}"
+        return cls(uri, password_env, database)
 
     def _check(self, scheme: str) -> None:
         if scheme != SCHEMES[0]:

@@ -8,7 +8,6 @@ what they were given.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import gridfs
@@ -99,8 +98,8 @@ class MongoBlobs(_Addressed, GridFSStore):
     ----------
     database, collection_name, uri, password_env, mongoclient_kwargs
         As `MongoDocuments`.
-    searchable_fields
-        Kept in the collection of files.
+    searchable_fields, compression, ensure_metadata
+        As `maggma.stores.GridFSStore`.
     kwargs
         For maggma's store, such as ``key``.
     """
@@ -114,6 +113,8 @@ class MongoBlobs(_Addressed, GridFSStore):
         password_env: str = PASSWORD_ENV,
         mongoclient_kwargs: dict[str, Any] | None = None,
         searchable_fields: list[str] | None = None,
+        compression: bool = False,
+        ensure_metadata: bool = False,
         **kwargs: Any,
     ) -> None:
         self.address = MongoAddress(uri, password_env, database)
@@ -124,6 +125,8 @@ class MongoBlobs(_Addressed, GridFSStore):
             uri=self.address.public,
             mongoclient_kwargs=mongoclient_kwargs,
             searchable_fields=searchable_fields,
+            compression=compression,
+            ensure_metadata=ensure_metadata,
             **kwargs,
         )
 
@@ -149,6 +152,6 @@ def prove(store: MongoDocuments) -> None:
         If the server does not answer in time or refuses.
     """
     milliseconds = store.address.options.get("serverselectiontimeoutms", "")
-    seconds = float(milliseconds) / 1000 if milliseconds.isdigit() else OPEN_SECONDS
-    with pymongo.timeout(seconds if seconds > 0 else math.inf):
+    seconds = int(milliseconds) / 1000 if milliseconds.isdigit() else OPEN_SECONDS
+    with pymongo.timeout(seconds or None):
         store._collection.database.command("ping")  # noqa: SLF001 - maggma has no other way

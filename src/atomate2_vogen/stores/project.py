@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from jobflow import JobStore
-from maggma.stores import MemoryStore
 from monty.json import jsanitize
 from pydantic import ValidationError
-from pymongo.errors import PyMongoError
+from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 
-from atomate2_vogen.errors import ArtefactError, StoreAddressError, StoreConnectionError
+from atomate2_vogen.errors import ArtefactError, InputError, StoreConnectionError
 from atomate2_vogen.schemas import VogenDoc
-from atomate2_vogen.stores.address import MongoAddress, redact
+from atomate2_vogen.stores.address import redact
 from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, parse, upsert
-from atomate2_vogen.stores.embedded import EmbeddedStore
+from atomate2_vogen.stores.filters import CrystalFilter
 from atomate2_vogen.stores.indexes import INDEXES, ensure_indexes
 from atomate2_vogen.stores.ingestion import ingest_jobs
 from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments, prove
+from atomate2_vogen.stores.opening import Plan, in_memory, in_settings, plan
+from atomate2_vogen.stores.queries import CrystalRows, find
 
 if TYPE_CHECKING:
     from maggma.core import Store
 
 logger = logging.getLogger(__name__)
-
-MakeStore = Callable[[str, str], "Store"]
 
 
 @dataclass(repr=False)
@@ -64,6 +62,7 @@ class VogenStores:
     phonons: Store
     training: Store
     where: str = field(default="the store", kw_only=True)
+    _own_jobs: bool = field(default=False, kw_only=True)
 
     @classmethod
     def open(cls, where: str | Path | None = None) -> Self:
@@ -74,72 +73,56 @@ class VogenStores:
         where
             A folder, which is made where it is missing (embedded stores, no server);
             a ``mongodb://`` or ``mongodb+srv://`` URI, its database in the path, ``vogen`` where
-            there is none.
+            there is none; a ``.yaml`` file, see `read_store_file`; None for `from_settings`.
 
         Raises
         ------
         StoreAddressError
-            If a URI cannot be read.
+            If a URI, a file or the settings cannot be read.
         StoreConnectionError
             If the folder cannot be made, written or read as a store, or the server cannot be
             reached or refuses.
         """
-        text = str(where)
-        if "://" in text:
-            return cls._mongo(MongoAddress(text))
-        return cls._folder(Path(text))
+        return cls._of(plan(where))
 
     @classmethod
-    def _folder(cls, path: Path) -> Self:
-        folder = path.expanduser().resolve()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreConnectionError(f"{folder} cannot hold a store: {error}") from error
-        if not os.access(folder, os.W_OK):
-            raise StoreConnectionError(f"{folder} cannot be written")
+    def from_settings(cls, collection_prefix: str = "vogen_") -> Self:
+        """Open the job store of jobflow's settings, and our collections in the same database.
 
-        def store(collection: str, key: str) -> Store:
-            return EmbeddedStore(collection, database_path=str(folder), key=key)
+        Parameters
+        ----------
+        collection_prefix
+            What the names of our collections begin with: the database may hold others.
 
-        return cls._connected(store, store, str(folder))
+        Raises
+        ------
+        StoreAddressError
+            If jobflow's settings cannot be read, name no job store, or one beside which there is
+            no place.
+        StoreConnectionError
+            As `open`.
+        """
+        return cls._of(in_settings(collection_prefix))
 
     @classmethod
     def memory(cls) -> Self:
         """Stores that are lost with the process, for tests and trials."""
-
-        def store(collection: str, key: str) -> Store:
-            return MemoryStore(collection, key=key)
-
-        return cls._connected(store, store, "memory")
+        return cls._of(in_memory())
 
     @classmethod
-    def _mongo(cls, address: MongoAddress, prefix: str = "") -> Self:
-        common: dict[str, Any] = {
-            "database": address.database,
-            "uri": address.complete,
-            "password_env": address.password_env,
+    def _of(cls, planned: Plan) -> Self:
+        stores: dict[str, Any] = {
+            name: planned.documents(name, key) for name, (_, key) in KEYS.items()
         }
-
-        def documents(collection: str, key: str) -> Store:
-            return MongoDocuments(collection_name=prefix + collection, key=key, **common)
-
-        def blobs(collection: str, key: str) -> Store:
-            return MongoBlobs(collection_name=prefix + collection, key=key, **common)
-
-        return cls._connected(documents, blobs, str(address))
-
-    @classmethod
-    def _connected(cls, documents: MakeStore, blobs: MakeStore, where: str) -> Self:
-        data = blobs(DATA, "blob_uuid")
-        stores = cls(
-            job_store=JobStore(documents(JOBS, "uuid"), additional_stores={DATA: data}),
-            data=data,
-            **{collection: documents(collection, key) for collection, (_, key) in KEYS.items()},
-            where=where,
+        made = cls(
+            job_store=planned.job_store,
+            data=planned.data,
+            **stores,
+            where=planned.where,
         )
-        stores.connect()
-        return stores
+        made._own_jobs = planned.own_jobs
+        made.connect()
+        return made
 
     def connect(self, where: str | None = None) -> None:
         """Connect every store, create the indexes that it lacks, and prove that it can be read.
@@ -150,7 +133,7 @@ class VogenStores:
             If one of them cannot.
         """
         self.where = where or self.where
-        with self._typed("cannot be used as a store"):
+        with self._typed("cannot be used as a store", ValueError):
             self.job_store.connect()
             for store in self._all():
                 store.connect()
@@ -165,6 +148,8 @@ class VogenStores:
             store = getattr(self, collection)
             if isinstance(store, MongoDocuments):
                 ensure_indexes(store._collection, (*INDEXES[collection], ("last_updated",)), key)  # noqa: SLF001
+        if not self._own_jobs:
+            return  # somebody else's: jobflow's settings name them
         jobs, data = self.job_store.docs_store, self.data
         if isinstance(jobs, MongoDocuments):
             ensure_indexes(jobs._collection, INDEXES[JOBS])  # noqa: SLF001
@@ -172,15 +157,13 @@ class VogenStores:
             ensure_indexes(data._files_collection, INDEXES[f"{DATA}.files"])  # noqa: SLF001
 
     @contextmanager
-    def _typed(self, what: str = "failed") -> Iterator[None]:
+    def _typed(self, what: str = "failed", *more: type[Exception]) -> Iterator[None]:
         """Turn what a database raises into a typed error without a password anywhere in it."""
         reason = None
         try:
             yield
-        except (OSError, sqlite3.Error, PyMongoError, ValueError) as error:
-            if isinstance(error, StoreAddressError | ValidationError):
-                raise
-            reason = self._redact(str(error) or repr(error))
+        except (*FAILURES, *more) as error:
+            reason = self._redact(_reason(error))
         if reason is not None:  # outside of the handler: the driver's error is not chained
             raise StoreConnectionError(f"{self.where} {what}: {reason}")
 
@@ -257,7 +240,7 @@ class VogenStores:
     ) -> Iterator[Doc]:
         """As `load`, one by one; malformed documents are skipped with a warning unless strict."""
         store, key = self._collection(document_class)
-        for content in store.query(dict(criteria or {}), sort={key: 1}):
+        for content in self.read(store, criteria, sort={key: 1}):
             try:
                 yield parse(document_class, self._with_blobs(content))
             except ValidationError as error:
@@ -268,6 +251,55 @@ class VogenStores:
                 if strict:
                     raise ArtefactError(message) from error
                 logger.warning(message)
+
+    def query(
+        self,
+        conditions: CrystalFilter | None = None,
+        *,
+        sort: str = "energy_above_hull",
+        limit: int = 0,
+        **more: Any,
+    ) -> CrystalRows:
+        """Crystals that meet conditions, with what is known of their electrons and phonons.
+
+        Parameters
+        ----------
+        conditions
+            What to look for; or give the fields of `CrystalFilter` by name, for example
+            ``query(max_hull=0.1, novel=True, half_metal=True)``.
+        sort
+            Field of `CrystalRow`; with a minus before it, largest first.
+        limit
+            Most rows; 0 for all.
+
+        Returns
+        -------
+        CrystalRows
+            A sequence of `CrystalRow`; ``to_frame()`` gives it to pandas.
+
+        Raises
+        ------
+        InputError
+            For an unknown condition, value or field.
+        StoreConnectionError
+            If the store cannot be reached.
+        """
+        if conditions is not None and more:
+            raise InputError("give either a filter or its fields by name")
+        return find(self, conditions or CrystalFilter.make(more), sort, limit)
+
+    def read(
+        self, store: Store, criteria: Mapping[str, Any] | None = None, **how: Any
+    ) -> Iterator[dict[str, Any]]:
+        """What one of the stores holds, as `maggma.core.Store.query`, with typed errors.
+
+        Raises
+        ------
+        StoreConnectionError
+            If the store cannot be reached.
+        """
+        with self._typed():
+            yield from store.query(dict(criteria or {}), **how)
 
     def _collection(self, document_class: type[VogenDoc]) -> tuple[Store, str]:
         for collection, (owner, key) in KEYS.items():
@@ -299,3 +331,14 @@ class VogenStores:
             Number of documents written, by collection.
         """
         return ingest_jobs(self)
+
+
+FAILURES: tuple[type[Exception], ...] = (OSError, sqlite3.Error, PyMongoError)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the driver's description of every server."""
+    text = (str(error) or repr(error)).partition(", Topology Description:")[0]
+    if isinstance(error, ServerSelectionTimeoutError):
+        return f"no server answers ({text}); is the address right, and does the server run?"
+    return text
