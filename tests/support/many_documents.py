@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-FORMULAS = ("VO2", "V2O3", "V2O5", "V3O5", "VO", "V4O7", "V6O13", "V3O7", "V5O9", "V2O")
+METALS = ("V", "Ti", "Cr", "Mn", "Fe", "Co", "Ni", "Nb", "Mo", "W")
+OXIDES = ("{}O2", "{}2O3", "{}2O5", "{}3O5", "{}O", "{}4O7", "{}6O13", "{}3O7", "{}5O9", "{}2O")
+MODELS = 20
 SAMPLERS = ("wgan", "substitution", "random", "files")
 STATES = ("ranked", "collapsed", "unconverged", "failed")
 CHARACTERS = ("insulator", "semiconductor", "half-semiconductor", "half-metal", "metal")
@@ -43,11 +45,16 @@ def _field_class(hull: float) -> str:
 
 
 def stability(n: int, seed: int = 0) -> Iterator[dict[str, Any]]:
-    """Documents as `StabilityBuilder` writes them; one in ten is not ranked."""
+    """Documents as `StabilityBuilder` writes them.
+
+    Ten chemical systems of ten formulas; one document in ten is not ranked, a sixth of the others
+    lie within 0.1 eV/atom of the hull.
+    """
     rng = np.random.default_rng(seed)
     structures = [_structure(rng) for _ in range(50)]
     for i in range(n):
-        formula = FORMULAS[int(rng.integers(len(FORMULAS)))]
+        metal = METALS[int(rng.integers(len(METALS)))]
+        formula = OXIDES[int(rng.integers(len(OXIDES)))].format(metal)
         candidate = f"{formula}-{i:012x}"
         state = STATES[0] if rng.random() < 0.9 else STATES[1 + int(rng.integers(3))]
         ranked = state == STATES[0]
@@ -59,11 +66,11 @@ def stability(n: int, seed: int = 0) -> Iterator[dict[str, Any]]:
             "candidate_id": candidate,
             "scheme": scheme,
             "hull_id": "0123456789ab",
-            "chemsys": "O-V",
+            "chemsys": "-".join(sorted(("O", metal))),
             "formula": formula,
             "natoms": 12,
             "sampler": SAMPLERS[int(rng.integers(len(SAMPLERS)))],
-            "model_id": f"model{int(rng.integers(5))}",
+            "model_id": f"model{int(rng.integers(MODELS))}",
             "state": state,
             "reason": None if ranked else state,
             "initial_energy_above_hull": hull + 0.3 if state != "failed" else None,

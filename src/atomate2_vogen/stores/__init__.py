@@ -12,7 +12,7 @@ write the same document at once cannot make two of it.
 
 from __future__ import annotations
 
-from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, moment, parse, upsert
+from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, moment, parse, upsert, upsert_many
 from atomate2_vogen.stores.embedded import EmbeddedStore
 from atomate2_vogen.stores.filters import CrystalFilter
 from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments
@@ -33,4 +33,5 @@ __all__ = [
     "moment",
     "parse",
     "upsert",
+    "upsert_many",
 ]

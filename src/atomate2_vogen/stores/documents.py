@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from montydb.errors import BulkWriteError as MontyBulkWriteError
 from montydb.errors import DuplicateKeyError as MontyDuplicateKeyError
 from montydb.storage import StorageDuplicateKeyError
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from atomate2_vogen.schemas import (
     CalculationDoc,
@@ -20,6 +21,7 @@ from atomate2_vogen.schemas import (
     TrainingDoc,
     VogenDoc,
 )
+from atomate2_vogen.stores.embedded import EmbeddedStore
 
 if TYPE_CHECKING:
     from maggma.core import Store
@@ -70,14 +72,63 @@ def moment(content: Mapping[str, Any]) -> datetime:
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
-_ALREADY_THERE = (DuplicateKeyError, MontyDuplicateKeyError, StorageDuplicateKeyError)
+_ALREADY_THERE = (
+    DuplicateKeyError,
+    MontyBulkWriteError,
+    MontyDuplicateKeyError,
+    StorageDuplicateKeyError,
+)
+DUPLICATE_KEY, OTHER_ID = 11000, 66
+"""Codes of MongoDB: the key was taken meanwhile; the document there has another ``_id``."""
 
 
-def upsert(store: Store, content: dict[str, Any], key: str) -> None:
+def upsert(store: Store, content: Mapping[str, Any], key: str) -> None:
     """Write one document by key, safe against another process that writes the same key."""
-    content = {**content, "_id": content[key]}
+    named = {**content, "_id": content[key]}
     try:
-        store.update(content, key=key)
+        store.update(named, key=key)
     except _ALREADY_THERE:
         # it came into being between the look-up and the insertion: now it can be replaced
-        store.update(content, key=key)
+        store.update(named, key=key)
+    except BulkWriteError as error:
+        codes = _codes(error)
+        if codes == {OTHER_ID}:  # written by somebody who left the id to the server
+            store.update(dict(content), key=key)
+        elif codes == {DUPLICATE_KEY}:
+            store.update(named, key=key)
+        else:
+            raise
+
+
+def upsert_many(store: Store, contents: Iterable[Mapping[str, Any]], key: str) -> int:
+    """Write documents by key in as few steps as the store can; number of documents written.
+
+    Of several with the same key, the last one is written.
+    """
+    last = {content[key]: {**content, "_id": content[key]} for content in contents}
+    if len(last) < 2:
+        for single in last.values():
+            upsert(store, single, key)
+        return len(last)
+    try:
+        if isinstance(store, EmbeddedStore):
+            store.write_many(list(last.values()), key)
+        else:
+            store.update(list(last.values()), key=key)
+    except _ALREADY_THERE:
+        again: Iterable[Mapping[str, Any]] = last.values()
+    except BulkWriteError as error:
+        if not _codes(error) <= {DUPLICATE_KEY, OTHER_ID}:
+            raise
+        # the order within a batch is left to the server, so all others are written
+        failed = [refused["op"]["q"][key] for refused in error.details["writeErrors"]]
+        again = [last[name] for name in failed]
+    else:
+        again = ()
+    for content in again:
+        upsert(store, {name: value for name, value in content.items() if name != "_id"}, key)
+    return len(last)
+
+
+def _codes(error: BulkWriteError) -> set[int]:
+    return {refused["code"] for refused in error.details.get("writeErrors", [])}

@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from maggma.stores import MontyStore
+from monty.json import jsanitize
 
 
 class EmbeddedStore(MontyStore):
@@ -28,6 +30,25 @@ class EmbeddedStore(MontyStore):
                 # a reader in another process must never meet this document: only once, here
                 self._collection.insert_one({"_id": "first"})
                 self._collection.delete_one({"_id": "first"})
+
+    def write_many(self, documents: list[dict[str, Any]], key: str) -> None:
+        """Upsert documents that carry an ``_id``, with one look at the collection.
+
+        montydb reads the whole collection for every document that it replaces.
+
+        Raises
+        ------
+        montydb.errors.BulkWriteError
+            If another process has written one of them meanwhile.
+        """
+        made = [jsanitize(document, allow_bson=True) for document in documents]
+        held = {content.get(key): content["_id"] for content in self.query({}, [key])}
+        there = [{**content, "_id": held[content[key]]} for content in made if content[key] in held]
+        missing = [content for content in made if content[key] not in held]
+        if there:
+            self._collection._storage.update_many(self._collection, there)  # noqa: SLF001
+        if missing:
+            self._collection.insert_many(missing)
 
 
 @contextmanager

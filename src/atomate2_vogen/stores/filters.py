@@ -206,9 +206,7 @@ class CrystalFilter(BaseModel):
 
     def stability(self) -> Criteria:
         """Criteria on stability documents."""
-        # every state by name: without this field the indexes, which begin with it, are no use
-        states = self.state or tuple(member.value for member in StabilityState)
-        criteria: Criteria = {"state": _any_of(states)}
+        criteria: Criteria = {} if self.state is None else {"state": _any_of(self.state)}
         for condition, name in _SAME.items():
             value = getattr(self, condition)
             if value is not None:
@@ -218,32 +216,46 @@ class CrystalFilter(BaseModel):
     def electronic(self) -> Criteria | None:
         """Criteria on electronic documents; None without any."""
         criteria: Criteria = {}
-        if self.character is not None:
-            criteria["electrons.character"] = _any_of(self.character)
-        if self.half_metal is not None:
-            half = ElectronicCharacter.HALF_METAL.value
-            others = [member.value for member in ElectronicCharacter if member.value != half]
-            mine: list[Criteria] = [
-                {"electrons.character": half if self.half_metal else {"$in": others}}
-            ]
-            criteria = {"$and": [criteria, *mine]} if criteria else mine[0]
+        half = {ElectronicCharacter.HALF_METAL.value}
+        names = _narrowed(self.character, ElectronicCharacter, half, self.half_metal)
+        if names is not None:
+            criteria["electrons.character"] = _any_of(names)
         criteria |= _between("electrons.gap", self.min_gap, self.max_gap)
         if self.electronic_scheme is not None:
             criteria["scheme"] = _any_of(self.electronic_scheme)
-        return criteria or None
+        return self._of_the_same(criteria)
 
     def phononic(self) -> Criteria | None:
         """Criteria on phonon documents; None without any."""
         criteria: Criteria = {}
-        verdicts = set(PhononVerdict) if self.phonons is None else set(self.phonons)
-        if self.stable_phonons is not None:
-            stable = {PhononVerdict.STABLE}
-            verdicts = verdicts & stable if self.stable_phonons else verdicts - stable
-        if self.phonons is not None or self.stable_phonons is not None:
-            criteria["phonons.verdict"] = _any_of(tuple(sorted(str(v) for v in verdicts)))
+        stable = {PhononVerdict.STABLE.value}
+        names = _narrowed(self.phonons, PhononVerdict, stable, self.stable_phonons)
+        if names is not None:
+            criteria["phonons.verdict"] = _any_of(names)
         if self.phonon_scheme is not None:
             criteria["scheme"] = _any_of(self.phonon_scheme)
-        return criteria or None
+        return self._of_the_same(criteria)
+
+    def _of_the_same(self, criteria: Criteria) -> Criteria | None:
+        """Conditions that every document of a crystal can be asked, added where there are any."""
+        if not criteria:
+            return None
+        for name in ("formula", "candidate_id"):
+            if (value := getattr(self, name)) is not None:
+                criteria[name] = _any_of(value)
+        return criteria
+
+
+def _narrowed(
+    asked: tuple[str, ...] | None, names: type[StrEnum], special: set[str], wanted: bool | None
+) -> tuple[str, ...] | None:
+    """Names asked for that are special, or are not; None where nothing is asked."""
+    if asked is None and wanted is None:
+        return None
+    found = {member.value for member in names} if asked is None else {*asked}
+    if wanted is not None:
+        found = found & special if wanted else found - special
+    return tuple(sorted(found))
 
 
 def _any_of(values: tuple[Any, ...]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monty.json import jsanitize
 
@@ -15,7 +15,7 @@ from atomate2_vogen.schemas import (
     TrainingDoc,
     VogenDoc,
 )
-from atomate2_vogen.stores.documents import moment, upsert
+from atomate2_vogen.stores.documents import moment, upsert_many
 
 if TYPE_CHECKING:
     from maggma.core import Store
@@ -41,6 +41,7 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
             content.get(key): moment(content)
             for content in store.query({}, properties=[key, "last_updated"])
         }
+        new: dict[str, dict[str, Any]] = {}
         query = {"output.@class": output_class.__name__}
         for job in stores.job_store.docs_store.query(query, properties=["output"]):
             output = job["output"]
@@ -50,7 +51,7 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
             for content in jsanitize(found, allow_bson=True):
                 changed = moment(content)
                 if content[key] not in held or changed > held[content[key]]:
-                    upsert(store, {**content, "last_updated": changed}, key)
+                    new[content[key]] = {**content, "last_updated": changed}
                     held[content[key]] = changed
-                    written[collection] += 1
+        written[collection] = upsert_many(store, new.values(), key)
     return written

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,12 +17,13 @@ from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
 from atomate2_vogen.errors import ArtefactError, InputError, StoreConnectionError
 from atomate2_vogen.schemas import VogenDoc
 from atomate2_vogen.stores.address import redact
-from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, parse, upsert
+from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, parse, upsert_many
 from atomate2_vogen.stores.filters import CrystalFilter
 from atomate2_vogen.stores.indexes import INDEXES, ensure_indexes
 from atomate2_vogen.stores.ingestion import ingest_jobs
 from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments, prove
 from atomate2_vogen.stores.opening import Plan, in_memory, in_settings, plan
+from atomate2_vogen.stores.plans import select
 from atomate2_vogen.stores.queries import CrystalRows, find
 
 if TYPE_CHECKING:
@@ -133,15 +133,17 @@ class VogenStores:
             If one of them cannot.
         """
         self.where = where or self.where
-        with self._typed("cannot be used as a store", ValueError):
-            self.job_store.connect()
-            for store in self._all():
-                store.connect()
-            if isinstance(self.stability, MongoDocuments):
-                prove(self.stability)
-            self._index()
-            for store in self._all():
-                store.count({store.key: "any"})
+        self._typed(self._connect, "cannot be used as a store", ValueError)
+
+    def _connect(self) -> None:
+        self.job_store.connect()
+        for store in self._all():
+            store.connect()
+        if isinstance(self.stability, MongoDocuments):
+            prove(self.stability)
+        self._index()
+        for store in self._all():
+            store.count({store.key: "any"})
 
     def _index(self) -> None:
         for collection, (_, key) in KEYS.items():
@@ -156,16 +158,20 @@ class VogenStores:
         if isinstance(data, MongoBlobs):
             ensure_indexes(data._files_collection, INDEXES[f"{DATA}.files"])  # noqa: SLF001
 
-    @contextmanager
-    def _typed(self, what: str = "failed", *more: type[Exception]) -> Iterator[None]:
-        """Turn what a database raises into a typed error without a password anywhere in it."""
-        reason = None
+    def _typed(
+        self, action: Callable[[], Any], what: str = "failed", *more: type[Exception]
+    ) -> None:
+        """Do something; what a database raises becomes a typed error without any password.
+
+        The driver's error is not chained: it may quote an address.
+        """
         try:
-            yield
+            action()
         except (*FAILURES, *more) as error:
             reason = self._redact(_reason(error))
-        if reason is not None:  # outside of the handler: the driver's error is not chained
-            raise StoreConnectionError(f"{self.where} {what}: {reason}")
+        else:
+            return
+        raise StoreConnectionError(f"{self.where} {what}: {reason}")
 
     def _redact(self, text: str) -> str:
         for store in self._all():
@@ -210,11 +216,19 @@ class VogenStores:
             If the store cannot be reached.
         """
         listed = [documents] if isinstance(documents, VogenDoc) else list(documents)
-        with self._typed():
-            for document in listed:
-                store, key = self._collection(type(document))
-                content = jsanitize(document, strict=True, enum_values=True, allow_bson=True)
-                upsert(store, content, key)
+        batches: dict[tuple[str, str], list[VogenDoc]] = {}
+        for document in listed:
+            batches.setdefault(self._named(type(document)), []).append(document)
+
+        def write() -> None:
+            for (collection, key), batch in batches.items():
+                contents = (
+                    jsanitize(document, strict=True, enum_values=True, allow_bson=True)
+                    for document in batch
+                )
+                upsert_many(getattr(self, collection), contents, key)
+
+        self._typed(write)
         return len(listed)
 
     def load(
@@ -298,13 +312,23 @@ class VogenStores:
         StoreConnectionError
             If the store cannot be reached.
         """
-        with self._typed():
-            yield from store.query(dict(criteria or {}), **how)
+        try:
+            yield from select(store, dict(criteria or {}), **how)
+        except FAILURES as error:
+            reason = self._redact(_reason(error))
+        else:
+            return
+        raise StoreConnectionError(f"{self.where} failed: {reason}")
 
     def _collection(self, document_class: type[VogenDoc]) -> tuple[Store, str]:
+        collection, key = self._named(document_class)
+        return getattr(self, collection), key
+
+    @staticmethod
+    def _named(document_class: type[VogenDoc]) -> tuple[str, str]:
         for collection, (owner, key) in KEYS.items():
             if issubclass(document_class, owner):
-                return getattr(self, collection), key
+                return collection, key
         raise TypeError(f"{document_class.__name__} has no collection")
 
     def _with_blobs(self, value: Any) -> Any:
@@ -330,7 +354,9 @@ class VogenStores:
         dict
             Number of documents written, by collection.
         """
-        return ingest_jobs(self)
+        written: dict[str, int] = {}
+        self._typed(lambda: written.update(ingest_jobs(self)))
+        return written
 
 
 FAILURES: tuple[type[Exception], ...] = (OSError, sqlite3.Error, PyMongoError)

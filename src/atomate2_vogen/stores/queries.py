@@ -188,7 +188,7 @@ def _within(criteria: Criteria, found: Iterable[str]) -> Criteria:
         return criteria | {"candidate_id": {"$in": sorted(found)}}
     asked = criteria["candidate_id"]
     listed = asked["$in"] if isinstance(asked, Mapping) else [asked]
-    held = set(found)
+    held = {*found}
     return criteria | {"candidate_id": {"$in": [key for key in listed if key in held]}}
 
 
@@ -220,7 +220,7 @@ def _stability(
 
 
 def _only_ranked(criteria: Criteria) -> bool:
-    return criteria["state"] == StabilityState.RANKED.value
+    return criteria.get("state") == StabilityState.RANKED.value
 
 
 def _matching(
@@ -234,7 +234,7 @@ def _matching(
     if criteria is None:
         return None
     if among is not None:
-        criteria = {"$and": [criteria, {"candidate_id": {"$in": sorted(among)}}]}
+        criteria = _within(criteria, among)
     return _newest(stores, store, criteria, fields)
 
 
