@@ -24,6 +24,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
+import click
 import many_documents
 import pymongo
 from explained import reads, scans
@@ -76,7 +77,7 @@ def load(database, n: int) -> dict[str, float]:
         while batch := list(itertools.islice(documents, BATCH)):
             database[name].insert_many(batch, ordered=False)
         seconds[name] = round(time.perf_counter() - begin, 1)
-        print(f"  {name}: {seconds[name]} s", file=sys.stderr, flush=True)
+        click.echo(f"  {name}: {seconds[name]} s", err=True)
 
     write("stability", many_documents.stability(n))
     ranked = [d for d in many_documents.stability(n) if d["state"] == "ranked"]
@@ -92,7 +93,7 @@ def timed(seconds: dict[str, float], name: str):
     begin = time.perf_counter()
     yield
     seconds[name] = round(time.perf_counter() - begin, 1)
-    print(f"  {name}: {seconds[name]} s", file=sys.stderr, flush=True)
+    click.echo(f"  {name}: {seconds[name]} s", err=True)
 
 
 def cpu_seconds(server: int | None) -> float:
@@ -170,9 +171,9 @@ def main() -> None:
             }
         if not options.keep:
             client.drop_database(name)
-    print(f"{'question':38s} rows  median ms   max ms   CPU ms  examined  scans")
+    click.echo(f"{'question':38s} rows  median ms   max ms   CPU ms  examined  scans")
     for row in result["questions"]:
-        print(
+        click.echo(
             f"{row['question']:38s} {row['rows']:4d} {row['median_ms']:10.1f} {row['max_ms']:8.1f} "
             f"{row['cpu_ms']:8.1f} {row['documents_examined']:9d} {row['collection_scans']:6d}"
         )

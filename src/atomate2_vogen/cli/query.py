@@ -221,14 +221,14 @@ def rows_table(rows: Sequence[CrystalRow]) -> Table:
     }
     kept = {name: cells for name, cells in columns.items() if any(cells)}
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    whole = {"candidate", "E_hull", "gap"}
     for name in kept:
-        numeric = name in {"E_hull", "gap"}
+        right = name in {"E_hull", "gap"}
         table.add_column(
             name,
-            justify="right" if numeric else "left",
+            justify="right" if right else "left",
             overflow="fold",
-            no_wrap=numeric,
-            min_width=11 if name == "candidate" else None,
+            no_wrap=name in whole,
         )
     for cells in zip(*kept.values(), strict=True):
         table.add_row(*(Text(cell or "–", STYLES.get(cell, "")) for cell in cells))

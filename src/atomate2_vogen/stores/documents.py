@@ -93,7 +93,7 @@ def upsert(store: Store, content: Mapping[str, Any], key: str) -> None:
     except BulkWriteError as error:
         codes = _codes(error)
         if codes == {OTHER_ID}:  # written by somebody who left the id to the server
-            store.update(dict(content), key=key)
+            store.update({name: v for name, v in content.items() if name != "_id"}, key=key)
         elif codes == {DUPLICATE_KEY}:
             store.update(named, key=key)
         else:
@@ -126,7 +126,7 @@ def upsert_many(store: Store, contents: Iterable[Mapping[str, Any]], key: str) -
     else:
         again = ()
     for content in again:
-        upsert(store, {name: value for name, value in content.items() if name != "_id"}, key)
+        upsert(store, content, key)
     return len(last)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from jobflow import JobStore
 from monty.json import jsanitize
 from pydantic import ValidationError
-from pymongo.errors import PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import BulkWriteError, PyMongoError, ServerSelectionTimeoutError
 
 from atomate2_vogen.errors import ArtefactError, InputError, StoreConnectionError
 from atomate2_vogen.schemas import VogenDoc
@@ -367,4 +367,7 @@ def _reason(error: Exception) -> str:
     text = (str(error) or repr(error)).partition(", Topology Description:")[0]
     if isinstance(error, ServerSelectionTimeoutError):
         return f"no server answers ({text}); is the address right, and does the server run?"
+    if isinstance(error, BulkWriteError):  # whose text repeats the documents
+        problems = {refused.get("errmsg", "") for refused in error.details.get("writeErrors", [])}
+        return "; ".join(sorted(problems)) or "a write failed"
     return text
