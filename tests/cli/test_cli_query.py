@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from pymatgen.core import Structure
 
 from atomate2_vogen.cli.main import cli
+from atomate2_vogen.jobs.screening import calculation_id
+from atomate2_vogen.schemas import CalculationDoc, CalculationState, CandidateDoc
 from atomate2_vogen.stores import VogenStores
 
 STABILITY = list(many_documents.stability(60, seed=3))
@@ -161,6 +163,42 @@ def test_an_unreachable_server_ends_with_1_and_without_its_password():
     assert result.exit_code == 1
     assert "StoreConnectionError: mongodb://127.0.0.1:1/db" in result.stderr
     assert "xyzzy" not in result.output
+
+
+@pytest.mark.parametrize("arguments", [[], ["folder", "--store", "mongodb://h"]])
+def test_build_takes_a_folder_or_a_store(arguments):
+    result = CliRunner().invoke(cli, ["build", *arguments])
+    assert result.exit_code == 2
+    assert "InputError: give either an output folder or --store" in result.stderr
+
+
+def test_build_brings_a_store_up_to_date_once(tmp_path):
+    structure = Structure.from_dict(STABILITY[0]["structure"])
+    candidate = CandidateDoc.make(
+        structure, sampler="test", model_id="m", formula="VO2", seed=0, index=0
+    )
+    with VogenStores.open(tmp_path) as stores:
+        stores.save(
+            CalculationDoc(
+                calculation_id=calculation_id(candidate.candidate_id, "CHGNet-0.3.0"),
+                candidate_id=candidate.candidate_id,
+                scheme="CHGNet-0.3.0",
+                state=CalculationState.UNCONVERGED,
+                candidate=candidate,
+                structure=structure,
+                initial_energy_per_atom=-6.0,
+                energy_per_atom=-7.0,
+                max_force=1.0,
+            )
+        )
+    written = []
+    for _ in range(2):
+        result = CliRunner().invoke(cli, ["build", "--store", str(tmp_path), "--json"])
+        assert result.exit_code == 0, result.output
+        written.append(json.loads(result.stdout)["written"])
+    assert written == [1, 0]
+    (row,) = found(vogen(tmp_path, "--state", "any", "--json"))
+    assert row["candidate_id"] == candidate.candidate_id
 
 
 def test_without_a_place_jobflows_settings_are_asked(monkeypatch, tmp_path):

@@ -347,3 +347,31 @@ def test_the_two_stages_ask_for_the_same(wanted):
         assert first | rest == criteria
         assert not {*first} & {*rest}
         assert not any(isinstance(value, dict) for value in [*first.values()][:-1])
+
+
+def test_plain_pymongo_gives_the_same(mongo):
+    db = mongo.stability._collection.database
+    best_first = [("energy_above_hull", 1), ("stability_id", 1)]
+
+    def ids(criteria):
+        return [d["stability_id"] for d in db.stability.find(criteria).sort(best_first)]
+
+    def asked(**conditions):
+        return [row.stability_id for row in mongo.query(**conditions)]
+
+    near = {"state": "ranked", "energy_above_hull": {"$lte": 0.6}}
+    assert asked(formula="VO2", max_hull=0.6, unique=True, novel=True) == ids(
+        {"formula": "VO2", **near, "is_unique": True, "is_novel": True}
+    )
+    half = {"formula": "V2O3", "electrons.character": "half-metal"}
+    found = db.electronic.distinct("candidate_id", half)
+    assert asked(formula="V2O3", half_metal=True, max_hull=0.6) == ids(
+        {"candidate_id": {"$in": found}, **near}
+    )
+    calm = {"formula": "VO2", "phonons.verdict": "stable"}
+    gap = {"formula": "VO2", "electrons.gap": {"$gte": 0.1, "$lte": 3}}
+    both = {*db.phonons.distinct("candidate_id", calm)}
+    both &= {*db.electronic.distinct("candidate_id", gap)}
+    rows = asked(formula="VO2", stable_phonons=True, min_gap=0.1, max_gap=3)
+    assert rows == ids({"candidate_id": {"$in": [*both]}, "state": "ranked"})
+    assert rows
