@@ -51,6 +51,10 @@ class MissingModelError(InputError):
     """A trained model that was neither given nor shipped."""
 
 
+class StoreAddressError(InputError):
+    """A URI, a file or settings from which no store can be made."""
+
+
 class OutputFolderError(InputError):
     """An output folder that holds another run or cannot be written."""
 

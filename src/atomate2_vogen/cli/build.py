@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.errors import InputError
+
+if TYPE_CHECKING:
+    from atomate2_vogen.cli.console import Voice
 
 
-@click.command(short_help="Bring the stability table of a folder up to date.")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.command(short_help="Bring the stability table of a folder or a database up to date.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--store",
+    "where",
+    metavar="WHERE",
+    help="Instead of an output folder: a mongodb:// URI, a YAML file that names a database, or the "
+    "folder of a store.",
+)
 @options.engine_option
 @options.json_option
-def build(folder: Path, engine: str, as_json: bool) -> None:
-    """Rebuild the stability table of an output folder.
+def build(folder: Path | None, where: str | None, engine: str, as_json: bool) -> None:
+    """Rebuild the stability table of an output folder or of a store.
 
     FOLDER is one that vogen discover or vogen evaluate has written, or into whose store/ your
-    own flows have written. Only what has changed since the last build is judged again: nothing
-    is relaxed here.
+    own flows have written; its tables, CIFs and pictures are written anew. With --store only
+    documents are. Only what has changed since the last build is judged again: nothing is
+    relaxed here.
 
     \b
-    Example:
+    Examples:
       vogen build vogen_output
+      vogen build --store mongodb://localhost/vogen
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.session import open_run
     from atomate2_vogen.engines import load_engine
 
+    if (folder is None) == (where is None):
+        raise InputError("give either an output folder or --store WHERE")
     voice = Voice(quiet=as_json)
+    if folder is None:
+        _build_store(voice, where, engine, as_json=as_json)
+        return
     with open_run(folder, "build", None, voice, VANADIUM) as run:
         from atomate2_vogen.cli.report import print_build
 
@@ -38,3 +58,28 @@ def build(folder: Path, engine: str, as_json: bool) -> None:
         stability, references = run.build(judge, candidates)
         written = run.export(stability, candidates, references)
         print_build(voice, stability, run.folder.path, written, as_json=as_json)
+
+
+def _build_store(voice: Voice, where: str | None, engine: str, *, as_json: bool) -> None:
+    """Documents only; one line on what was written."""
+    from atomate2_vogen.builders.stability import StabilityBuilder
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.engines import load_engine, load_references
+
+    with options.open_where(where) as stores:
+        judge = load_engine(engine)
+        ingested = stores.ingest_jobs()
+        stores.save(load_references(judge, VANADIUM))
+        builder = StabilityBuilder(
+            stores.calculations, stores.references, stores.stability, system=VANADIUM
+        )
+        written = builder.build()
+        count = stores.stability.count({"scheme": judge.scheme})
+    if as_json:
+        content = {"store": stores.where, "judge": judge.scheme, "ingested": ingested}
+        click.echo(json.dumps({**content, "written": written, "documents": count}, indent=1))
+        return
+    voice.out.print(
+        f"{written} stability documents written, {count} by {judge.scheme} in {stores.where}",
+        soft_wrap=True,
+    )

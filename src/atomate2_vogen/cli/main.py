@@ -12,6 +12,7 @@ import click
 from atomate2_vogen.cli.build import build
 from atomate2_vogen.cli.discover import discover
 from atomate2_vogen.cli.evaluate import evaluate
+from atomate2_vogen.cli.query import query
 from atomate2_vogen.cli.reconstruct import reconstruct
 from atomate2_vogen.cli.sample import sample
 from atomate2_vogen.cli.train import train
@@ -54,7 +55,7 @@ def cli() -> None:
     """
 
 
-for verb in (discover, sample, evaluate, reconstruct, train, build):
+for verb in (discover, sample, evaluate, reconstruct, train, build, query):
     cli.add_command(verb)
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atomate2_vogen.errors import CountsError
+from atomate2_vogen.errors import CountsError, StoreAddressError
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.stores import VogenStores
 
 DEFAULT_COUNT = 8
 """Crystals per target formula where none are asked for."""
@@ -179,3 +180,40 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there."
     )(function)
+
+
+def where_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``WHERE``, the place of a store; see `open_where`."""
+    return click.argument("where", required=False)(function)
+
+
+def open_where(where: str | None) -> VogenStores:
+    """Open a store that exists.
+
+    Parameters
+    ----------
+    where
+        An output folder of a run, the folder of a store, a MongoDB URI, a YAML file, or None for
+        jobflow's settings.
+
+    Raises
+    ------
+    StoreAddressError
+        If there is no store, or no address of one.
+    StoreConnectionError
+        If it cannot be opened.
+    """
+    from atomate2_vogen.stores import VogenStores
+
+    if where is None or "://" in where:
+        return VogenStores.open(where)
+    path = Path(where).expanduser()
+    if path.suffix in {".yaml", ".yml"} and not path.is_dir():
+        return VogenStores.open(path)
+    for folder in (path / "store", path):
+        if (folder / "db").is_dir():
+            return VogenStores.open(folder)
+    raise StoreAddressError(
+        f"{where}: no store in it; give an output folder of vogen discover, the folder of a store, "
+        "a mongodb:// URI, or a YAML file that names a database"
+    )

@@ -1,0 +1,134 @@
+"""Documents as stores hold them: collections, keys, times of change, upserts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from montydb.errors import BulkWriteError as MontyBulkWriteError
+from montydb.errors import DuplicateKeyError as MontyDuplicateKeyError
+from montydb.storage import StorageDuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CandidateDoc,
+    ElectronicDoc,
+    PhononDoc,
+    ReferenceDoc,
+    StabilityDoc,
+    TrainingDoc,
+    VogenDoc,
+)
+from atomate2_vogen.stores.embedded import EmbeddedStore
+
+if TYPE_CHECKING:
+    from maggma.core import Store
+
+Doc = TypeVar("Doc", bound=VogenDoc)
+
+KEYS: dict[str, tuple[type[VogenDoc], str]] = {
+    "candidates": (CandidateDoc, "candidate_id"),
+    "calculations": (CalculationDoc, "calculation_id"),
+    "references": (ReferenceDoc, "reference_id"),
+    "stability": (StabilityDoc, "stability_id"),
+    "electronic": (ElectronicDoc, "electronic_id"),
+    "phonons": (PhononDoc, "phonon_id"),
+    "training": (TrainingDoc, "model_id"),
+}
+"""Collections: their document class and its key."""
+
+JOBS, DATA = "jobs", "data"
+
+
+def parse(document_class: type[Doc], content: Mapping[str, Any]) -> Doc:
+    """Document from what a store holds; its time of change comes back in UTC.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If the content does not fit the class.
+    """
+    return document_class.model_validate({**content, "last_updated": moment(content)})
+
+
+def moment(content: Mapping[str, Any]) -> datetime:
+    """Time of the last change in UTC, from any of the forms that stores and jobflow keep.
+
+    MongoDB and montydb drop the time zone and keep milliseconds. The epoch where none is held.
+    """
+    value = content.get("last_updated")
+    if isinstance(value, Mapping):
+        value = value.get("string")
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, datetime):
+        return datetime.fromtimestamp(0, UTC)
+    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+
+
+_ALREADY_THERE = (
+    DuplicateKeyError,
+    MontyBulkWriteError,
+    MontyDuplicateKeyError,
+    StorageDuplicateKeyError,
+)
+DUPLICATE_KEY, OTHER_ID = 11000, 66
+"""Codes of MongoDB: the key was taken meanwhile; the document there has another ``_id``."""
+
+
+def upsert(store: Store, content: Mapping[str, Any], key: str) -> None:
+    """Write one document by key, safe against another process that writes the same key."""
+    named = {**content, "_id": content[key]}
+    try:
+        store.update(named, key=key)
+    except _ALREADY_THERE:
+        # it came into being between the look-up and the insertion: now it can be replaced
+        store.update(named, key=key)
+    except BulkWriteError as error:
+        codes = _codes(error)
+        if codes == {OTHER_ID}:  # written by somebody who left the id to the server
+            store.update({name: v for name, v in content.items() if name != "_id"}, key=key)
+        elif codes == {DUPLICATE_KEY}:
+            store.update(named, key=key)
+        else:
+            raise
+
+
+def upsert_many(store: Store, contents: Iterable[Mapping[str, Any]], key: str) -> int:
+    """Write documents by key in as few steps as the store can; number of documents written.
+
+    Of several with the same key, the last one is written.
+    """
+    last = {content[key]: {**content, "_id": content[key]} for content in contents}
+    if len(last) < 2:
+        for single in last.values():
+            upsert(store, single, key)
+        return len(last)
+    try:
+        if isinstance(store, EmbeddedStore):
+            store.write_many(list(last.values()), key)
+        else:
+            store.update(list(last.values()), key=key)
+    except _ALREADY_THERE:
+        again: Iterable[Mapping[str, Any]] = last.values()
+    except BulkWriteError as error:
+        if not _codes(error) <= {DUPLICATE_KEY, OTHER_ID}:
+            raise
+        # the order within a batch is left to the server, so all others are written
+        failed = [refused["op"]["q"][key] for refused in error.details["writeErrors"]]
+        again = [last[name] for name in failed]
+    else:
+        again = ()
+    for content in again:
+        upsert(store, content, key)
+    return len(last)
+
+
+def _codes(error: BulkWriteError) -> set[int]:
+    return {refused["code"] for refused in error.details.get("writeErrors", [])}

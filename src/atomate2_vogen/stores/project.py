@@ -1,0 +1,373 @@
+"""The stores of one project."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from jobflow import JobStore
+from monty.json import jsanitize
+from pydantic import ValidationError
+from pymongo.errors import BulkWriteError, PyMongoError, ServerSelectionTimeoutError
+
+from atomate2_vogen.errors import ArtefactError, InputError, StoreConnectionError
+from atomate2_vogen.schemas import VogenDoc
+from atomate2_vogen.stores.address import redact
+from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, parse, upsert_many
+from atomate2_vogen.stores.filters import CrystalFilter
+from atomate2_vogen.stores.indexes import INDEXES, ensure_indexes
+from atomate2_vogen.stores.ingestion import ingest_jobs
+from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments, prove
+from atomate2_vogen.stores.opening import Plan, in_memory, in_settings, plan
+from atomate2_vogen.stores.plans import select
+from atomate2_vogen.stores.queries import CrystalRows, find
+
+if TYPE_CHECKING:
+    from maggma.core import Store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(repr=False)
+class VogenStores:
+    """The stores of one project, connected.
+
+    Make one with `open` (a folder, a MongoDB URI, a YAML file or jobflow's settings) or `memory`
+    (nothing is kept); use it as a context manager, or call `close`. The stores themselves are
+    plain maggma stores: query them as you like.
+
+    Parameters
+    ----------
+    job_store
+        jobflow's store.
+    data
+        Its additional store for large arrays and files.
+    candidates, calculations, references, stability, electronic, phonons, training
+        One maggma store per document class, keyed as in `KEYS`.
+    where
+        What to call them in messages.
+    """
+
+    job_store: JobStore
+    data: Store
+    candidates: Store
+    calculations: Store
+    references: Store
+    stability: Store
+    electronic: Store
+    phonons: Store
+    training: Store
+    where: str = field(default="the store", kw_only=True)
+    _own_jobs: bool = field(default=False, kw_only=True)
+
+    @classmethod
+    def open(cls, where: str | Path | None = None) -> Self:
+        """Open the stores and prove that they can be read.
+
+        Parameters
+        ----------
+        where
+            A folder, which is made where it is missing (embedded stores, no server);
+            a ``mongodb://`` or ``mongodb+srv://`` URI, its database in the path, ``vogen`` where
+            there is none; a ``.yaml`` file, see `read_store_file`; None for `from_settings`.
+
+        Raises
+        ------
+        StoreAddressError
+            If a URI, a file or the settings cannot be read.
+        StoreConnectionError
+            If the folder cannot be made, written or read as a store, or the server cannot be
+            reached or refuses.
+        """
+        return cls._of(plan(where))
+
+    @classmethod
+    def from_settings(cls, collection_prefix: str = "vogen_") -> Self:
+        """Open the job store of jobflow's settings, and our collections in the same database.
+
+        Parameters
+        ----------
+        collection_prefix
+            What the names of our collections begin with: the database may hold others.
+
+        Raises
+        ------
+        StoreAddressError
+            If jobflow's settings cannot be read, name no job store, or one beside which there is
+            no place.
+        StoreConnectionError
+            As `open`.
+        """
+        return cls._of(in_settings(collection_prefix))
+
+    @classmethod
+    def memory(cls) -> Self:
+        """Stores that are lost with the process, for tests and trials."""
+        return cls._of(in_memory())
+
+    @classmethod
+    def _of(cls, planned: Plan) -> Self:
+        stores: dict[str, Any] = {
+            name: planned.documents(name, key) for name, (_, key) in KEYS.items()
+        }
+        made = cls(
+            job_store=planned.job_store,
+            data=planned.data,
+            **stores,
+            where=planned.where,
+        )
+        made._own_jobs = planned.own_jobs
+        made.connect()
+        return made
+
+    def connect(self, where: str | None = None) -> None:
+        """Connect every store, create the indexes that it lacks, and prove that it can be read.
+
+        Raises
+        ------
+        StoreConnectionError
+            If one of them cannot.
+        """
+        self.where = where or self.where
+        self._typed(self._connect, "cannot be used as a store", ValueError)
+
+    def _connect(self) -> None:
+        self.job_store.connect()
+        for store in self._all():
+            store.connect()
+        if isinstance(self.stability, MongoDocuments):
+            prove(self.stability)
+        self._index()
+        for store in self._all():
+            store.count({store.key: "any"})
+
+    def _index(self) -> None:
+        for collection, (_, key) in KEYS.items():
+            store = getattr(self, collection)
+            if isinstance(store, MongoDocuments):
+                ensure_indexes(store._collection, (*INDEXES[collection], ("last_updated",)), key)  # noqa: SLF001
+        if not self._own_jobs:
+            return  # somebody else's: jobflow's settings name them
+        jobs, data = self.job_store.docs_store, self.data
+        if isinstance(jobs, MongoDocuments):
+            ensure_indexes(jobs._collection, INDEXES[JOBS])  # noqa: SLF001
+        if isinstance(data, MongoBlobs):
+            ensure_indexes(data._files_collection, INDEXES[f"{DATA}.files"])  # noqa: SLF001
+
+    def _typed(
+        self, action: Callable[[], Any], what: str = "failed", *more: type[Exception]
+    ) -> None:
+        """Do something; what a database raises becomes a typed error without any password.
+
+        The driver's error is not chained: it may quote an address.
+        """
+        try:
+            action()
+        except (*FAILURES, *more) as error:
+            reason = self._redact(_reason(error))
+        else:
+            return
+        raise StoreConnectionError(f"{self.where} {what}: {reason}")
+
+    def _redact(self, text: str) -> str:
+        for store in self._all():
+            if isinstance(store, MongoDocuments | MongoBlobs):
+                text = store.address.redact(text)
+        return redact(text)
+
+    def _all(self) -> list[Store]:
+        jobs = [self.job_store.docs_store, self.data]
+        return [*jobs, *(getattr(self, collection) for collection in KEYS)]
+
+    def close(self) -> None:
+        """Close every store."""
+        for store in self._all():
+            store.close()
+
+    def __enter__(self) -> Self:
+        """The stores, for ``with``."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Class and place."""
+        return f"{type(self).__name__}({self.where!r})"
+
+    def save(self, documents: VogenDoc | Iterable[VogenDoc]) -> int:
+        """Upsert documents into the collection of their class, by key.
+
+        Returns
+        -------
+        int
+            Number of documents written.
+
+        Raises
+        ------
+        TypeError
+            If a document has no collection.
+        StoreConnectionError
+            If the store cannot be reached.
+        """
+        listed = [documents] if isinstance(documents, VogenDoc) else list(documents)
+        batches: dict[tuple[str, str], list[VogenDoc]] = {}
+        for document in listed:
+            batches.setdefault(self._named(type(document)), []).append(document)
+
+        def write() -> None:
+            for (collection, key), batch in batches.items():
+                contents = (
+                    jsanitize(document, strict=True, enum_values=True, allow_bson=True)
+                    for document in batch
+                )
+                upsert_many(getattr(self, collection), contents, key)
+
+        self._typed(write)
+        return len(listed)
+
+    def load(
+        self, document_class: type[Doc], criteria: Mapping[str, Any] | None = None
+    ) -> list[Doc]:
+        """Documents of a class that match a MongoDB-style query, sorted by key.
+
+        Raises
+        ------
+        ArtefactError
+            If a stored document does not fit its class.
+        TypeError
+            If the class has no collection.
+        """
+        return list(self.iterate(document_class, criteria, strict=True))
+
+    def iterate(
+        self,
+        document_class: type[Doc],
+        criteria: Mapping[str, Any] | None = None,
+        *,
+        strict: bool = False,
+    ) -> Iterator[Doc]:
+        """As `load`, one by one; malformed documents are skipped with a warning unless strict."""
+        store, key = self._collection(document_class)
+        for content in self.read(store, criteria, sort={key: 1}):
+            try:
+                yield parse(document_class, self._with_blobs(content))
+            except ValidationError as error:
+                message = (
+                    f"{content.get(key)!r} in {store.name} is no {document_class.__name__}: "
+                    f"{error.error_count()} fields do not fit"
+                )
+                if strict:
+                    raise ArtefactError(message) from error
+                logger.warning(message)
+
+    def query(
+        self,
+        conditions: CrystalFilter | None = None,
+        *,
+        sort: str = "energy_above_hull",
+        limit: int = 0,
+        **more: Any,
+    ) -> CrystalRows:
+        """Crystals that meet conditions, with what is known of their electrons and phonons.
+
+        Parameters
+        ----------
+        conditions
+            What to look for; or give the fields of `CrystalFilter` by name, for example
+            ``query(max_hull=0.1, novel=True, half_metal=True)``.
+        sort
+            Field of `CrystalRow`; with a minus before it, largest first.
+        limit
+            Most rows; 0 for all.
+
+        Returns
+        -------
+        CrystalRows
+            A sequence of `CrystalRow`; ``to_frame()`` gives it to pandas.
+
+        Raises
+        ------
+        InputError
+            For an unknown condition, value or field.
+        StoreConnectionError
+            If the store cannot be reached.
+        """
+        if conditions is not None and more:
+            raise InputError("give either a filter or its fields by name")
+        return find(self, conditions or CrystalFilter.make(more), sort, limit)
+
+    def read(
+        self, store: Store, criteria: Mapping[str, Any] | None = None, **how: Any
+    ) -> Iterator[dict[str, Any]]:
+        """What one of the stores holds, as `maggma.core.Store.query`, with typed errors.
+
+        Raises
+        ------
+        StoreConnectionError
+            If the store cannot be reached.
+        """
+        try:
+            yield from select(store, dict(criteria or {}), **how)
+        except FAILURES as error:
+            reason = self._redact(_reason(error))
+        else:
+            return
+        raise StoreConnectionError(f"{self.where} failed: {reason}")
+
+    def _collection(self, document_class: type[VogenDoc]) -> tuple[Store, str]:
+        collection, key = self._named(document_class)
+        return getattr(self, collection), key
+
+    @staticmethod
+    def _named(document_class: type[VogenDoc]) -> tuple[str, str]:
+        for collection, (owner, key) in KEYS.items():
+            if issubclass(document_class, owner):
+                return collection, key
+        raise TypeError(f"{document_class.__name__} has no collection")
+
+    def _with_blobs(self, value: Any) -> Any:
+        """The same content with what lies in the data store put back in its place."""
+        if isinstance(value, Mapping):
+            if "blob_uuid" in value:
+                found = self.data.query_one({"blob_uuid": value["blob_uuid"]})
+                return None if found is None else found["data"]
+            return {key: self._with_blobs(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._with_blobs(item) for item in value]
+        return value
+
+    def ingest_jobs(self) -> dict[str, int]:
+        """Copy what finished jobs returned from the job store into the collections.
+
+        Samples give candidates, records give calculations, electronic and phonon documents,
+        trainings give their document; what lies in the data store stays there. Only what is new
+        or newer is written, so this may run at any time and again.
+
+        Returns
+        -------
+        dict
+            Number of documents written, by collection.
+        """
+        written: dict[str, int] = {}
+        self._typed(lambda: written.update(ingest_jobs(self)))
+        return written
+
+
+FAILURES: tuple[type[Exception], ...] = (OSError, sqlite3.Error, PyMongoError)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the driver's description of every server."""
+    text = (str(error) or repr(error)).partition(", Topology Description:")[0]
+    if isinstance(error, ServerSelectionTimeoutError):
+        return f"no server answers ({text}); is the address right, and does the server run?"
+    if isinstance(error, BulkWriteError):  # whose text repeats the documents
+        problems = {refused.get("errmsg", "") for refused in error.details.get("writeErrors", [])}
+        return "; ".join(sorted(problems)) or "a write failed"
+    return text
