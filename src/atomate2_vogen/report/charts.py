@@ -96,8 +96,8 @@ class Chart:
     description: str
     x: Axis
     y: Axis
-    width: float = 420
-    height: float = 270
+    width: float = 460
+    height: float = 280
     margins: tuple[float, float, float, float] = (14, 14, 46, 54)
     """Top, right, bottom, left."""
     zoomable: bool = False
@@ -198,6 +198,12 @@ class Chart:
     def text(self, x: float, y: float, content: str, kind: str, **attributes: str) -> None:
         """Text at a place in units of the drawing."""
         _text(self.root, x, y, content, kind, **attributes)
+
+    def leader(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """A thin line from a place to its name, in units of the drawing."""
+        (x, y), (u, v) = start, end
+        outline = f"M{x:.1f} {y:.1f}L{u:.1f} {v:.1f}"
+        _child(self.root, "path", **{"d": outline, "class": "leader vertex"})
 
     def svg(self) -> str:
         """The markup."""

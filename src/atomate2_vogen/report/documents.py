@@ -56,6 +56,8 @@ class ReportDocuments:
         hull that the documents name.
     SchemeMismatchError
         If documents are of several schemes or hulls.
+    UnknownFormulaError
+        If a ranked document is of no compound of the system.
     MissingReferenceError, ElementError, NonFiniteError
         As `ReferenceHull`.
     """
@@ -85,6 +87,9 @@ class ReportDocuments:
         ids = [document.candidate_id for document in self.stability]
         if twice := sorted({key for key in ids if ids.count(key) > 1}):
             raise InputError(f"candidate {twice[0]} is there twice")
+        for document in self.stability:
+            if document.state is StabilityState.RANKED:
+                self.system.reduced_formula(document.formula)
         if self.hull.scheme != self.scheme:
             raise SchemeMismatchError(
                 f"references of {self.hull.scheme} for candidates judged by {self.scheme}"

@@ -114,8 +114,8 @@ def _hull(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
     lowest = min(-0.2, *(y for _, y in vertices))
     candidates = [d for d in documents.candidates if d.state is StabilityState.RANKED]
     energies = [d.formation_energy_per_atom or 0.0 for d in candidates]
-    top = min(max([0.15, *(1.08 * energy for energy in energies)]), 1.0)
-    bottom = 1.24 * min([lowest, *energies])
+    top = min(max([0.3, *(energy + 0.15 for energy in energies)]), 1.0)
+    bottom = 1.3 * min([lowest, *energies])
     chart = Chart(
         "hull",
         f"Formation energy over atomic fraction of {system.anion}: the hull of the reference "
@@ -123,9 +123,9 @@ def _hull(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
         Axis(-0.03, 1.03, f"Atomic fraction of {system.anion}",
              tuple((v, f"{v:g}") for v in (0, 0.2, 0.4, 0.6, 0.8, 1))),
         Axis(bottom, top, "Formation energy (eV/atom)"),
-        width=640, height=420, zoomable=True,
+        width=560, height=410, zoomable=True,
     )  # fmt: skip
-    chart.level(0, "grid")
+    chart.level(0, "gridline")
     chart.line(vertices, "hull-line")
     for reference, x, y in known:
         above = hull.position(
@@ -174,13 +174,15 @@ def _name_vertices(chart: Chart, vertices: Sequence[ReferenceDoc], points: Seque
     inner = [i for i, (x, _) in enumerate(points) if 0 < x < 1]
     slots = spread(np.array([points[i][0] for i in inner]), gap=0.055)
     for slot, i in zip(slots, inner, strict=True):
-        x, y = chart.place(float(slot), points[i][1])
-        name = formula_text(vertices[i].formula)
-        foot = chart.bottom - 6
-        chart.text(0, 0, name, "note vertex", transform=f"translate({x + 3:.1f} {foot:.1f}) rotate(-90)")
-    for i, kind, shift in ((0, "note vertex", 7), (len(points) - 1, "note vertex end", -7)):
         x, y = chart.place(*points[i])
-        chart.text(x + shift, y + 15, formula_text(vertices[i].formula), kind)
+        foot, _ = chart.place(float(slot), points[i][1])
+        chart.leader((x, y + 5), (foot, chart.bottom - 42))
+        name = formula_text(vertices[i].formula)
+        turned = f"translate({foot + 4:.1f} {chart.bottom - 39:.1f}) rotate(-90)"
+        chart.text(0, 0, name, "note vertex end", transform=turned)
+    for i, kind, shift in ((0, "note vertex", 6), (len(points) - 1, "note vertex end", -7)):
+        x, y = chart.place(*points[i])
+        chart.text(x + shift, y - 6, formula_text(vertices[i].formula), kind)
 
 
 def _distances(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
@@ -188,7 +190,7 @@ def _distances(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
     by_formula = ranked_by_formula(documents.stability, documents.system)
     everything = energies_above_hull([d for group in by_formula.values() for d in group])
     top = float(np.clip(1.08 * everything.max(), 0.55, 1.2))
-    bottom = min(-0.03, 1.15 * float(everything.min()))
+    bottom = min(0.0, float(everything.min())) - 0.035 * top
     number_of = len(by_formula)
     chart = Chart(
         "above",
@@ -197,7 +199,7 @@ def _distances(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
             (i, f"{formula_text(f)}\nn = {len(d)}") for i, (f, d) in enumerate(by_formula.items())
         )),
         Axis(bottom, top, "Energy above hull (eV/atom)"),
-        width=480, height=420,
+        width=430, height=410,
     )  # fmt: skip
     chart.level(0, "zero")
     for limit in (NEAR_HULL_LIMIT, STABLE_LIMIT, METASTABLE_LIMIT):

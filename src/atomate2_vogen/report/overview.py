@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atomate2_vogen.report.documents import ReportDocuments
-from atomate2_vogen.report.numbers import UNKNOWN, interval, number, percent
+from atomate2_vogen.report.numbers import UNKNOWN, interval, number
 from atomate2_vogen.schemas import FormulaMetrics, Proportion, Rate, StabilityState
 
 Facts = list[tuple[str, str]]
@@ -36,7 +36,7 @@ class Row:
 
     name: str
     cells: tuple[str, ...]
-    """Of attempts, of requested, of delivered, of ranked."""
+    """Counts with intervals, one per whole."""
     low: float | None = None
     share: float | None = None
     high: float | None = None
@@ -53,7 +53,7 @@ def tiles(documents: ReportDocuments) -> list[Tile]:
     if metrics.overall.stable is not None:
         near = metrics.overall.stable[f"{metrics.sun_threshold:g}"].of_delivered
         found.append(
-            Tile(str(near.count), f"within {metrics.sun_threshold:g} eV/atom of the hull", _of(near))
+            Tile(str(near.count), f"≤ {metrics.sun_threshold:g} eV/atom above hull", _of(near))
         )
     if metrics.overall.sun is not None:
         sun = metrics.overall.sun.of_delivered
@@ -65,18 +65,25 @@ def _of(part: Proportion) -> str:
     if part.share is None or part.low is None or part.high is None:
         return f"of {part.total}"
     return (
-        f"{percent(part.share)} of {part.total}; "
-        f"95 % interval {100 * part.low:.0f} to {100 * part.high:.0f} %"
+        f"{100 * part.share:.0f} % of {part.total} "
+        f"(95 %: {100 * part.low:.0f} to {100 * part.high:.0f} %)"
     )
 
 
-def metrics_rows(metrics: FormulaMetrics, sun_threshold: float) -> list[Row]:
-    """Every share that was measured, with its counts and intervals."""
+def attempt_rows(metrics: FormulaMetrics) -> list[Row]:
+    """What became of the sampler's attempts, where they are known."""
     rows = [
         _proportion("gave a crystal of any composition", metrics.decoded),
         _proportion("gave one of the composition asked for", metrics.exact_composition),
-        _proportion("… whose atoms keep their distances", metrics.sound),
-        _proportion("delivered", metrics.delivered, column=1),
+        _proportion("gave one whose atoms keep their distances too", metrics.sound),
+    ]
+    return [row for row in rows if row is not None]
+
+
+def metrics_rows(metrics: FormulaMetrics, sun_threshold: float) -> list[Row]:
+    """Shares of the crystals asked for, delivered and ranked, with counts and intervals."""
+    rows = [
+        _proportion("delivered", metrics.delivered, 3),
         _rate("no two atoms too close, as generated", metrics.distances_valid),
         _rate("charges can balance (SMACT)", metrics.charge_neutral),
         _rate("unlike the others, as generated", metrics.unique),
@@ -91,24 +98,23 @@ def metrics_rows(metrics: FormulaMetrics, sun_threshold: float) -> list[Row]:
     return [row for row in rows if row is not None]
 
 
-def _proportion(name: str, part: Proportion | None, column: int = 0) -> Row | None:
+def _proportion(name: str, part: Proportion | None, columns: int = 1) -> Row | None:
     if part is None:
         return None
-    cells = [""] * 4
-    cells[column] = _cell(part)
-    return Row(name, tuple(cells), part.low, part.share, part.high)
+    cells = (_cell(part), *[""] * (columns - 1))
+    return Row(name, cells, part.low, part.share, part.high)
 
 
 def _rate(name: str, rate: Rate | None) -> Row | None:
     if rate is None:
         return None
     part = rate.of_delivered
-    cells = ("", _cell(rate.of_requested), _cell(part), _cell(rate.of_ranked))
+    cells = (_cell(rate.of_requested), _cell(part), _cell(rate.of_ranked))
     return Row(name, cells, part.low, part.share, part.high)
 
 
 def _cell(part: Proportion | None) -> str:
-    return "" if part is None else f"{part.count} of {part.total}: {interval(part)}"
+    return "" if part is None else f"{part.count} of {part.total}, {interval(part)}"
 
 
 def run_facts(documents: ReportDocuments) -> Facts:

@@ -93,7 +93,7 @@ def _page(
         "name": display_name(document, candidate),
         "formula": document.formula,
         "state": document.state.value,
-        "reason": None if ranked else document.reason or document.state.value,
+        "reason": None if ranked else _reason(document),
         "paper": None if document.paper_class is None else document.paper_class.value,
         "field": None if document.field_class is None else document.field_class.value,
         "unique": document.is_unique,
@@ -120,6 +120,12 @@ def _page(
             if text
         },
     }
+
+
+def _reason(document: StabilityDoc) -> str:
+    """Why it is not ranked, beginning with its state."""
+    state, reason = document.state.value, document.reason or ""
+    return reason if reason.startswith(state) else f"{state}: {reason}".removesuffix(": ")
 
 
 def _rankable(document: StabilityDoc, value: float | None) -> float | None:
@@ -270,7 +276,7 @@ def _section(document: ElectronicDoc | PhononDoc) -> dict[str, Any]:
     else:
         try:
             picture = _svg_address(lambda path: draw(document, path))
-        except VogenError as error:
+        except (VogenError, ValueError) as error:  # matplotlib refuses some texts
             remarks.append(f"not drawn: {error}")
     name = "Electrons" if electronic else "Phonons"
     verdict = document.state.value

@@ -29,7 +29,7 @@ from atomate2_vogen.report.charts import SHAPES
 from atomate2_vogen.report.numbers import answer, formula_text, number
 from atomate2_vogen.report.pages import make_pages, make_palette
 
-SCRIPTS = ("chart.js", "viewer.js", "page.js", "table.js", "report.js")
+SCRIPTS = ("charts.js", "viewer.js", "page.js", "table.js", "report.js")
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,7 @@ def render_report(
         n_all=len(documents.stability),
         left_out=len(documents.stability) - len(listed),
         top=top,
+        attempts=overview.attempt_rows(metrics.overall) if metrics else [],
         rows=overview.metrics_rows(metrics.overall, metrics.sun_threshold) if metrics else [],
         formulas=formulas,
         run_facts=overview.run_facts(documents),

@@ -9,6 +9,11 @@ function factsTable(facts, at) {
       element("td", {}, at && name === "same as" && at.has(value) ? element("a", { href: "#c=" + encodeURIComponent(value) }, value) : value)))));
 }
 
+function halves(facts) {
+  const middle = Math.ceil(facts.length / 2);
+  return [facts.slice(0, middle), facts.slice(middle)];
+}
+
 function download(name, kind, make) {
   return element("button", { type: "button", onclick: async () => {
     const content = await make();
@@ -39,21 +44,22 @@ function makePage(place, page, data, previous, next, at) {
       element("div", { class: "title" }, element("h2", { tabindex: "-1" }, subscripts(page.formula)), element("span", {}, page.name),
         badge(page.paper, page.paper), badge(page.field, "plain"), page.reason ? badge(page.state, page.state) : null,
         page.unique === true ? badge("unique", "plain") : null, page.novel === true ? badge("novel", "plain") : null),
-      page.reason ? element("p", { class: "reason" }, `Not ranked, ${page.state}: ${page.reason}`) : null,
+      page.reason ? element("p", { class: "reason" }, "Not ranked: " + page.reason) : null,
       element("div", { class: "columns" },
-        element("div", {}, holder, element("div", { class: "downloads" }, files)),
+        element("div", {}, holder, element("div", { class: "downloads" }, files), element("h3", {}, "Novelty"), factsTable(page.novelty, at)),
         element("div", {},
           element("div", { class: "big" }, big(decimals(page.above, 3), "eV/atom above hull"), big(decimals(page.formation, 3), "eV/atom of formation"), big(page.group || "–", `space group, ${page.natoms} atoms`)),
-          element("h3", {}, "Energies"), factsTable(page.energies), element("h3", {}, "Crystal"), factsTable(cells.concat(page.geometry)),
-          element("h3", {}, "Novelty"), factsTable(page.novelty, at)))),
+          element("h3", {}, "Energies"), factsTable(page.energies), element("h3", {}, "Crystal"), factsTable(cells.concat(page.geometry))))),
     ...page.sections.map((section) => element("section", {}, element("h2", {}, section.title),
       element("div", { class: "columns" },
         section.picture ? element("img", { class: "picture", src: section.picture, alt: section.alt }) : null,
         element("div", {}, factsTable(section.facts), section.remarks.length ? element("ul", { class: "reasons" }, section.remarks.map((text) => element("li", {}, text))) : null)))),
-    element("section", {}, element("h2", {}, "Where it comes from"), factsTable(page.provenance)));
+    element("section", {}, element("h2", {}, "Where it comes from"), element("div", { class: "columns" }, halves(page.provenance).map((facts) => factsTable(facts)))));
   if (!Object.keys(page.crystals).length) {
     holder.append(element("p", { class: "note" }, "No crystal is at hand."));
     return null;
   }
-  return new Viewer(holder, page, data.palette, base);
+  const viewer = new Viewer(holder, page, data.palette, base);
+  place.querySelector(".downloads").append(viewer.picture);
+  return viewer;
 }

@@ -15,7 +15,7 @@ function buildCrystal(crystal, palette, repeat) {
     if (seen.has(key)) return seen.get(key);
     const at = position(crystal.frac[site].map((v, k) => v + shift[k]));
     seen.set(key, atoms.length);
-    atoms.push({ at, symbol: crystal.species[site], ...palette.elements[crystal.species[site]] });
+    atoms.push({ at, site, symbol: crystal.species[site], ...palette.elements[crystal.species[site]] });
     return atoms.length - 1;
   };
   const cells = [];
@@ -51,17 +51,18 @@ function buildCrystal(crystal, palette, repeat) {
     });
     shells.push([metal, shell]);
   }
+  // an anion that only metal atoms of other cells hold is there as an image that is held
+  const held = new Set(bonds.map(([, anion]) => anion)), sites = new Set([...held].map((index) => atoms[index].site));
+  atoms.forEach((atom, index) => { atom.shown = !atom.anion || held.has(index) || !sites.has(atom.site); });
   const faces = shells.flatMap(([metal, shell]) => hullFaces(shell.map((n) => atoms[n].at)).map((corners) => ({ corners: corners.map((n) => atoms[shell[n]].at), colour: atoms[metal].colour })));
-  const corner = (f) => position(f.map((v) => v * repeat));
   const edges = [];
-  for (const grid of repeat === 1 ? [[0, 0, 0]] : cells) {
-    for (let axis = 0; axis < 3; axis++) for (const u of [0, 1]) for (const v of [0, 1]) {
-      const from = grid.slice(), to = grid.slice(), others = [0, 1, 2].filter((n) => n !== axis);
-      from[others[0]] += u; from[others[1]] += v; to[others[0]] += u; to[others[1]] += v; to[axis] += 1;
-      edges.push([position(from), position(to), axis, grid.every((n) => n === 0) && u + v === 0]);
-    }
+  for (let axis = 0; axis < 3; axis++) for (const u of [0, 1]) for (const v of [0, 1]) {
+    const from = [0, 0, 0], to = [0, 0, 0], others = [0, 1, 2].filter((n) => n !== axis);
+    from[others[0]] = to[others[0]] = u; from[others[1]] = to[others[1]] = v; to[axis] = 1;
+    edges.push([position(from), position(to)]);
   }
-  const centre = corner([0.5, 0.5, 0.5]);
+  const everything = [...atoms.filter((atom) => atom.shown).map((atom) => atom.at), ...edges.flatMap(([p, q]) => [p, q])];
+  const centre = [0, 1, 2].map((k) => (Math.min(...everything.map((p) => p[k])) + Math.max(...everything.map((p) => p[k]))) / 2);
   const radius = Math.max(...atoms.map((atom) => size(minus(atom.at, centre)) + 0.5), ...edges.flatMap(([p, q]) => [size(minus(p, centre)), size(minus(q, centre))]));
   return { atoms, bonds, faces, edges, centre, radius, axes: [a, b, c] };
 }
@@ -92,7 +93,7 @@ class Viewer {
   constructor(place, page, palette, base) {
     this.crystals = page.crystals; this.palette = palette;
     this.kind = page.crystals.relaxed ? "relaxed" : "generated";
-    this.flags = { polyhedra: true, bonds: true, cell: true, symbols: false, "2×2×2": false };
+    this.flags = { polyhedra: true, bonds: true, cell: true, symbols: false, "2×2×2": page.natoms <= 8 };
     this.zoom = 1;
     const symbols = [...new Set(page.crystals[this.kind].species)];
     this.canvas = element("canvas", { tabindex: "0", role: "img",
@@ -109,19 +110,20 @@ class Viewer {
     const swatch = (symbol) => {
       const dotted = element("span", { class: "swatch" });
       dotted.style.background = `rgb(${palette.elements[symbol].colour})`;
-      return element("span", {}, dotted, symbol + (palette.elements[symbol].anion ? "" : " (large)"));
+      return element("span", {}, dotted, symbol);
     };
     const ends = Object.keys(palette.elements).join("–");
+    this.picture = picture;
     place.append(this.canvas,
-      element("div", { class: "controls" }, choice, element("span", {}, "along"), along, zooms, picture),
+      element("div", { class: "controls" }, choice, element("span", {}, "along"), along, zooms),
       element("div", { class: "controls" }, flags),
-      element("p", { class: "note key" }, symbols.sort((x, y) => palette.elements[x].anion - palette.elements[y].anion).map(swatch).flatMap((s, i) => (i ? ["  ", s] : [s])), `; lines and polyhedra: ${ends} up to ${decimals(palette.bond, 2)} Å`));
+      element("p", { class: "note key" }, "Large: metal. ", symbols.sort((x, y) => palette.elements[x].anion - palette.elements[y].anion).map(swatch).flatMap((s, i) => (i ? ["  ", s] : [s])), `; lines and polyhedra: ${ends} up to ${decimals(palette.bond, 2)} Å`));
     this.listen();
     this.rebuild(true);
-    this.watch = new ResizeObserver(() => this.draw());
+    this.watch = new ResizeObserver(() => { this.fit(); this.draw(); });
     this.watch.observe(this.canvas);
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
-    this.redraw = () => this.draw();
+    this.redraw = () => { this.fit(); this.draw(); };
     this.scheme.addEventListener("change", this.redraw);
     addEventListener("beforeprint", this.redraw);
   }
@@ -133,6 +135,7 @@ class Viewer {
   rebuild(first) {
     this.model = buildCrystal(this.crystals[this.kind], this.palette, this.flags["2×2×2"] ? 2 : 1);
     if (first) { this.look(1); this.turn(-0.32, 0.38); }
+    this.fit();
     this.draw();
   }
   look(axis) {
@@ -140,6 +143,16 @@ class Viewer {
     const back = unit(this.model.axes[axis]), next = this.model.axes[(axis + 2) % 3];
     const up = unit(minus(next, back.map((v) => v * dot(next, back))));
     this.rows = [cross(up, back), up, back];
+    this.fit();
+  }
+  fit() {
+    // as large as it can be from here; turned, it may reach a little beyond the frame
+    const { atoms, edges, centre, radius } = this.model;
+    const points = [...atoms.filter((atom) => atom.shown).map((atom) => atom.at), ...edges.flat()].map((at) => minus(at, centre));
+    const reach = (row) => Math.max(...points.map((p) => Math.abs(dot(this.rows[row], p)))) + 1;
+    const width = this.canvas.clientWidth || 1, height = this.canvas.clientHeight || 1;
+    const sphere = Math.min(width, height) / 2 / radius;
+    this.scale = Math.min(0.92 * Math.min(width / 2 / reach(0), height / 2 / reach(1)), 1.7 * sphere);
   }
   turn(x, y) {
     const rotate = (row1, row2, angle) => {
@@ -194,16 +207,17 @@ class Viewer {
     context.fillStyle = paper;
     context.fillRect(0, 0, width, height);
     const { atoms, bonds, faces, edges, centre, radius } = this.model;
-    const scale = Math.min(width, height) / 2 * 0.94 / radius * this.zoom, far = 6 * radius;
+    const scale = this.scale * this.zoom, far = 6 * radius;
     const project = (at) => {
       const d = minus(at, centre), depth = dot(this.rows[2], d), near = far / (far - depth);
       return { x: width / 2 + dot(this.rows[0], d) * scale * near, y: height / 2 - dot(this.rows[1], d) * scale * near, depth, scale: scale * near };
     };
     const things = [], placed = atoms.map((atom) => project(atom.at)), share = this.flags.polyhedra ? 0.24 : 0.32;
-    const rgb = (colour, factor = 1, alpha = 1) => `rgb(${colour.map((v) => Math.round(Math.min(255, v * factor)))} / ${alpha})`;
+    const rgb = (colour, factor = 1, alpha = 1) => `rgba(${colour.map((v) => Math.round(Math.min(255, v * factor))).join()},${alpha})`;
     const outline = `color-mix(in srgb, ${ink} 75%, transparent)`;
     const drawn = (radiusOf) => 0.22 + share * radiusOf;
     atoms.forEach((atom, index) => {
+      if (!atom.shown) return;
       const p = placed[index], r = drawn(atom.radius) * p.scale;
       things.push([p.depth, () => {
         const shade = context.createRadialGradient(p.x - r * 0.35, p.y - r * 0.4, r * 0.1, p.x, p.y, r);
