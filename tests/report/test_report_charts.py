@@ -88,9 +88,7 @@ def test_distributions_hold_every_crystal(whole, figures):
     jumps = points[1:-1, 0][np.diff(points[:-1, 1]) > 0]
     energies = [d.energy_above_hull for d in whole.stability if d.paper_class]
     assert jumps == pytest.approx(sorted(energies), abs=1e-4)
-    assert "Median 1.235 → 0.235 eV/atom over 6" in (
-        figures["Before and after relaxation"].caption
-    )
+    assert "Median 1.235 → 0.235 eV/atom over 6" in (figures["Before and after relaxation"].caption)
 
 
 def test_a_bent_axis_rises_and_is_linear_near_zero():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -14,7 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 FLAGS = (
     "--headless=new",
     "--no-sandbox",  # root in a container has none
@@ -47,10 +50,15 @@ class Page:
         self._folder = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
         here_read, there_write = os.pipe()
         there_read, here_write = os.pipe()
-        script = f"exec {CHROMIUM} \"$@\" 3<&{there_read} 4>&{there_write}"
+        # out of the way of 3 and 4, which Chromium reads and writes
+        moved = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (there_read, there_write)]
+        os.close(there_read)
+        os.close(there_write)
+        there_read, there_write = moved
+        script = f'exec {CHROMIUM} "$@" 3<&{there_read} 4>&{there_write}'
         arguments = [*FLAGS, f"--user-data-dir={self._folder.name}", "about:blank"]
         self._process = subprocess.Popen(
-            ["sh", "-c", script, "sh", *arguments],
+            ["bash", "-c", script, "bash", *arguments],
             pass_fds=(there_read, there_write),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -157,7 +165,9 @@ class Page:
         self.mouse("mousePressed", *start)
         for share in (0.3, 0.7, 1.0):
             x, y = (a + share * (b - a) for a, b in zip(start, end, strict=True))
-            self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, button="left", buttons=1)
+            self.send(
+                "Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, button="left", buttons=1
+            )
         self.mouse("mouseReleased", *end)
 
     def key(self, key, code=None, text=None):

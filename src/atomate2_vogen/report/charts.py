@@ -62,7 +62,9 @@ class Axis:
 
         step = MaxNLocator(nbins=number_of, steps=[1, 2, 5, 10])
         places = [
-            v for v in step.tick_values(self.low, self.high) if self.low - 1e-9 <= v <= self.high + 1e-9
+            v
+            for v in step.tick_values(self.low, self.high)
+            if self.low - 1e-9 <= v <= self.high + 1e-9
         ]
         gap = min(np.diff(places), default=1.0)
         digits = max(0, -math.floor(math.log10(gap) + 1e-9))
@@ -177,6 +179,7 @@ class Chart:
         text: str,
         link: str | None = None,
         index: int | None = None,
+        size: float = 1.0,
     ) -> None:
         """A marker that tells `text` when pointed at, and leads to `link`."""
         px, py = self.place(x, y)
@@ -191,7 +194,7 @@ class Chart:
             holder,
             "path",
             d=SHAPES[shape],
-            transform=f"translate({px:.1f} {py:.1f})",
+            transform=f"translate({px:.1f} {py:.1f})" + (f" scale({size:g})" if size != 1 else ""),
             **{"class": f"mark {kind}"},
         )
 
@@ -241,6 +244,18 @@ class Chart:
         upright = (self.top + self.bottom) / 2
         _text(self.root, 0, 0, self.y.label, "middle label",
               transform=f"translate(13 {upright:g}) rotate(-90)")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart, with what stands above and below it."""
+
+    title: str
+    svg: str
+    caption: str
+    legend: tuple[tuple[str, str, str], ...] = ()
+    """Shape of the marker or ``line``, its class, its meaning."""
+    zoomable: bool = False
 
 
 def _child(parent: ET.Element, tag: str, **attributes: str) -> ET.Element:

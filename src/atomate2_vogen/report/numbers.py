@@ -6,6 +6,9 @@ import math
 
 from atomate2_vogen.schemas import Proportion
 
+Facts = list[tuple[str, str]]
+"""Names, with units, and values."""
+
 UNKNOWN = "–"
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from atomate2_vogen.report.documents import ReportDocuments
-from atomate2_vogen.report.numbers import UNKNOWN, interval, number
+from atomate2_vogen.report.numbers import UNKNOWN, Facts, interval, number
 from atomate2_vogen.schemas import FormulaMetrics, Proportion, Rate, StabilityState
-
-Facts = list[tuple[str, str]]
 
 JUDGES = {
     "CHGNet": "CHGNet is a machine-learned potential. It cannot settle differences below about "
@@ -128,12 +126,10 @@ def run_facts(documents: ReportDocuments) -> Facts:
         facts.append((str(name).replace("_", " "), _plain(value)))
     if metrics is not None:
         facts.append(("samplers", _plain(metrics.samplers)))
-        facts.append(("model id", ", ".join(metrics.model_ids)))
         if "seed" not in (identity or {}):
             facts.append(("seed", _plain(metrics.seeds)))
-    else:
-        models = sorted({document.model_id for document in documents.stability})
-        facts.append(("model id", ", ".join(models[:5]) + (", …" if len(models) > 5 else "")))
+    models = sorted({document.model_id for document in documents.stability})
+    facts.append(("model id", ", ".join(models[:5]) + (", …" if len(models) > 5 else "")))
     facts += [
         ("judge", documents.scheme),
         ("hull id", documents.hull_id),
@@ -187,9 +183,11 @@ def limits(documents: ReportDocuments) -> list[str]:
     """What to doubt, in plain words."""
     scheme = documents.scheme
     found = [
-        f"Every energy is by {scheme}, at 0 K, on a hull of {len(documents.hull.references)} "
-        "reference phases computed the same way. Another judge gives other energies, another "
-        "order and other classes.",
+        (
+            f"Every energy is by {scheme}, at 0 K, on a hull of "
+            f"{len(documents.hull.references)} reference phases computed the same way. Another "
+            "judge gives other energies, another order and other classes."
+        ),
     ]
     found += [text for name, text in JUDGES.items() if scheme.startswith(name)]
     found.append(
@@ -210,7 +208,9 @@ def limits(documents: ReportDocuments) -> list[str]:
         "Intervals are Wilson's at 95 % and take the candidates for independent draws. Uniqueness "
         "depends on the size of the sample."
     )
-    found += sorted({f"{d.engine}: {d.known_weakness}." for d in documents.phonons if d.known_weakness})
+    found += sorted(
+        {f"{d.engine}: {d.known_weakness}." for d in documents.phonons if d.known_weakness}
+    )
     return found
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ase.data import covalent_radii
@@ -14,18 +11,16 @@ from pymatgen.core import Element, Structure
 
 from atomate2_vogen.analysis.cif import candidate_cif, relaxed_cif
 from atomate2_vogen.analysis.geometry import minimum_distances
-from atomate2_vogen.analysis.plots_electronic import plot_electronic
-from atomate2_vogen.analysis.plots_phonons import plot_phonons
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import VogenError
 from atomate2_vogen.report.documents import ReportDocuments
-from atomate2_vogen.report.numbers import answer, finite, formula_text, number
+from atomate2_vogen.report.numbers import Facts, answer, finite, number
+from atomate2_vogen.report.sections import make_section
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
     ElectronicDoc,
     PhononDoc,
-    SpinChannel,
     StabilityDoc,
     StabilityState,
 )
@@ -33,20 +28,19 @@ from atomate2_vogen.schemas import (
 BOND_MARGIN = 0.3
 """Å beyond the sum of the covalent radii up to which metal and anion are joined by a line."""
 
-Facts = list[tuple[str, str]]
-"""Names, with units, and values."""
 
-
-def make_pages(
-    documents: ReportDocuments, listed: Sequence[StabilityDoc]
-) -> list[dict[str, Any]]:
+def make_pages(documents: ReportDocuments, listed: Sequence[StabilityDoc]) -> list[dict[str, Any]]:
     """One mapping per candidate, in the order given; the page's script turns it into elements."""
     by_kind = [
         _by_candidate(documents.electronic),
         _by_candidate(documents.phonons),
     ]
     return [
-        _page(document, documents, [d for kind in by_kind for d in kind.get(document.candidate_id, [])])
+        _page(
+            document,
+            documents,
+            [d for kind in by_kind for d in kind.get(document.candidate_id, [])],
+        )
         for document in listed
     ]
 
@@ -110,7 +104,7 @@ def _page(
         "geometry": _geometry(document, calculation),
         "novelty": _novelty(document),
         "provenance": _provenance(document, calculation),
-        "sections": [_section(d) for d in further],
+        "sections": [make_section(d) for d in further],
         "cif": {
             name: text
             for name, text in (
@@ -175,7 +169,10 @@ def _energies(document: StabilityDoc, calculation: CalculationDoc | None) -> Fac
         facts += [
             ("total, as generated → relaxed (eV/atom)", energies),
             ("largest force after relaxation (eV/Å)", number(calculation.max_force)),
-            ("steps of relaxation", "–" if calculation.n_steps is None else str(calculation.n_steps)),
+            (
+                "steps of relaxation",
+                "–" if calculation.n_steps is None else str(calculation.n_steps),
+            ),
         ]
     if document.decomposition:
         parts = [
@@ -191,17 +188,20 @@ def _geometry(document: StabilityDoc, calculation: CalculationDoc | None) -> Fac
     facts = []
     if document.space_group_symbol:
         facts.append(
-            ("space group (0.1 Å)", f"{document.space_group_symbol} ({document.space_group_number})")
+            (
+                "space group (0.1 Å)",
+                f"{document.space_group_symbol} ({document.space_group_number})",
+            )
         )
     before = {} if calculation is None else _distances(calculation.candidate.structure)
     after = _distances(document.structure)
-    for pair in sorted({*before, *after}):
-        facts.append(
-            (
-                f"shortest {pair.replace('-', '–')}, as generated → relaxed (Å)",
-                f"{number(before.get(pair), 2)} → {number(after.get(pair), 2)}",
-            )
+    facts += [
+        (
+            f"shortest {pair.replace('-', '–')}, as generated → relaxed (Å)",
+            f"{number(before.get(pair), 2)} → {number(after.get(pair), 2)}",
         )
+        for pair in sorted({*before, *after})
+    ]
     rmsd = document.rmsd_to_relaxed
     facts.append(
         (
@@ -256,85 +256,6 @@ def _provenance(document: StabilityDoc, calculation: CalculationDoc | None) -> F
         if calculation.cpu_time is not None:
             facts.append(("CPU time in the judge (s)", number(calculation.cpu_time, 1)))
     return facts
-
-
-def _section(document: ElectronicDoc | PhononDoc) -> dict[str, Any]:
-    """Bands or phonons: title, facts, remarks, and the picture where there is one."""
-    electronic = isinstance(document, ElectronicDoc)
-    facts = _electrons(document) if electronic else _vibrations(document)
-    facts += [("engine", document.engine), ("energy scale", document.scheme)]
-    facts += list(document.engine_versions.items())
-    facts.append(("document", document.electronic_id if electronic else document.phonon_id))
-    found = document.electrons if electronic else document.phonons
-    remarks = [] if found is None else list(found.warnings)
-    if not electronic and document.known_weakness:
-        remarks.append(document.known_weakness)
-    draw: Callable[[Any, Path], Any] = plot_electronic if electronic else plot_phonons
-    picture = None
-    if document.error:
-        remarks.insert(0, f"failed: {document.error}")
-    else:
-        try:
-            picture = _svg_address(lambda path: draw(document, path))
-        except (VogenError, ValueError) as error:  # matplotlib refuses some texts
-            remarks.append(f"not drawn: {error}")
-    name = "Electrons" if electronic else "Phonons"
-    verdict = document.state.value
-    if electronic and document.electrons is not None:
-        verdict = document.electrons.character.value
-    elif not electronic and document.phonons is not None:
-        verdict = document.phonons.verdict.value
-    return {
-        "kind": "electrons" if electronic else "phonons",
-        "title": f"{name}: {verdict}",
-        "verdict": verdict,
-        "facts": facts,
-        "remarks": remarks,
-        "picture": picture,
-        "alt": f"{name} of {formula_text(document.formula)} by {document.scheme}",
-    }
-
-
-def _electrons(document: ElectronicDoc) -> Facts:
-    electrons = document.electrons
-    if electrons is None:
-        return []
-    facts = [("gap over both spins (eV)", number(electrons.gap, 2))]
-    for channel in (electrons.up, electrons.down):
-        if channel is not None:
-            facts.append((f"gap, spin {channel.spin} (eV)", _gap(channel)))
-    if electrons.total_moment is not None:
-        facts.append(("moment (μB/cell)", number(electrons.total_moment, 2)))
-    if electrons.half_metallic_gap is not None:
-        facts.append(("half-metallic gap (eV)", number(electrons.half_metallic_gap, 2)))
-    return facts
-
-
-def _gap(channel: SpinChannel) -> str:
-    kind = {True: ", direct", False: ", indirect", None: ""}[channel.is_direct]
-    return f"{number(channel.gap, 2)} ({channel.state.value}{kind})"
-
-
-def _vibrations(document: PhononDoc) -> Facts:
-    phonons = document.phonons
-    facts = [("supercell", document.requested_supercell)]
-    if phonons is None:
-        return facts
-    return [
-        ("lowest frequency (THz), imaginary below 0", number(phonons.lowest_frequency, 2)),
-        ("highest frequency (THz)", number(phonons.highest_frequency, 2)),
-        ("imaginary share of the modes", f"{100 * phonons.imaginary_fraction:.1f} %"),
-        *facts,
-        ("atoms in the supercell", str(phonons.n_atoms_supercell)),
-    ]
-
-
-def _svg_address(draw: Callable[[Path], Any]) -> str:
-    """A drawing as the address of an image: nothing of it can meet the page's own elements."""
-    with tempfile.TemporaryDirectory(prefix="vogen-") as folder:
-        path = Path(folder) / "figure.svg"
-        draw(path)
-        return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _by_candidate(

@@ -23,9 +23,9 @@ from typing import Any
 from atomate2_vogen import __version__
 from atomate2_vogen.errors import CountsError, OutputFolderError
 from atomate2_vogen.report import overview
+from atomate2_vogen.report.charts import SHAPES
 from atomate2_vogen.report.documents import ReportDocuments
 from atomate2_vogen.report.figures import make_figures, page_link
-from atomate2_vogen.report.charts import SHAPES
 from atomate2_vogen.report.numbers import answer, formula_text, number
 from atomate2_vogen.report.pages import make_pages, make_palette
 
