@@ -22,7 +22,7 @@ SHAPES = {
     "triangle": "M0-5.2L4.8 3.6H-4.8Z",
     "cross": "M-4.4-2.8L-2.8-4.4L0-1.6L2.8-4.4L4.4-2.8L1.6 0L4.4 2.8L2.8 4.4L0 1.6L-2.8 4.4"
     "L-4.4 2.8L-1.6 0Z",
-    "square": "M-3.4-3.4H3.4V3.4H-3.4Z",
+    "square": "M-3.4-3.4h6.8v6.8h-6.8z",
 }
 """Outlines of markers, each around 0, 0."""
 

@@ -110,7 +110,8 @@ def _hull(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
     return Figure(
         "Convex hull",
         chart.svg(),
-        f"Formation energies by {documents.scheme} at 0 K. Stable, metastable: formation energy "
+        f"Formation energies by {documents.scheme} at 0 K. The paper’s classes, stable and metastable: formation "
+        f"energy "
         f"< 0 and ≤ {STABLE_LIMIT:g}, ≤ {METASTABLE_LIMIT:g} eV/atom above the hull of the "
         f"reference phases.{f' {beyond} candidates lie above the frame.' if beyond else ''}",
         (

@@ -55,7 +55,8 @@ def tiles(documents: ReportDocuments) -> list[Tile]:
         )
     if metrics.overall.sun is not None:
         sun = metrics.overall.sun.of_delivered
-        found.append(Tile(str(sun.count), "stable, unique and novel", _of(sun)))
+        label = f"≤ {metrics.sun_threshold:g} eV/atom, unique, novel"
+        found.append(Tile(str(sun.count), label, _of(sun)))
     return found
 
 
