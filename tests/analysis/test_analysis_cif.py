@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis.cif import as_in_cif
-from atomate2_vogen.cli.exports import _cif
+from atomate2_vogen.analysis.cif import annotated_cif, as_in_cif
 from atomate2_vogen.data.parsers import parse
 
 
@@ -44,7 +43,7 @@ def test_the_same_crystal_and_the_same_bits_from_the_file(seed):
     assert np.allclose(distances(after), distances(before), atol=2e-3)
     assert after.composition == before.composition
     assert same_bits(as_in_cif(after), after)
-    (read,) = parse("x.cif", _cif(after, "x", ["a comment"]), 10)
+    (read,) = parse("x.cif", annotated_cif(after, "x", ["a comment"]), 10)
     assert same_bits(read, after)
 
 

@@ -35,6 +35,7 @@ _RC: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "mathtext.fontset": "dejavusans",
+    "svg.hashsalt": "vogen",  # the same figure is the same file
 }
 
 
@@ -42,14 +43,14 @@ _RC: dict[Any, Any] = {
 def drawing(
     path: str | PathLike[str], caption: str, *, width: float, height: float
 ) -> Iterator[Figure]:
-    """Give an empty figure to draw on; write it as PNG, caption below, when the block ends.
+    """Give an empty figure to draw on; write it, caption below, when the block ends.
 
     Nothing is written if the block raises.
 
     Parameters
     ----------
     path
-        PNG to write; folders that are missing are made.
+        File to write: SVG where its name ends so, else PNG. Folders that are missing are made.
     caption
         Text below the panels, wrapped to the width.
     width, height
@@ -72,7 +73,10 @@ def drawing(
         figure.supxlabel(lines, fontsize=7.5, color="#444444", x=0.01, ha="left")
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=DPI, format="png", metadata={"Software": None})
+        if target.suffix == ".svg":
+            figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
+        else:
+            figure.savefig(target, dpi=DPI, format="png", metadata={"Software": None})
 
 
 def panel_title(axes: Axes, text: str) -> None:

@@ -147,9 +147,8 @@ def measure(
         **flags,
     )
     seconds, n_untimed = cpu_seconds_by_stage(samples, calculations, cpu_seconds or {})
-    keys = "|".join([*sorted(c.candidate_id for c in crystals), scheme or "", hull or ""])
     return MetricsDoc(
-        metrics_id=hashlib.sha256(keys.encode()).hexdigest()[:16],
+        metrics_id=metrics_id((c.candidate_id for c in crystals), scheme, hull),
         chemsys=system.chemsys,
         samplers=dict(sorted(Counter(c.sampler for c in crystals).items())),
         model_ids=sorted({sample.model_id for sample in samples}),
@@ -177,6 +176,12 @@ def measure(
         undecided_formulas=sorted({fact.composition for fact in facts if fact.neutral is None}),
         novelty_pool=dict(novelty_pool or {}),
     )
+
+
+def metrics_id(candidate_ids: Iterable[str], scheme: str | None, hull: str | None) -> str:
+    """Key of the metrics of these candidates, by one judge on one hull."""
+    keys = "|".join([*sorted(candidate_ids), scheme or "", hull or ""])
+    return hashlib.sha256(keys.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

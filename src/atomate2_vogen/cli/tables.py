@@ -9,6 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from atomate2_vogen.analysis.order import by_energy
+
 if TYPE_CHECKING:
     from atomate2_vogen.schemas import (
         Distribution,
@@ -32,19 +34,6 @@ STYLES = {
     "collapsed": "red",
     "unconverged": "magenta",
 }
-
-
-def by_energy(stability: Sequence[StabilityDoc]) -> list[StabilityDoc]:
-    """Ranked candidates by energy above hull, then the others by state and id."""
-    return sorted(
-        stability,
-        key=lambda doc: (
-            doc.paper_class is None,
-            doc.energy_above_hull if doc.paper_class and doc.energy_above_hull is not None else 0.0,
-            doc.state.value,
-            doc.candidate_id,
-        ),
-    )
 
 
 def candidate_table(

@@ -1,0 +1,110 @@
+"""``vogen report``: one HTML file about what a folder holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atomate2_vogen.cli import options
+from atomate2_vogen.errors import OutputFolderError
+
+if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.report import ReportDocuments
+
+
+@click.command(short_help="One HTML file about a finished run, to read, show and hand on.")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="HTML file to write.  [default: report.html in FOLDER]",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    help="Most crystals of each formula with a row and a page of their own, the lowest above "
+    "hull; the numbers and figures are of all.  [default: all]",
+)
+@click.option("--title", help="Heading of the report.")
+@options.json_option
+def report(
+    folder: Path, *, out: Path | None, top: int | None, title: str | None, as_json: bool
+) -> None:
+    """Write a report on an output folder: one HTML file that needs no network.
+
+    FOLDER is one that vogen discover or vogen evaluate has written. The file holds a table of
+    the candidates to sort and filter, the hull, distributions, and a page for each candidate
+    with its crystal to turn, its energies, bands and phonons where they were computed, where it
+    comes from, and its CIF. Nothing is computed and nothing in the folder changes but the file.
+
+    \b
+    Examples:
+      vogen report vogen_output
+      vogen report vogen_output --top 5 --out talk.html --title "Vanadium oxides, run 12"
+    """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.report import write_report
+
+    target = out or folder / "report.html"
+    done = write_report(target, read_folder(folder, VANADIUM), top=top, title=title)
+    if as_json:
+        content = {
+            "report": str(done.path),
+            "bytes": done.n_bytes,
+            "candidates": done.n_candidates,
+            "listed": done.n_listed,
+            "judge": done.scheme,
+            "hull_id": done.hull_id,
+        }
+        click.echo(json.dumps(content, indent=1))
+    else:
+        pages = f"{done.n_listed} of {done.n_candidates} candidates"
+        click.echo(f"Written: {done.path} ({done.n_bytes / 1e6:.1f} MB, {pages})")
+
+
+def read_folder(folder: Path, system: OxideSystem) -> ReportDocuments:
+    """Documents of the run that an output folder holds; the folder is only read.
+
+    Raises
+    ------
+    OutputFolderError
+        If it is no output folder of a run, or its record cannot be read.
+    StoreConnectionError, ArtefactError
+        If its store cannot be opened or read.
+    """
+    from atomate2_vogen.cli.output import RUN_FILE
+    from atomate2_vogen.report import ReportDocuments
+    from atomate2_vogen.schemas import MetricsDoc
+    from atomate2_vogen.stores import VogenStores
+
+    run = _read(folder / RUN_FILE)
+    if not isinstance(run, dict) or not (folder / "store").is_dir():
+        raise OutputFolderError(
+            f"{folder}: not the output folder of a run (no {RUN_FILE} or no store/); give one "
+            "that vogen discover or vogen evaluate has written"
+        )
+    exported = _read(folder / "stability.json")
+    metrics = _read(folder / "metrics.json")
+    with VogenStores.open(folder / "store") as stores:
+        return ReportDocuments.from_stores(
+            stores,
+            scheme=run.get("judge"),
+            # a store may hold more than the last command asked for
+            candidate_ids=None if exported is None else [d["candidate_id"] for d in exported],
+            metrics=None if metrics is None else MetricsDoc.model_validate(metrics),
+            run=run,
+            system=system,
+        )
+
+
+def _read(path: Path) -> Any:
+    """A JSON file; None where there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError) as error:
+        raise OutputFolderError(f"{path}: cannot be read ({error})") from error

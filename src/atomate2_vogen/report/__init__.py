@@ -1,0 +1,14 @@
+"""One self-contained HTML file about a run: what people look at, show and hand on.
+
+>>> from atomate2_vogen.report import ReportDocuments, write_report
+>>> with VogenStores.open("vogen_output/store") as stores:  # doctest: +SKIP
+...     documents = ReportDocuments.from_stores(stores)
+>>> write_report("report.html", documents)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from atomate2_vogen.report.documents import ReportDocuments
+from atomate2_vogen.report.writing import ReportSummary, render_report, write_report
+
+__all__ = ["ReportDocuments", "ReportSummary", "render_report", "write_report"]
