@@ -8,7 +8,7 @@ from monty.json import jsanitize
 
 from atomate2_vogen.stores import VogenStores, upsert
 
-DOCUMENTS = [cheap_engine.candidate("VO2", index) for index in range(200)]
+DOCUMENTS = [cheap_engine.candidate("VO2", index) for index in range(100)]
 
 
 def one_by_one(stores):
@@ -22,9 +22,9 @@ def at_once(stores):
 
 
 @pytest.mark.parametrize("write", [one_by_one, at_once])
-@pytest.mark.benchmark(group="write 200 candidates again")
+@pytest.mark.benchmark(group="write 100 candidates again")
 def test_bench_saving(benchmark, tmp_path, write):
     with VogenStores.open(tmp_path) as stores:
         at_once(stores)
-        benchmark.pedantic(write, args=(stores,), rounds=3)
+        benchmark.pedantic(write, args=(stores,), rounds=2)
         assert stores.candidates.count({}) == len(DOCUMENTS)

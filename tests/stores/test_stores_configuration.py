@@ -150,7 +150,7 @@ def test_settings_may_name_an_embedded_store(settings, tmp_path):
     ("text", "words"),
     [
         ("LOG_FORMAT: x", "no job store"),
-        (f"JOB_STORE: {{docs_store: {{type: MongoStore, passwrd: {SECRET}}}}}", "cannot be read"),
+        (f"JOB_STORE: {{docs_store: {{type: MongoStore, passwd: {SECRET}}}}}", "cannot be read"),
         (f"JOB_STORE: '{SECRET}", "cannot be read"),
         (
             "JOB_STORE: {docs_store: {type: MongoStore, database: d, collection_name: c}}",

@@ -303,6 +303,15 @@ def test_names_are_read_as_people_write_them():
     assert made.phononic() is None
 
 
+def test_what_is_known_not_to_be_is_not_what_is_not_known():
+    made = CrystalFilter.make({"half_metal": False, "stable_phonons": False})
+    others = sorted({e.value for e in ElectronicCharacter} - {"half-metal"})
+    assert made.electronic() == {"electrons.character": {"$in": others}}
+    assert made.phononic() == {"phonons.verdict": {"$in": ["soft", "unstable"]}}
+    made = CrystalFilter.make({"half_metal": False, "character": ("metal", "half-metal")})
+    assert made.electronic() == {"electrons.character": "metal"}
+
+
 @pytest.mark.parametrize("name", [*(QUESTIONS | WIDE)])
 def test_no_question_of_the_readme_scans_a_collection(mongo, name):
     found = reads(mongo, (QUESTIONS | WIDE)[name])
