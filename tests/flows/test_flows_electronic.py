@@ -8,6 +8,7 @@ import toy_engines
 from jobflow import run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 from monty.json import MontyDecoder, MontyEncoder
+from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.analysis.dispersion import loaded
 from atomate2_vogen.errors import EngineCapabilityError, InputError, SchemeMismatchError
@@ -54,6 +55,18 @@ def test_a_half_metal_from_static_to_verdict(stores, tmp_path):
         assert electrons.up.dos_at_fermi > 0.3
         assert loaded(document.line_bands, "bands").branches
         assert loaded(document.uniform_bands, "bands").nb_bands == 4
+
+
+@pytest.mark.parametrize(("symprec", "group"), [(0.05, "P4_2/mnm"), (None, "P1")])
+def test_a_nearly_regular_crystal_is_calculated_as_regular(stores, tmp_path, symprec, group):
+    rutile = Structure.from_spacegroup(
+        "P4_2/mnm", Lattice.tetragonal(4.554, 2.857), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
+    )
+    maker = ElectronicFlowMaker(engine=toy_engines.toy_dft(), symprec=symprec)
+    (document,) = run(maker.make([rutile.perturb(0.01, seed=1)]), stores, tmp_path)
+    assert document.structure.get_space_group_info(symprec=1e-3)[0] == group
+    done = document.symmetry and document.symmetry["space_group_after"]
+    assert done == (group if symprec else None)
 
 
 def test_bands_lie_in_the_data_store_and_come_back(stores, tmp_path):

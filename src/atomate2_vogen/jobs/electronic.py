@@ -33,7 +33,12 @@ def electronic_id(candidate_id: str, scheme: str) -> str:
 
 
 @job(data=DATA)
-def record_electronic(subject: Subject, engine: Engine, outputs: Any) -> ElectronicDoc:
+def record_electronic(
+    subject: Subject,
+    engine: Engine,
+    outputs: Any,
+    symmetry: dict[str, Any] | None = None,
+) -> ElectronicDoc:
     """Judge bands and density of states; to be configured as `tolerance.UNRESOLVED`.
 
     Parameters
@@ -46,6 +51,8 @@ def record_electronic(subject: Subject, engine: Engine, outputs: Any) -> Electro
         What the flow of its band structure Maker hands on: the keys of atomate2's
         `BandStructureMaker` (``uniform``, ``uniform_bs``, ``line``, ``line_bs``) and, where
         there are, ``static`` and ``uniform_dos``.
+    symmetry
+        What was done to make the symmetry exact before.
 
     Returns
     -------
@@ -54,6 +61,7 @@ def record_electronic(subject: Subject, engine: Engine, outputs: Any) -> Electro
         Never raises for a bad calculation.
     """
     document = failed_electronic(subject, engine)
+    document.symmetry = symmetry
     found = read(outputs)
     try:
         _complete(document, found)

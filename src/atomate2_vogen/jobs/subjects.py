@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from monty.json import MSONable
 from pymatgen.core import Structure
 
+from atomate2_vogen.analysis.symmetry import symmetrise
+from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.jobs.evaluation import candidates_from
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, StabilityDoc
@@ -69,3 +72,28 @@ def subjects_from(crystals: Sequence[Crystal]) -> list[Subject]:
         twice = next(i for i in identifiers if identifiers.count(i) > 1)
         raise InputError(f"candidate {twice} is given twice")
     return subjects
+
+
+def regular(
+    subject: Subject, system: OxideSystem, symprec: float
+) -> tuple[Subject, dict[str, Any] | None]:
+    """The subject with the symmetry made exact that it has within `symprec` Å.
+
+    Returns
+    -------
+    subject : Subject
+        With the same sites in the same order; the same one where nothing was done.
+    details : dict or None
+        What was done, as `analysis.symmetry.Symmetrised.details`; None where nothing was.
+
+    Raises
+    ------
+    InputError
+        If `symprec` is not finite and positive.
+    """
+    given = subject.structure
+    found = symmetrise(given, system, symprec)
+    if not found.changed:
+        return subject, None
+    structure = found.structure.copy(site_properties=given.site_properties)
+    return replace(subject, structure=structure), found.details()

@@ -95,6 +95,11 @@ class ElectronicDoc(VogenDoc):
     error: str | None = Field(None, description="why it failed")
     formula: str
     structure: Structure = Field(description="as calculated; as given where that failed")
+    symmetry: dict[str, Any] | None = Field(
+        None,
+        description="how the symmetry was made exact before: space groups, tolerance and largest "
+        "displacement in Å; None where nothing was done",
+    )
     energy_per_atom: float | None = Field(None, description="of the static calculation, eV/atom")
     electrons: ElectronicStructure | None = Field(None, description="None where it failed")
     line_bands: Any = Field(
