@@ -111,7 +111,7 @@ def test_missing_vasp_is_refused_before_any_work(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_finished_discovery_goes_on_to_phonons(tmp_path):
-    arguments = ["discover", "--sampler", "substitution", "--counts", "VO2=1", "--seed", "3"]
+    arguments = ["discover", "--sampler", "substitution", "--counts", "VO2=1", "--seed", "21"]
     arguments += ["--out", str(tmp_path), "--workers", "1"]
     assert CliRunner().invoke(cli, arguments).exit_code == 0
     result = CliRunner().invoke(cli, [*arguments, "--phonons", "chgnet", "--threshold", "1"])

@@ -42,7 +42,7 @@ class ElectronicFlowMaker(Maker):
 
     name: str = "electronic"
     engine: Engine = field(kw_only=True)
-    symprec: float | None = 0.05
+    symprec: float | None = 0.02
     system: OxideSystem = VANADIUM
 
     def make(self, crystals: Sequence[Crystal]) -> Flow:
