@@ -121,3 +121,9 @@ def test_a_finished_discovery_goes_on_to_phonons(tmp_path):
     assert entry["phonons"]["verdict"] in result.output
     assert len(list((tmp_path / "phonons").glob("*.png"))) == 1
     assert noted(tmp_path, "relaxation")["reused"] == 1
+    again = CliRunner().invoke(
+        cli, [*arguments, "--phonons", "chgnet", "--threshold", "1", "--json"]
+    )
+    (told,) = json.loads(again.stdout)["phonons"]
+    assert told["phonons"]["verdict"] == entry["phonons"]["verdict"]
+    assert "force_constants" not in told

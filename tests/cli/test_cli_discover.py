@@ -116,6 +116,10 @@ def test_stop_resume_reuse_rebuild(tmp_path: Path):
     assert "2 crystals: 2 completed (reused)" in again.stderr
     assert again.stderr.count("(reused)") == 3
     assert again.stdout == done.stdout
+    told = json.loads(vogen(*ARGUMENTS, "--out", out, "--json").stdout)
+    assert {c["candidate_id"] for c in told["candidates"]} == {r["candidate_id"] for r in rows}
+    assert told["metrics"]["overall"] == metrics["overall"]
+    assert (told["electronic"], told["phonons"]) == ([], [])
 
     # the table can be rebuilt from the store alone
     for name in ("stability.csv", "stability.json"):

@@ -40,6 +40,15 @@ def test_version_and_help():
         assert f"vogen {verb}" in result.output  # an example
 
 
+def test_every_verb_that_computes_speaks_json():
+    silent = [
+        name
+        for name, command in cli.commands.items()
+        if not any(parameter.name == "as_json" for parameter in command.params)
+    ]
+    assert silent == ["completion"]
+
+
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; from atomate2_vogen.cli.main import cli; "

@@ -58,6 +58,8 @@ def test_files_and_second_run(calls, trained, tmp_path, monkeypatch):
     assert document["history"] == trained.history
     assert "content" not in document["artefact"]
     assert (out / "learning_curves.png").read_bytes()[:4] == b"\x89PNG"
+    again = vogen("train", "--seed", 3, "--out", out, "--json")
+    assert json.loads(again.stdout) == document
     # finished: nothing is trained again
     assert vogen("train", "--seed", 3, "--out", out).exit_code == 0
     assert len(calls) == 2

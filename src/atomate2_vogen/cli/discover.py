@@ -18,6 +18,7 @@ from atomate2_vogen.cli.decoding import Decoding, decoding_options
 @options.engine_option
 @options.characterisation_options
 @options.workers_option
+@options.json_option
 @options.out_option("vogen_output")
 @click.pass_context
 def discover(
@@ -34,6 +35,7 @@ def discover(
     top: int,
     threshold: float,
     workers: int,
+    as_json: bool,
     out: Path,
 ) -> None:
     """Generate crystals, relax them, and place them on the convex hull.
@@ -65,7 +67,7 @@ def discover(
     from atomate2_vogen.engines import load_engine
 
     begin = time.perf_counter()
-    voice = Voice()
+    voice = Voice(quiet=as_json)
     wanted = options.parse_counts(counts, VANADIUM)
     identity = generation_identity(sampler, preset, wanted, seed, decoding) | {"engine": engine}
     with open_run(out, "discover", identity, voice, VANADIUM) as run:
@@ -94,6 +96,7 @@ def discover(
             path=run.folder.path,
             written=[*written, *files],
             further=found,
+            as_json=as_json,
         )
         if not sample.candidates:
             voice.warn("no crystal was generated; see the rejections above")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from atomate2_vogen.cli.build import build
+from atomate2_vogen.cli.completion import completion
 from atomate2_vogen.cli.discover import discover
 from atomate2_vogen.cli.evaluate import evaluate
 from atomate2_vogen.cli.query import query
@@ -53,10 +54,12 @@ def cli() -> None:
 
     Every energy comes from one judge (the engine), which the results name. Each verb has its
     own --help with examples; start with: vogen discover
+
+    Exit codes: 0 done; 1 something went wrong; 2 bad input; 130 stopped with Ctrl-C.
     """
 
 
-for verb in (discover, sample, evaluate, reconstruct, train, build, query, report):
+for verb in (discover, sample, evaluate, reconstruct, train, build, query, report, completion):
     cli.add_command(verb)
 
 

@@ -55,8 +55,20 @@ def print_discovery(
     path: Path,
     written: Sequence[str],
     further: Sequence[ElectronicDoc | PhononDoc] = (),
+    as_json: bool,
 ) -> None:
     """Tables of a discovery."""
+    if as_json:
+        content = {
+            **_judge(stability),
+            "out": str(path),
+            "metrics": metrics.model_dump(mode="json"),
+            "candidates": [_row(doc) for doc in stability],
+            "missing": sample.missing,
+            **_further(further),
+        }
+        click.echo(json.dumps(content, indent=1))
+        return
     _print_candidates(voice, stability, None)
     voice.out.print(summary_table(stability, sample))
     for line in rejection_lines(sample):
@@ -163,6 +175,20 @@ def _judge(stability: Sequence[StabilityDoc]) -> dict[str, Any]:
         "hull_id": ", ".join(sorted({doc.hull_id for doc in stability})) or None,
         "counts": counts_of(stability),
     }
+
+
+def _further(documents: Sequence[ElectronicDoc | PhononDoc]) -> dict[str, list[dict[str, Any]]]:
+    """Later stages without their large objects, which stay in the store."""
+    from atomate2_vogen.jobs import electronic, phonons
+    from atomate2_vogen.schemas import ElectronicDoc
+
+    found: dict[str, list[dict[str, Any]]] = {"electronic": [], "phonons": []}
+    for document in documents:
+        name, large = "phonons", phonons.DATA
+        if isinstance(document, ElectronicDoc):
+            name, large = "electronic", electronic.DATA
+        found[name].append(document.model_dump(mode="json", exclude={"structure", *large}))
+    return found
 
 
 def _row(doc: StabilityDoc) -> dict[str, Any]:

@@ -47,8 +47,9 @@ FIGURE = "learning_curves.png"
     show_default="usable cores",
     help="Threads that the networks compute with.",
 )
+@options.json_option
 @options.out_option("vogen_training")
-def train(*, preset: str, seed: int, workers: int, out: Path) -> None:
+def train(*, preset: str, seed: int, workers: int, as_json: bool, out: Path) -> None:
     """Train the networks on crystals substituted into known prototypes.
 
     The folder --out then holds the trained networks (model.zip), how the training went
@@ -66,7 +67,7 @@ def train(*, preset: str, seed: int, workers: int, out: Path) -> None:
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.session import open_run
 
-    voice = Voice()
+    voice = Voice(quiet=as_json)
     # read when Keras is imported, which nothing has done yet
     os.environ.setdefault("VOGEN_THREADS", str(workers))
     identity = {"version": __version__, "preset": preset, "seed": seed}
@@ -83,10 +84,14 @@ def train(*, preset: str, seed: int, workers: int, out: Path) -> None:
         text["metrics"] = {k: v if math.isfinite(v) else None for k, v in text["metrics"].items()}
         # the file lies beside it
         text["artefact"] = {"filename": MODEL, "sha256": document.artefact.sha256}
-        run.folder.write(DOCUMENT, json.dumps(text, indent=1) + "\n")
+        content = json.dumps(text, indent=1) + "\n"
+        run.folder.write(DOCUMENT, content)
         with run.folder.replacing(FIGURE) as draft:
             plot_training(document, draft)
-        _print(voice, document, run.folder.path)
+        if as_json:
+            click.echo(content, nl=False)
+        else:
+            _print(voice, document, run.folder.path)
 
 
 @contextmanager
