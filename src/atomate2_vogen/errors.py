@@ -55,6 +55,10 @@ class StoreAddressError(InputError):
     """A URI, a file or settings from which no store can be made."""
 
 
+class SettingsError(InputError):
+    """A settings file that cannot be read, an unknown setting, or a value that does not fit."""
+
+
 class OutputFolderError(InputError):
     """An output folder that holds another run or cannot be written."""
 

@@ -40,6 +40,13 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def default_workers() -> int:
+    """As many as the settings say, else one per usable core."""
+    from atomate2_vogen.settings import settings
+
+    return settings().WORKERS or usable_cores()
+
+
 def parse_counts(entries: tuple[str, ...], system: OxideSystem) -> dict[str, int]:
     """Counts by reduced formula from texts like ``A=8,B=4``; equal counts if there are none.
 
@@ -156,8 +163,8 @@ def workers_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--workers",
         "-j",
         type=click.IntRange(1),
-        default=usable_cores,
-        show_default="usable cores",
+        default=default_workers,
+        show_default="the setting WORKERS, else usable cores",
         help="Processes side by side, one thread each; sampling takes one more.",
     )(function)
 
@@ -194,7 +201,7 @@ def open_where(where: str | None) -> VogenStores:
     ----------
     where
         An output folder of a run, the folder of a store, a MongoDB URI, a YAML file, or None for
-        jobflow's settings.
+        what the setting ``STORE`` names, and without it jobflow's settings.
 
     Raises
     ------
@@ -203,8 +210,11 @@ def open_where(where: str | None) -> VogenStores:
     StoreConnectionError
         If it cannot be opened.
     """
+    from atomate2_vogen.settings import settings
     from atomate2_vogen.stores import VogenStores
 
+    if where is None:
+        where = settings().STORE
     if where is None or "://" in where:
         return VogenStores.open(where)
     path = Path(where).expanduser()

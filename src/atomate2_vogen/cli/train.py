@@ -43,8 +43,8 @@ FIGURE = "learning_curves.png"
     "--workers",
     "-j",
     type=click.IntRange(1),
-    default=options.usable_cores,
-    show_default="usable cores",
+    default=options.default_workers,
+    show_default="the setting WORKERS, else usable cores",
     help="Threads that the networks compute with.",
 )
 @options.json_option

@@ -26,6 +26,7 @@ from atomate2_vogen.errors import (
     EngineTimeoutError,
     MissingDependencyError,
 )
+from atomate2_vogen.settings import settings
 
 PROTOCOL_VERSION = 1
 """Of requests and results; the driver refuses another one."""
@@ -69,14 +70,15 @@ def resolve_command(command: str = "") -> tuple[str, ...]:
     ----------
     command
         As for a shell, e.g. ``mpiexec -n 2 gpaw python``. Empty: the environment variable
-        ``GPAW_COMMAND``, and without it ``gpaw python`` if gpaw is on the path.
+        ``GPAW_COMMAND``, then the setting of this name, and without either ``gpaw python`` if
+        gpaw is on the path.
 
     Raises
     ------
     MissingDependencyError
         If there is no command, or its program does not exist. The message has install lines.
     """
-    text = command or os.environ.get(COMMAND_VARIABLE, "")
+    text = command or os.environ.get(COMMAND_VARIABLE) or settings().GPAW_COMMAND
     words = tuple(shlex.split(text))
     if not words:
         if found := shutil.which("gpaw"):

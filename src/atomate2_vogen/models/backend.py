@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from atomate2_vogen.settings import settings
+
 THREADS_VARIABLE = "VOGEN_THREADS"
 """Environment variable: threads per operation; the default is one per core."""
 
@@ -41,10 +43,10 @@ def _silent_stderr() -> Iterator[None]:
 def _prepare() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    threads = os.environ.get(THREADS_VARIABLE)
+    threads = os.environ.get(THREADS_VARIABLE) or settings().THREADS
     if threads:
         # read by TensorFlow when it starts; a pool per operation and one between them
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", threads)
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
