@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis import matching
+from atomate2_vogen.analysis import reduction
 from atomate2_vogen.analysis.matching import (
     DistinctStructures,
     KnownStructures,
@@ -75,13 +75,13 @@ def test_equal_energies_are_named_by_the_first():
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_match_in_one_direction_is_enough(order):
-    first, second = (matching._Reduced.of(rutile(c=c)) for c in (2.85, 2.9))
+    first, second = (reduction.ReducedCrystal(rutile(c=c)) for c in (2.85, 2.9))
 
     class OneWay:
         def fit(self, a, b, **_):
             return a is first.structure
 
-    assert matching._same(*(first, second)[::order], OneWay())
+    assert reduction.same(*(first, second)[::order], OneWay())
 
 
 def test_nothing_has_no_groups():
@@ -194,14 +194,14 @@ def strained(structure, seed, most):
 
 @pytest.mark.parametrize("margin", [1.0, 2.0])
 def test_the_lattice_alone_never_refuses_what_the_matcher_accepts(margin):
-    matcher = matching.default_matcher(margin)
-    whole = matching._Reduced.of(rutile())
+    matcher = reduction.default_matcher(margin)
+    whole = reduction.ReducedCrystal(rutile())
     fits = refusals = 0
     for seed in range(60):
-        other = matching._Reduced.of(strained(rutile(), seed, 0.12 * margin))
+        other = reduction.ReducedCrystal(strained(rutile(), seed, 0.12 * margin))
         for pair in ((whole, other), (other, whole)):
             fit = matcher.fit(*(side.structure for side in pair), skip_structure_reduction=True)
-            may = matching._may_fit(*pair, margin)
+            may = reduction.may_fit(*pair, margin)
             assert may or not fit
             fits, refusals = fits + fit, refusals + (not may)
     assert fits > 10  # of 120, so the pairs lie on both sides of the tolerances ...
