@@ -37,6 +37,16 @@ def cdi2(a=3.1, c=4.6):
     )
 
 
+def brookite():
+    """Low symmetry and two kinds of oxygen, so that atoms have several partners within reach."""
+    return Structure.from_spacegroup(
+        "Pbca",
+        Lattice.orthorhombic(9.2, 5.45, 5.15),
+        ["V", "O", "O"],
+        [[0.13, 0.1, 0.86], [0.01, 0.15, 0.18], [0.23, 0.11, 0.54]],
+    )
+
+
 def rocksalt():
     return Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(4.1), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
@@ -206,6 +216,37 @@ def test_the_lattice_alone_never_refuses_what_the_matcher_accepts(margin):
             fits, refusals = fits + fit, refusals + (not may)
     assert fits > 10  # of 120, so the pairs lie on both sides of the tolerances ...
     assert refusals > 10  # ... and the lattice tells
+
+
+@pytest.mark.parametrize("margin", [1.0, 1.5])
+def test_the_sites_never_refuse_what_the_matcher_accepts(margin):
+    matcher = reduction.default_matcher(margin)
+    fits = refusals = 0
+    for crystal in (rutile(), cdi2(), rocksalt(), brookite()):
+        whole = reduction.ReducedCrystal(crystal)
+        for seed in range(30):
+            amplitude = margin * (0.1 + 0.03 * seed)
+            rattled = strained(disguised(crystal, seed, amplitude), seed, 0.05 * margin)
+            other = reduction.ReducedCrystal(rattled)
+            for pair in ((whole, other), (other, whole)):
+                fit = matcher.fit(*(side.structure for side in pair), skip_structure_reduction=True)
+                may = reduction.sites_may_fit(*pair, margin)
+                assert may or not fit
+                fits += fit
+                refusals += reduction.may_fit(*pair, margin) and not may
+    assert fits > 20
+    assert refusals > (20 if margin == 1 else 0)  # of those whose lattices fit
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.floats(1.5, 9), st.floats(1.5, 9), st.integers(0, 1000))
+def test_edges_never_refuse_what_the_lattices_allow(a, b, seed):
+    first, second = (
+        reduction.ReducedCrystal(strained(rutile(a=a, c=c), seed, 0.2)) for c in (b, 2.9)
+    )
+    allowed = reduction.may_fit(first, second) or reduction.may_fit(second, first)
+    (kept,) = reduction.edges_may_fit(first.edges[None], second.edges)
+    assert kept or not allowed
 
 
 @pytest.mark.parametrize("margin", [0.9, 3.1, float("nan")])

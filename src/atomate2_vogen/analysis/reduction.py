@@ -83,10 +83,10 @@ class ReducedCrystal:
         return np.sort(self.cell.lengths)
 
     @cached_property
-    def vectors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Directions, shape (n, 3), and lengths in Å, ascending, of the scaled lattice's vectors.
+    def vectors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Vectors of the scaled lattice up to `_REACH` times its longest edge.
 
-        Up to `_REACH` times the longest edge.
+        Directions, shape (n, 3), lengths in Å, ascending, and multiples of the cell's edges.
         """
         lattice = Lattice.from_parameters(*self.cell.lengths, *self.cell.angles)
         found = lattice.get_points_in_sphere(
@@ -95,7 +95,16 @@ class ReducedCrystal:
         vectors = lattice.get_cartesian_coords(np.array(found[0]))
         distances = np.linalg.norm(vectors, axis=1)
         order = np.argsort(distances)[1:]  # without the origin
-        return vectors[order] / distances[order, None], distances[order]
+        images = np.rint(np.array(found[0])[order]).astype(int)
+        return vectors[order] / distances[order, None], distances[order], images
+
+    @cached_property
+    def coordinates(self) -> dict[str, np.ndarray]:
+        """Fractional coordinates of the reduced cell's atoms, by species, fewest atoms first."""
+        species = [site.species_string for site in self.structure]
+        coordinates = np.asarray(self.structure.frac_coords)
+        found = {name: coordinates[[one == name for one in species]] for name in set(species)}
+        return dict(sorted(found.items(), key=lambda item: (len(item[1]), item[0])))
 
     def _measured(self) -> ReducedCell:
         lattice, n_sites = self.structure.lattice, len(self.structure)
@@ -130,32 +139,49 @@ def edges_may_fit(first: np.ndarray, second: np.ndarray, margin: float = 1.0) ->
 
 
 def may_fit(first: ReducedCrystal, second: ReducedCrystal, margin: float = 1.0) -> bool:
-    """Whether `fit(first, second)` can succeed, from necessary conditions alone.
+    """Whether `fit(first, second)` can succeed, from necessary conditions on the lattices alone.
 
     Without supercells the matcher needs equally many sites, and three vectors of the first
     lattice whose lengths and angles are, at equal volume, within the tolerances of the second's
     Niggli cell (`Lattice.find_all_mappings`). Here the same is asked with a little slack, of
     vectors that were found once.
     """
+    found = mappings(first, second, margin)
+    return found is None or len(found) > 0
+
+
+def mappings(
+    first: ReducedCrystal, second: ReducedCrystal, margin: float = 1.0
+) -> np.ndarray | None:
+    """Triples of vectors of the first lattice that may be mapped to the second's edges.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        Indices into ``first.vectors``, shape (n, 3); None where the second has edges longer than
+        the vectors that were kept.
+    """
+    nothing = np.empty((0, 3), dtype=int)
     if first.n_sites != second.n_sites:
-        return False
+        return nothing
     most = (1 + margin * LENGTH_TOLERANCE) * (1 + _SLACK)
     if (first.edges > most * second.edges).any():
-        return False
+        return nothing
     if most * second.edges[2] > _REACH * first.edges[2]:
-        return True
-    directions, distances = first.vectors
-    near = []
-    for length in second.cell.lengths:
-        low, high = np.searchsorted(distances, (length / most, length * most))
-        near.append(directions[low:high])
-    a, b, c = near
+        return None
+    directions, distances, _ = first.vectors
+    bounds = [np.searchsorted(distances, (x / most, x * most)) for x in second.cell.lengths]
+    a, b, c = (directions[low:high] for low, high in bounds)
     alpha, beta, gamma = (
         np.abs(np.degrees(np.arccos(np.clip(u @ v.T, -1, 1))) - angle)
         <= margin * ANGLE_TOLERANCE + _ANGLE_SLACK
         for (u, v), angle in zip(((b, c), (a, c), (a, b)), second.cell.angles, strict=True)
     )
-    return bool((beta & (gamma.astype(np.float32) @ alpha > 0)).any())
+    i, k = np.nonzero(beta & (gamma.astype(np.float32) @ alpha > 0))
+    if not len(i):
+        return nothing
+    row, j = np.nonzero(gamma[i] & alpha[:, k].T)
+    return np.stack([i[row], j, k[row]], axis=1) + [low for low, _ in bounds]
 
 
 def same(
@@ -166,7 +192,94 @@ def same(
 ) -> bool:
     """Whether two crystals of one formula match in either direction."""
     return any(
-        may_fit(a, b, margin)
+        sites_may_fit(a, b, margin)
         and matcher.fit(a.structure, b.structure, skip_structure_reduction=True)
         for a, b in ((first, second), (second, first))
     )
+
+
+def sites_may_fit(first: ReducedCrystal, second: ReducedCrystal, margin: float = 1.0) -> bool:
+    """Whether `fit(first, second)` can succeed, from necessary conditions on lattices and sites.
+
+    The matcher takes two crystals for the same if, in the mean of the two lattices, every atom of
+    the second is moved to one of the first by less than the tolerance, a common shift apart. Then
+    from any one atom that lies on its partner all others are within twice the tolerance of theirs,
+    and less than it from the mean of all moves. This is asked of every mapping of the lattices
+    and every partner of one atom at once.
+    """
+    triples = mappings(first, second, margin)
+    if triples is None:
+        return True
+    images = first.vectors[2][triples]
+    images = images[np.abs(np.rint(np.linalg.det(images))) == 1]
+    if not len(images):
+        return False
+    metric, reach = _mean_metric(first, images, second, margin * SITE_TOLERANCE * (1 + _SLACK))
+    # in a cell this thin an atom has several images within reach: left to the matcher
+    if (reach >= 0.5).any():
+        return True
+    inverse = np.linalg.inv(images)
+    ours = {name: coordinates @ inverse for name, coordinates in first.coordinates.items()}
+    theirs = second.coordinates
+    if {k: len(v) for k, v in first.coordinates.items()} != {k: len(v) for k, v in theirs.items()}:
+        return False
+    rarest = next(iter(theirs))
+    shifts = ours[rarest] - theirs[rarest][0]
+    limit = margin * SITE_TOLERANCE * (1 + _SLACK)
+    possible = np.ones(shifts.shape[:2], dtype=bool)
+    sums, certain, moves = np.zeros_like(shifts), possible.copy(), []
+    for name, coordinates in theirs.items():
+        # mapping, partner of the first atom, atom of the second crystal, atom of the first
+        apart = (
+            ours[name][:, None, None, :, :]
+            - coordinates[None, None, :, None, :]
+            - shifts[:, :, None, None, :]
+        )
+        apart -= np.rint(apart)
+        squared = _squared(apart, metric)
+        near = squared <= (2 * limit) ** 2
+        possible &= np.all(near.any(axis=3), axis=2) & np.all(near.any(axis=2), axis=2)
+        if not possible.any():
+            return False
+        certain &= np.all(near.sum(axis=3) == 1, axis=2)
+        nearest = squared.argmin(axis=3)[..., None, None]
+        move = np.take_along_axis(apart, nearest, axis=3)[:, :, :, 0]
+        sums += move.sum(axis=2)
+        moves.append(move)
+    if (possible & ~certain).any():
+        return True
+    off = np.concatenate(moves, axis=2) - (sums / first.n_sites)[:, :, None]
+    worst = _squared(off, metric).max(axis=2)
+    return bool((possible & (worst <= limit**2)).any())
+
+
+def _squared(vectors: np.ndarray, metric: np.ndarray) -> np.ndarray:
+    """Squared lengths of fractional vectors, shape (n, ..., 3), each in one of n metrics."""
+    flat = vectors.reshape(len(metric), -1, 3)
+    return ((flat @ metric) * flat).sum(axis=2).reshape(vectors.shape[:-1])
+
+
+def _mean_metric(
+    first: ReducedCrystal, images: np.ndarray, second: ReducedCrystal, limit: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Metrics of the mean lattices at 1 Å³ per atom, shape (n, 3, 3), and reach along their axes.
+
+    The reach is the largest fractional coordinate, shape (n, 3), of what is as short as twice the
+    limit.
+    """
+    matrix = Lattice.from_parameters(*first.cell.lengths, *first.cell.angles).matrix
+    mapped = images @ matrix
+    lengths = np.linalg.norm(mapped, axis=2)
+    b, c = mapped[:, [1, 0, 0]], mapped[:, [2, 2, 1]]
+    cosines = (b * c).sum(axis=2) / (lengths[:, [1, 0, 0]] * lengths[:, [2, 2, 1]])
+    angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    lengths = (lengths + second.cell.lengths) / 2
+    cosines = np.cos(np.radians((angles + second.cell.angles) / 2))
+    metric = lengths[:, :, None] * lengths[:, None, :]
+    for (row, column), angle in zip(((1, 2), (0, 2), (0, 1)), cosines.T, strict=True):
+        metric[:, row, column] *= angle
+        metric[:, column, row] *= angle
+    volume = np.sqrt(np.abs(np.linalg.det(metric)))
+    metric *= ((first.n_sites / volume) ** (2 / 3))[:, None, None]
+    reach = 2 * limit * np.sqrt(np.abs(np.diagonal(np.linalg.inv(metric), axis1=1, axis2=2)))
+    return metric, reach
