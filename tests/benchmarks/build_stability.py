@@ -60,7 +60,7 @@ SYSTEMS = [
     )
     for metal in METALS
 ]
-RATTLE, STRAIN, MOVE = 0.08, 0.03, 0.05
+RATTLE, STRAIN, MOVE = 0.08, 0.03, 0.15
 """Of a crystal as it is drawn: Å per coordinate, relative, and what its relaxation did, Å."""
 ZIPF = 0.7
 """Exponent of the law by which prototypes are drawn."""

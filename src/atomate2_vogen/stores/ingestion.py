@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,7 @@ def _times(
             continue
         changed = moment(content)
         if content.get("last_updated") is None and isinstance(job.get("completed_at"), str):
-            local = datetime.fromisoformat(job["completed_at"]).astimezone(UTC)
-            changed = moment({"last_updated": local})
+            with suppress(ValueError):
+                local = datetime.fromisoformat(job["completed_at"])
+                changed = moment({"last_updated": local.astimezone(UTC)})
         yield name, changed
