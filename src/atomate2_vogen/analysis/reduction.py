@@ -6,6 +6,7 @@ those pairs that fail them changes no result.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -214,52 +215,61 @@ def sites_may_fit(first: ReducedCrystal, second: ReducedCrystal, margin: float =
     images = images[np.abs(np.rint(np.linalg.det(images))) == 1]
     if not len(images):
         return False
-    metric, reach = _mean_metric(first, images, second, margin * SITE_TOLERANCE * (1 + _SLACK))
-    # in a cell this thin an atom has several images within reach: left to the matcher
-    if (reach >= 0.5).any():
-        return True
-    inverse = np.linalg.inv(images)
-    ours = {name: coordinates @ inverse for name, coordinates in first.coordinates.items()}
-    theirs = second.coordinates
-    if {k: len(v) for k, v in first.coordinates.items()} != {k: len(v) for k, v in theirs.items()}:
+    ours, theirs = first.coordinates, second.coordinates
+    if {name: len(c) for name, c in ours.items()} != {name: len(c) for name, c in theirs.items()}:
         return False
-    rarest = next(iter(theirs))
-    shifts = ours[rarest] - theirs[rarest][0]
     limit = margin * SITE_TOLERANCE * (1 + _SLACK)
-    possible = np.ones(shifts.shape[:2], dtype=bool)
-    sums, certain, moves = np.zeros_like(shifts), possible.copy(), []
-    for name, coordinates in theirs.items():
-        # mapping, partner of the first atom, atom of the second crystal, atom of the first
-        apart = (
-            ours[name][:, None, None, :, :]
-            - coordinates[None, None, :, None, :]
-            - shifts[:, :, None, None, :]
-        )
-        apart -= np.rint(apart)
-        squared = _squared(apart, metric)
-        near = squared <= (2 * limit) ** 2
-        possible &= np.all(near.any(axis=3), axis=2) & np.all(near.any(axis=2), axis=2)
-        if not possible.any():
-            return False
-        certain &= np.all(near.sum(axis=3) == 1, axis=2)
-        nearest = squared.argmin(axis=3)[..., None, None]
-        move = np.take_along_axis(apart, nearest, axis=3)[:, :, :, 0]
-        sums += move.sum(axis=2)
-        moves.append(move)
-    if (possible & ~certain).any():
+    metrics, reach = _mean_metrics(first, images, second, limit)
+    if (reach >= 1).any():  # an atom has more images within reach than are looked at
         return True
-    off = np.concatenate(moves, axis=2) - (sums / first.n_sites)[:, :, None]
-    worst = _squared(off, metric).max(axis=2)
-    return bool((possible & (worst <= limit**2)).any())
+    thin = np.any(reach >= 0.5, axis=1)
+    inverse = np.linalg.inv(images)
+    rarest = next(iter(theirs))
+    # one row for each mapping and partner of the first atom, dropped as soon as it cannot be
+    shift = (ours[rarest] @ inverse - theirs[rarest][0]).reshape(-1, 3)
+    row = np.repeat(np.arange(len(images)), len(ours[rarest]))
+    moves, sure = np.empty((len(row), 0, 3)), np.empty((len(row), 0), dtype=bool)
+    for name, coordinates in theirs.items():
+        # row, atom of the second crystal, atom of the first
+        apart = (ours[name] @ inverse)[row][:, None] - (coordinates + shift[:, None])[:, :, None]
+        apart -= np.rint(apart)
+        squared = _squared(apart, metrics[row])
+        slim = np.asarray(thin[row])
+        if slim.any():
+            squared[slim] = _nearest_image(apart[slim], metrics[row[slim]])
+        near = squared <= (2 * limit) ** 2
+        kept = np.all(near.any(axis=2), axis=1) & np.all(near.any(axis=1), axis=1)
+        if not kept.any():
+            return False
+        nearest = squared[kept].argmin(axis=2)[..., None, None]
+        move = np.take_along_axis(apart[kept], nearest, axis=2)[:, :, 0]
+        only = (near[kept].sum(axis=2) == 1) & ~slim[kept, None]
+        moves = np.concatenate([moves[kept], move], axis=1)
+        sure = np.concatenate([sure[kept], only], axis=1)
+        row, shift = row[kept], shift[kept]
+    # any two moves that are known are within twice the tolerance of one another
+    between = _squared(moves[:, :, None] - moves[:, None], metrics[row])
+    wide = (between > (2 * limit) ** 2) & sure[:, :, None] & sure[:, None]
+    off = moves - moves.mean(axis=1, keepdims=True)
+    far = np.all(sure, axis=1) & (_squared(off, metrics[row]).max(axis=1) > limit**2)
+    return bool((~far & ~wide.any(axis=(1, 2))).any())
 
 
-def _squared(vectors: np.ndarray, metric: np.ndarray) -> np.ndarray:
+def _nearest_image(vectors: np.ndarray, metrics: np.ndarray) -> np.ndarray:
+    """As `_squared`, of the shortest of 27 images."""
+    found = np.full(vectors.shape[:-1], np.inf)
+    for image in itertools.product((-1.0, 0.0, 1.0), repeat=3):
+        np.minimum(found, _squared(vectors + image, metrics), out=found)
+    return found
+
+
+def _squared(vectors: np.ndarray, metrics: np.ndarray) -> np.ndarray:
     """Squared lengths of fractional vectors, shape (n, ..., 3), each in one of n metrics."""
-    flat = vectors.reshape(len(metric), -1, 3)
-    return ((flat @ metric) * flat).sum(axis=2).reshape(vectors.shape[:-1])
+    flat = vectors.reshape(len(metrics), -1, 3)
+    return ((flat @ metrics) * flat).sum(axis=2).reshape(vectors.shape[:-1])
 
 
-def _mean_metric(
+def _mean_metrics(
     first: ReducedCrystal, images: np.ndarray, second: ReducedCrystal, limit: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Metrics of the mean lattices at 1 Å³ per atom, shape (n, 3, 3), and reach along their axes.
