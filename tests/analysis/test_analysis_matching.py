@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis import reduction
+from atomate2_vogen.analysis import reduction, sameness
 from atomate2_vogen.analysis.matching import (
     DistinctStructures,
     KnownStructures,
@@ -91,7 +91,7 @@ def test_a_match_in_one_direction_is_enough(order):
         def fit(self, a, b, **_):
             return a is first.structure
 
-    assert reduction.same(*(first, second)[::order], OneWay())
+    assert sameness.same(*(first, second)[::order], OneWay())
 
 
 def test_nothing_has_no_groups():
@@ -230,7 +230,7 @@ def test_the_sites_never_refuse_what_the_matcher_accepts(margin):
             other = reduction.ReducedCrystal(rattled)
             for pair in ((whole, other), (other, whole)):
                 fit = matcher.fit(*(side.structure for side in pair), skip_structure_reduction=True)
-                may = reduction.sites_may_fit(*pair, margin)
+                may = sameness.sites_may_fit(*pair, margin)
                 assert may or not fit
                 fits += fit
                 refusals += reduction.may_fit(*pair, margin) and not may

@@ -24,8 +24,8 @@ from atomate2_vogen.analysis.reduction import (
     ReducedCrystal,
     default_matcher,
     edges_may_fit,
-    same,
 )
+from atomate2_vogen.analysis.sameness import same
 
 
 @dataclass

@@ -20,8 +20,8 @@ from atomate2_vogen.analysis.reduction import (
     ReducedCrystal,
     default_matcher,
     edges_may_fit,
-    same,
 )
+from atomate2_vogen.analysis.sameness import same
 from atomate2_vogen.errors import InputError
 
 MOST_MARGIN = 3.0
