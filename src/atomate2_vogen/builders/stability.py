@@ -13,6 +13,7 @@ one another is worked out at every build from what they match, and mended where 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -87,16 +88,19 @@ class StabilityBuilder(Builder):
         self.malformed: set[str] = set()
         self.unbuilt: dict[str, str] = {}
         self._under_way: set[str] = set()
+        self._n_calculations: Counter[str] = Counter()
 
     def get_items(self) -> Iterator[Pair]:
         """Changed pairs, with everything that judging them needs."""
         self._begin()
         sources = self._sources()
+        for (_, scheme), found in sources.items():
+            self._n_calculations[scheme] += len(found)
         for scheme in sorted({scheme for _, scheme in sources}):
             references = list(self._parsed(self.references, ReferenceDoc, {"scheme": scheme}))
             for system in self.systems:
-                found = sources.get((system.chemsys, scheme))
-                if found and (pair := self._pair(system, scheme, references, found)) is not None:
+                ours = sources.get((system.chemsys, scheme))
+                if ours and (pair := self._pair(system, scheme, references, ours)) is not None:
                     self.n_pairs += 1
                     self._under_way.add(pair.name)
                     yield pair
@@ -231,10 +235,10 @@ class StabilityBuilder(Builder):
         for name in near:  # without their crystals they must be judged again
             pair.changed.add(name)
             del pair.kept[name]
-        if len(pair.changed) <= BATCH:
-            found = by_id(self.calculations, sorted(pair.changed))
-        else:
+        if len(pair.changed) > max(BATCH, self._n_calculations[pair.scheme] / 2):
             found = select(self.calculations, {"scheme": pair.scheme})
+        else:
+            found = by_id(self.calculations, sorted(pair.changed))
         key = self.calculations.key
         pair.contents = [content for content in found if content.get(key) in pair.changed]
 
