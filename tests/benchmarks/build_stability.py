@@ -10,7 +10,7 @@ not counted.
 The crystals are those of the package's prototypes with at least as much oxygen as metal, the metal
 exchanged, strained and rattled at random, drawn with Zipf's law: a few come again and again, most
 are rare. Energies are drawn too. With `--novelty` every system's pool of known crystals is made as
-well, which takes about 6 CPU seconds a system however many calculations there are, so growth is
+well, which takes about 8 CPU seconds a system however many calculations there are, so growth is
 measured without.
 """
 
