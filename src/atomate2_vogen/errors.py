@@ -87,6 +87,10 @@ class MissingReferenceError(VogenError):
     """A hull that lacks the reference phases it needs."""
 
 
+class BuildError(VogenError):
+    """Documents that a builder should have made and did not."""
+
+
 class MissingDependencyError(VogenError, ImportError):
     """An optional dependency that is not installed."""
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis import matching
+from atomate2_vogen.analysis import reduction, sameness
 from atomate2_vogen.analysis.matching import (
     DistinctStructures,
     KnownStructures,
@@ -34,6 +34,16 @@ def fluorite(a=4.9):
 def cdi2(a=3.1, c=4.6):
     return Structure.from_spacegroup(
         "P-3m1", Lattice.hexagonal(a, c), ["V", "O"], [[0, 0, 0], [1 / 3, 2 / 3, 0.25]]
+    )
+
+
+def brookite():
+    """Low symmetry and two kinds of oxygen, so that atoms have several partners within reach."""
+    return Structure.from_spacegroup(
+        "Pbca",
+        Lattice.orthorhombic(9.2, 5.45, 5.15),
+        ["V", "O", "O"],
+        [[0.13, 0.1, 0.86], [0.01, 0.15, 0.18], [0.23, 0.11, 0.54]],
     )
 
 
@@ -75,13 +85,13 @@ def test_equal_energies_are_named_by_the_first():
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_match_in_one_direction_is_enough(order):
-    first, second = (matching._Reduced.of(rutile(c=c)) for c in (2.85, 2.9))
+    first, second = (reduction.ReducedCrystal(rutile(c=c)) for c in (2.85, 2.9))
 
     class OneWay:
         def fit(self, a, b, **_):
             return a is first.structure
 
-    assert matching._same(*(first, second)[::order], OneWay())
+    assert sameness.same(*(first, second)[::order], OneWay())
 
 
 def test_nothing_has_no_groups():
@@ -194,18 +204,49 @@ def strained(structure, seed, most):
 
 @pytest.mark.parametrize("margin", [1.0, 2.0])
 def test_the_lattice_alone_never_refuses_what_the_matcher_accepts(margin):
-    matcher = matching.default_matcher(margin)
-    whole = matching._Reduced.of(rutile())
+    matcher = reduction.default_matcher(margin)
+    whole = reduction.ReducedCrystal(rutile())
     fits = refusals = 0
     for seed in range(60):
-        other = matching._Reduced.of(strained(rutile(), seed, 0.12 * margin))
+        other = reduction.ReducedCrystal(strained(rutile(), seed, 0.12 * margin))
         for pair in ((whole, other), (other, whole)):
             fit = matcher.fit(*(side.structure for side in pair), skip_structure_reduction=True)
-            may = matching._may_fit(*pair, margin)
+            may = reduction.may_fit(*pair, margin)
             assert may or not fit
             fits, refusals = fits + fit, refusals + (not may)
     assert fits > 10  # of 120, so the pairs lie on both sides of the tolerances ...
     assert refusals > 10  # ... and the lattice tells
+
+
+@pytest.mark.parametrize("margin", [1.0, 1.5])
+def test_the_sites_never_refuse_what_the_matcher_accepts(margin):
+    matcher = reduction.default_matcher(margin)
+    fits = refusals = 0
+    for crystal in (rutile(), cdi2(), rocksalt(), brookite()):
+        whole = reduction.ReducedCrystal(crystal)
+        for seed in range(30):
+            amplitude = margin * (0.1 + 0.03 * seed)
+            rattled = strained(disguised(crystal, seed, amplitude), seed, 0.05 * margin)
+            other = reduction.ReducedCrystal(rattled)
+            for pair in ((whole, other), (other, whole)):
+                fit = matcher.fit(*(side.structure for side in pair), skip_structure_reduction=True)
+                may = sameness.sites_may_fit(*pair, margin)
+                assert may or not fit
+                fits += fit
+                refusals += reduction.may_fit(*pair, margin) and not may
+    assert fits > 20
+    assert refusals > (20 if margin == 1 else 0)  # of those whose lattices fit
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.floats(1.5, 9), st.floats(1.5, 9), st.integers(0, 1000))
+def test_edges_never_refuse_what_the_lattices_allow(a, b, seed):
+    first, second = (
+        reduction.ReducedCrystal(strained(rutile(a=a, c=c), seed, 0.2)) for c in (b, 2.9)
+    )
+    allowed = reduction.may_fit(first, second) or reduction.may_fit(second, first)
+    (kept,) = reduction.edges_may_fit(first.edges[None], second.edges)
+    assert kept or not allowed
 
 
 @pytest.mark.parametrize("margin", [0.9, 3.1, float("nan")])

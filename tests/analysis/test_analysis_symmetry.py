@@ -14,7 +14,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from atomate2_vogen.analysis import symmetry
 from atomate2_vogen.analysis.geometry import shortest_distance
-from atomate2_vogen.analysis.matching import default_matcher
+from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.analysis.symmetry import largest_displacement, symmetrise
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import InputError

@@ -63,16 +63,19 @@ def test_only_changed_pairs_are_rebuilt(stores):
     build = builder(stores)
     assert (build.build(), build.n_pairs) == (5, 2)
     assert (build.build(), build.n_pairs) == (0, 0)
-    # a new calculation of one scheme rebuilds all of its pair, and only that
+    # a new calculation of one scheme is judged, and those that it leads and lies below amended
     stores.save(calculation(3, -7.0))
     assert (build.build(), build.n_pairs) == (4, 1)
+    # one that changes nothing for the others is all that is written
+    stores.save(calculation(4, -6.5))
+    assert (build.build(), build.n_pairs) == (1, 1)
     # one that was calculated again as well
     stores.save(calculation(1, -6.5, "other-2"))
-    assert (build.build(), build.n_pairs) == (2, 1)
+    assert (build.build(), build.n_pairs) == (1, 1)
     assert build.build() == 0
     # and so does a reference that moved
     stores.save(cheap_engine.references(oxide_energy=-8.5))
-    assert (build.build(), build.n_pairs) == (4, 1)
+    assert (build.build(), build.n_pairs) == (5, 1)
     assert build.build() == 0
 
 

@@ -199,6 +199,14 @@ def test_build_brings_a_store_up_to_date_once(tmp_path):
     assert written == [1, 0]
     (row,) = found(vogen(tmp_path, "--state", "any", "--json"))
     assert row["candidate_id"] == candidate.candidate_id
+    with VogenStores.open(tmp_path) as stores:
+        stores.calculations.remove_docs({"candidate_id": candidate.candidate_id})
+    counts = []
+    for arguments in ([], ["--remove-orphans"]):
+        command = ["build", "--store", str(tmp_path), "--json", *arguments]
+        told = json.loads(CliRunner().invoke(cli, command).stdout)
+        counts.append((told["removed"], told["documents"]))
+    assert counts == [(0, 1), (1, 0)]
 
 
 def test_without_a_place_jobflows_settings_are_asked(monkeypatch, tmp_path):

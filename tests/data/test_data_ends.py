@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.matching import default_matcher
+from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.ends import RANDOM, find_ends

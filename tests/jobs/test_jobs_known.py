@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atomate2_vogen.analysis.matching import default_matcher
+from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.relaxed import Record, RelaxedSet, crystal_key, relaxed_path

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis.matching import KnownStructures, default_matcher
+from atomate2_vogen.analysis.matching import KnownStructures
+from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.labels import JUDGE_SCHEME
 from atomate2_vogen.errors import CountsError, InputError

@@ -9,7 +9,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from atomate2_vogen.analysis.geometry import too_close
-from atomate2_vogen.analysis.matching import default_matcher
+from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import CountsError, InputError, UnknownFormulaError
 from atomate2_vogen.samplers.base import Sampler

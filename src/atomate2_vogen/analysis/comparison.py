@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atomate2_vogen.analysis.hull import ENERGY_TOLERANCE
+from atomate2_vogen.analysis.judging import ENERGY_TOLERANCE
 from atomate2_vogen.analysis.statistics import proportion
 from atomate2_vogen.schemas import (
     Distribution,

@@ -9,75 +9,57 @@ Conventions
 - ``energy_above_hull`` is measured from the hull of the reference phases alone, so a candidate
   never lowers the hull it is judged against and is negative when below it.
   ``energy_above_joint_hull`` is measured from references and ranked candidates together.
-- Every threshold below is met within `ENERGY_TOLERANCE`, so that the last bit of a sum does
-  not decide a class.
-- Symmetry of a relaxed cell is found at `SYMMETRY_PRECISION` = 0.1 Å, as the Materials Project
-  does: forces of 0.05 eV/Å leave atoms some hundredths of an Å from their special positions,
-  and at 0.01 Å most relaxed cells would be called P1.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from pymatgen.core import Structure
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
-
-from atomate2_vogen.analysis.geometry import shortest_distance, too_close
-from atomate2_vogen.analysis.matching import KnownStructures, duplicate_groups, rmsd
-from atomate2_vogen.analysis.phases import ReferenceHull, check_elements, hull_id
+from atomate2_vogen.analysis.duplicates import Comparable, compare, group_leaders
+from atomate2_vogen.analysis.judging import Judged, field_class, judge, paper_class
+from atomate2_vogen.analysis.matching import KnownStructures
+from atomate2_vogen.analysis.phases import ReferenceHull, hull_id
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.errors import InputError, SchemeMismatchError, VogenError
-from atomate2_vogen.schemas import (
-    CalculationDoc,
-    CalculationState,
-    FieldClass,
-    PaperClass,
-    ReferenceDoc,
-    StabilityDoc,
-    StabilityState,
-)
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc, StabilityDoc
 
-__all__ = ["ReferenceHull", "assess", "field_class", "hull_id", "paper_class"]
-
-ENERGY_TOLERANCE = 1e-6
-"""eV/atom within which a threshold counts as met."""
-
-STABLE_LIMIT = 0.3
-"""Energy above hull of the paper's stable crystals, eV/atom (section 3.3)."""
-
-METASTABLE_LIMIT = 0.5
-"""Energy above hull of the paper's metastable crystals, eV/atom (section 3.3)."""
-
-IMATGEN_LIMIT = 0.5
-"""Formation energy of iMatGen's stable crystals, eV/atom (DOI 10.1016/j.matt.2019.08.017)."""
-
-NEAR_HULL_LIMIT = 0.1
-"""Energy above hull up to which the field calls a crystal metastable, eV/atom."""
-
-SYMMETRY_PRECISION = 0.1
-"""Å; see the module's conventions."""
+__all__ = ["Ranked", "ReferenceHull", "assess", "field_class", "hull_id", "paper_class", "relate"]
 
 
-def paper_class(formation_energy: float, energy_above_hull: float) -> PaperClass:
-    """Class by the paper, section 3.3: negative formation energy, and 0.3 or 0.5 eV/atom."""
-    if formation_energy >= -ENERGY_TOLERANCE:
-        return PaperClass.UNSTABLE
-    if energy_above_hull <= STABLE_LIMIT + ENERGY_TOLERANCE:
-        return PaperClass.STABLE
-    if energy_above_hull <= METASTABLE_LIMIT + ENERGY_TOLERANCE:
-        return PaperClass.METASTABLE
-    return PaperClass.UNSTABLE
+@dataclass(frozen=True)
+class Ranked:
+    """A ranked candidate, as far as others depend on it.
 
+    Parameters
+    ----------
+    candidate_id
+        Names a group that it leads.
+    energy_per_atom
+        eV/atom in the hull's scheme.
+    comparable
+        Its crystal; bears the stability id, and orders by formation energy.
+    """
 
-def field_class(energy_above_hull: float) -> FieldClass:
-    """Class by the field's thresholds of 0 and 0.1 eV/atom above hull."""
-    if energy_above_hull <= ENERGY_TOLERANCE:
-        return FieldClass.ON_HULL
-    if energy_above_hull <= NEAR_HULL_LIMIT + ENERGY_TOLERANCE:
-        return FieldClass.NEAR_HULL
-    return FieldClass.ABOVE_HULL
+    candidate_id: str
+    energy_per_atom: float
+    comparable: Comparable
+
+    @classmethod
+    def of(cls, judged: Judged) -> Ranked | None:
+        """From what is known of a candidate alone; None if it is not ranked."""
+        document = judged.document
+        if judged.crystal is None:
+            return None
+        formation, energy = document.formation_energy_per_atom, document.energy_per_atom
+        if formation is None or energy is None:
+            raise InputError(f"{document.stability_id} is ranked and has no energy")
+        return cls(
+            document.candidate_id,
+            energy,
+            Comparable(document.stability_id, document.formula, formation, judged.crystal),
+        )
 
 
 def assess(
@@ -124,163 +106,50 @@ def assess(
         If a calculation is given twice.
     """
     hull = ReferenceHull(references, system)
-    _check_calculations(calculations, hull)
-    documents = [_judge(calculation, hull) for calculation in calculations]
-    ranked = sorted(
-        (document for document in documents if document.state is StabilityState.RANKED),
-        key=lambda document: document.stability_id,
-    )
-    _mark_duplicates(ranked)
-    if known is not None:
-        generated = {c.calculation_id: c.candidate.structure for c in calculations}
-        for document in ranked:
-            # a known prototype that moves away from itself when relaxed is no discovery
-            document.known_as = known.find(_relaxed(document)) or known.find(
-                generated[document.stability_id]
-            )
-            document.is_novel = document.known_as is None
-    if joint and ranked:
-        energies = {c.calculation_id: c.energy_per_atom for c in calculations}
-        phases = [
-            (_relaxed(document).composition, _number(energies[document.stability_id]))
-            for document in ranked
-        ]
-        for document, above in zip(ranked, hull.joint(phases), strict=True):
-            document.energy_above_joint_hull = above
-    return documents
-
-
-def _judge(calculation: CalculationDoc, hull: ReferenceHull) -> StabilityDoc:
-    """Everything about one candidate that does not depend on the others."""
-    candidate = calculation.candidate
-    composition = candidate.structure.composition
-    state, reason = _state(calculation, hull.system)
-    document = StabilityDoc(
-        stability_id=calculation.calculation_id,
-        candidate_id=calculation.candidate_id,
-        scheme=calculation.scheme,
-        hull_id=hull.hull_id,
-        chemsys=hull.system.chemsys,
-        formula=composition.reduced_formula,
-        natoms=len(candidate.structure),
-        sampler=candidate.sampler,
-        model_id=candidate.model_id,
-        state=state,
-        reason=reason,
-        is_converged=calculation.state is CalculationState.COMPLETED,
-    )
-    if _is_finite(calculation.initial_energy_per_atom):
-        before = hull.position(composition, _number(calculation.initial_energy_per_atom))
-        document.initial_formation_energy_per_atom = before.formation_energy
-        document.initial_energy_above_hull = before.energy_above_hull
-    if _is_finite(calculation.energy_per_atom):
-        after = hull.position(composition, _number(calculation.energy_per_atom))
-        document.formation_energy_per_atom = after.formation_energy
-        document.energy_above_hull = after.energy_above_hull
-        document.decomposition = hull.decomposition(composition)
-    if calculation.structure is not None:
-        _describe(document, candidate.structure, calculation.structure)
-    if document.state is StabilityState.RANKED:
-        formation = _number(document.formation_energy_per_atom)
-        above = _number(document.energy_above_hull)
-        document.paper_class = paper_class(formation, above)
-        document.field_class = field_class(above)
-        document.imatgen_stable = formation <= IMATGEN_LIMIT + ENERGY_TOLERANCE
-    return document
-
-
-def _state(calculation: CalculationDoc, system: OxideSystem) -> tuple[StabilityState, str | None]:
-    """Whether a calculation can be ranked, and if not, why."""
-    if calculation.state is CalculationState.FAILED:
-        return StabilityState.FAILED, calculation.error or "the calculation failed without a reason"
-    for name in ("energy_per_atom", "initial_energy_per_atom", "max_force"):
-        value = getattr(calculation, name)
-        if value is not None and not math.isfinite(value):
-            return StabilityState.FAILED, f"{name} is {value}"
-    if calculation.structure is None:
-        return StabilityState.FAILED, "the calculation has no relaxed structure"
-    if calculation.energy_per_atom is None:
-        return StabilityState.FAILED, "the calculation has no energy"
-    try:
-        message = too_close(calculation.structure, system)
-    except VogenError as error:
-        return StabilityState.FAILED, f"relaxed structure: {error}"
-    if message:
-        return StabilityState.COLLAPSED, f"collapsed: {message}"
-    if calculation.state is CalculationState.UNCONVERGED:
-        return StabilityState.UNCONVERGED, calculation.error or _unconverged(calculation)
-    return StabilityState.RANKED, None
-
-
-def _unconverged(calculation: CalculationDoc) -> str:
-    force = calculation.max_force
-    steps = calculation.n_steps
-    after = "" if steps is None else f" after {steps} steps"
-    left = "" if force is None else f"; largest force {force:.3f} eV/Å"
-    return f"the relaxation did not converge{after}{left}"
-
-
-def _describe(document: StabilityDoc, generated: Structure, relaxed: Structure) -> None:
-    """Geometry of the relaxed cell; a cell that cannot be analysed is not ranked."""
-    try:
-        document.minimum_distance = shortest_distance(relaxed)
-        document.structure = relaxed
-        analyzer = SpacegroupAnalyzer(relaxed, symprec=SYMMETRY_PRECISION)
-        document.space_group_symbol = analyzer.get_space_group_symbol()
-        document.space_group_number = analyzer.get_space_group_number()
-        document.rmsd_to_relaxed = rmsd(generated, relaxed)
-        # what grouping and novelty do next must not fail for all because of one
-        relaxed.get_reduced_structure(reduction_algo="niggli")
-    except (VogenError, SymmetryUndeterminedError, ValueError, RuntimeError) as error:
-        if document.state is StabilityState.RANKED:
-            document.state = StabilityState.FAILED
-            document.reason = f"relaxed structure cannot be analysed: {error}"
-
-
-def _mark_duplicates(ranked: Sequence[StabilityDoc]) -> None:
-    """Label each document with the lowest-energy member of its group."""
-    structures = [_relaxed(document) for document in ranked]
-    # within a formula formation energies order as energies do
-    energies = [_number(document.formation_energy_per_atom) for document in ranked]
-    for document, leader in zip(ranked, duplicate_groups(structures, energies), strict=True):
-        document.duplicate_group = ranked[leader].candidate_id
-        document.is_unique = ranked[leader] is document
-
-
-def _check_calculations(calculations: Sequence[CalculationDoc], hull: ReferenceHull) -> None:
     seen: set[str] = set()
     for calculation in calculations:
         if calculation.calculation_id in seen:
             raise InputError(f"calculation {calculation.calculation_id} is given twice")
         seen.add(calculation.calculation_id)
-        if calculation.scheme != hull.scheme:
-            raise SchemeMismatchError(
-                f"calculation {calculation.calculation_id} is of scheme {calculation.scheme}, "
-                f"the references are of {hull.scheme}"
-            )
-        name = f"candidate {calculation.candidate_id}"
-        composition = calculation.candidate.structure.composition
-        check_elements(composition, hull.system, name)
-        relaxed = calculation.structure
-        if relaxed is not None and relaxed.composition != composition:
-            raise InputError(
-                f"{name} is {composition.formula} but its relaxed structure is "
-                f"{relaxed.composition.formula}"
-            )
+    judged = [judge(calculation, hull, known) for calculation in calculations]
+    ranked = [one for one in map(Ranked.of, judged) if one is not None]
+    compare([one.comparable for one in ranked])
+    relations = relate(ranked, hull if joint else None)
+    for one in judged:
+        for name, value in relations.get(one.document.stability_id, {}).items():
+            setattr(one.document, name, value)
+    return [one.document for one in judged]
 
 
-def _relaxed(document: StabilityDoc) -> Structure:
-    if document.structure is None:
-        raise InputError(f"{document.stability_id} has no relaxed structure")
-    return document.structure
+def relate(ranked: Sequence[Ranked], hull: ReferenceHull | None) -> dict[str, dict[str, Any]]:
+    """What documents say about the others: groups, and energies above the joint hull.
 
+    Arithmetic only; crystals must have been compared.
 
-def _is_finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+    Parameters
+    ----------
+    ranked
+        All ranked candidates of a system and scheme.
+    hull
+        Of their references; None leaves out the joint hull.
 
-
-def _number(value: float | None) -> float:
-    """A number that earlier checks have made sure of."""
-    if value is None:
-        raise InputError("a number is missing")
-    return value
+    Returns
+    -------
+    dict
+        Fields of `StabilityDoc` and their values, by stability id.
+    """
+    leaders = group_leaders([one.comparable for one in ranked])
+    candidates = {one.comparable.name: one.candidate_id for one in ranked}
+    above: Sequence[float | None] = [None] * len(ranked)
+    if hull is not None:
+        above = hull.joint([(one.comparable.formula, one.energy_per_atom) for one in ranked])
+    return {
+        one.comparable.name: {
+            "duplicate_group": candidates[leaders[one.comparable.name]],
+            "is_unique": leaders[one.comparable.name] == one.comparable.name,
+            "energy_above_joint_hull": height,
+            "matches": one.comparable.matches,
+            "compared_rank": one.comparable.rank,
+        }
+        for one, height in zip(ranked, above, strict=True)
+    }

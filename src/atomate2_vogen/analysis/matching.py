@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Structure
 from pymatgen.core.structure_matcher import StructureMatcher
 
+from atomate2_vogen.analysis.duplicates import Comparable, compare, group_leaders
+from atomate2_vogen.analysis.reduction import (
+    ReducedCrystal,
+    default_matcher,
+    edges_may_fit,
+)
+from atomate2_vogen.analysis.sameness import same
 from atomate2_vogen.errors import InputError
-
-LENGTH_TOLERANCE = 0.2
-SITE_TOLERANCE = 0.3
-ANGLE_TOLERANCE = 5.0
 
 MOST_MARGIN = 3.0
 """Largest factor on the tolerances; beyond it anything matches anything."""
@@ -32,107 +35,6 @@ RMSD_SETTINGS: dict[str, Any] = {
     "primitive_cell": False,
 }
 """StructureMatcher of `rmsd`: loose, so that it follows a crystal through its relaxation."""
-
-# slack on the necessary conditions, relative and in degrees, well above the noise of cell reduction
-_SLACK = 1e-3
-_ANGLE_SLACK = 0.05
-
-_REACH = 2.4
-"""Lattice vectors are kept up to this times the longest edge of the cell; a lattice with longer
-edges is left to the matcher."""
-
-
-def default_matcher(margin: float = 1.0) -> StructureMatcher:
-    """StructureMatcher with the tolerances of every claim on sameness: 0.2, 0.3, 5°.
-
-    Parameters
-    ----------
-    margin
-        Factor on all three. Above 1 a match means resemblance, not sameness.
-    """
-    return StructureMatcher(
-        ltol=margin * LENGTH_TOLERANCE,
-        stol=margin * SITE_TOLERANCE,
-        angle_tol=margin * ANGLE_TOLERANCE,
-    )
-
-
-@dataclass(frozen=True)
-class _Reduced:
-    """A primitive Niggli cell, ready for `StructureMatcher.fit`, and its lattice at 1 Å³ per atom.
-
-    Parameters
-    ----------
-    structure
-        The cell.
-    lengths, angles
-        Of the scaled lattice, in Å and degrees.
-    vectors
-        Directions of the scaled lattice's vectors, shape (n, 3), up to `_REACH` times the longest
-        edge, and their ``distances`` in Å, ascending.
-    """
-
-    structure: Structure
-    lengths: np.ndarray
-    angles: np.ndarray
-    vectors: np.ndarray
-    distances: np.ndarray
-
-    @classmethod
-    def of(cls, structure: Structure) -> _Reduced:
-        """Reduce as `StructureMatcher.fit` itself does, once instead of at every comparison."""
-        reduced = structure.get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
-        scale = (reduced.volume / len(reduced)) ** (1 / 3)
-        lattice = Lattice(reduced.lattice.matrix / scale)
-        found = lattice.get_points_in_sphere(
-            [[0, 0, 0]], [0, 0, 0], _REACH * max(lattice.lengths), zip_results=False
-        )
-        vectors = lattice.get_cartesian_coords(np.array(found[0]))
-        distances = np.linalg.norm(vectors, axis=1)
-        order = np.argsort(distances)[1:]  # without the origin
-        return cls(
-            reduced,
-            np.array(lattice.lengths),
-            np.array(lattice.angles),
-            vectors[order] / distances[order, None],
-            distances[order],
-        )
-
-
-def _may_fit(first: _Reduced, second: _Reduced, margin: float = 1.0) -> bool:
-    """Whether `fit(first, second)` can succeed, from necessary conditions alone.
-
-    Without supercells the matcher needs equally many sites, and three vectors of the first
-    lattice whose lengths and angles are, at equal volume, within the tolerances of the second's
-    Niggli cell (`Lattice.find_all_mappings`). Here the same is asked with a little slack, of
-    vectors that were found once.
-    """
-    if len(first.structure) != len(second.structure):
-        return False
-    most = (1 + margin * LENGTH_TOLERANCE) * (1 + _SLACK)
-    if most * second.lengths.max() > _REACH * first.lengths.max():
-        return True
-    near = []
-    for length in second.lengths:
-        low, high = np.searchsorted(first.distances, (length / most, length * most))
-        near.append(first.vectors[low:high])
-    a, b, c = near
-    alpha, beta, gamma = (
-        np.abs(np.degrees(np.arccos(np.clip(u @ v.T, -1, 1))) - angle)
-        <= margin * ANGLE_TOLERANCE + _ANGLE_SLACK
-        for (u, v), angle in zip(((b, c), (a, c), (a, b)), second.angles, strict=True)
-    )
-    return bool((beta & (gamma.astype(np.float32) @ alpha > 0)).any())
-
-
-def _same(
-    first: _Reduced, second: _Reduced, matcher: StructureMatcher, margin: float = 1.0
-) -> bool:
-    return any(
-        _may_fit(a, b, margin)
-        and matcher.fit(a.structure, b.structure, skip_structure_reduction=True)
-        for a, b in ((first, second), (second, first))
-    )
 
 
 def duplicate_groups(structures: Sequence[Structure], energies: Sequence[float]) -> list[int]:
@@ -161,24 +63,34 @@ def duplicate_groups(structures: Sequence[Structure], energies: Sequence[float])
     """
     if len(structures) != len(energies):
         raise InputError(f"{len(structures)} structures but {len(energies)} energies")
-    matcher = default_matcher()
-    buckets: dict[str, list[int]] = {}
-    for index, structure in enumerate(structures):
-        buckets.setdefault(structure.composition.reduced_formula, []).append(index)
-    label = list(range(len(structures)))
-    for members in buckets.values():
-        reduced = {index: _Reduced.of(structures[index]) for index in members}
-        ranked = sorted(members, key=lambda index: (energies[index], index))
-        for position, index in enumerate(ranked):
-            for other in ranked[:position]:
-                if label[index] == label[other] or not _same(
-                    reduced[other], reduced[index], matcher
-                ):
-                    continue
-                # the leader is the earlier of the two in `ranked`
-                leaders = sorted((label[index], label[other]), key=ranked.index)
-                label = [leaders[0] if leader == leaders[1] else leader for leader in label]
-    return label
+    names = [f"{index:0{len(str(len(structures)))}d}" for index in range(len(structures))]
+    comparable = [
+        Comparable(name, structure.composition.reduced_formula, energy, ReducedCrystal(structure))
+        for name, structure, energy in zip(names, structures, energies, strict=True)
+    ]
+    compare(comparable)
+    leaders = group_leaders(comparable)
+    return [int(leaders[name]) for name in names]
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Known crystals of one formula; edges and numbers of sites of all, to compare with at once."""
+
+    names: list[str]
+    crystals: list[ReducedCrystal]
+    edges: np.ndarray
+    n_sites: np.ndarray
+
+    @classmethod
+    def of(cls, known: Sequence[tuple[str, Structure]]) -> _Pool:
+        crystals = [ReducedCrystal(structure) for _, structure in known]
+        return cls(
+            [name for name, _ in known],
+            crystals,
+            np.array([crystal.edges for crystal in crystals]),
+            np.array([crystal.n_sites for crystal in crystals]),
+        )
 
 
 class KnownStructures:
@@ -205,7 +117,7 @@ class KnownStructures:
             raise InputError(f"margin is {margin!r}; give a number from 1 to {MOST_MARGIN:g}")
         self.margin = margin
         self._waiting: dict[str, list[tuple[str, Structure]]] = {}
-        self._reduced: dict[str, list[tuple[str, _Reduced]]] = {}
+        self._pools: dict[str, _Pool] = {}
         self._matcher = default_matcher(margin)
         self._size = len(structures)
         for name, structure in structures.items():
@@ -215,7 +127,7 @@ class KnownStructures:
     def __len__(self) -> int:
         return self._size
 
-    def find(self, structure: Structure) -> str | None:
+    def find(self, structure: Structure, reduced: ReducedCrystal | None = None) -> str | None:
         """Name of the first known crystal that this one matches, or None.
 
         Known crystals are reduced to primitive Niggli cells at the first query of their formula.
@@ -224,6 +136,8 @@ class KnownStructures:
         ----------
         structure
             Crystal to look up.
+        reduced
+            The same, if it was reduced before.
 
         Returns
         -------
@@ -233,13 +147,19 @@ class KnownStructures:
         formula = structure.composition.reduced_formula
         if formula in self._waiting:
             waiting = self._waiting.pop(formula)
-            self._reduced[formula] = [(name, _Reduced.of(known)) for name, known in waiting]
-        pool = self._reduced.get(formula)
-        if not pool:
+            self._pools[formula] = _Pool.of(waiting)
+        pool = self._pools.get(formula)
+        if pool is None:
             return None
-        query = _Reduced.of(structure)
+        query = reduced or ReducedCrystal(structure)
+        near = edges_may_fit(pool.edges, query.edges, self.margin) & (pool.n_sites == query.n_sites)
         return next(
-            (name for name, known in pool if _same(known, query, self._matcher, self.margin)), None
+            (
+                pool.names[index]
+                for index in np.flatnonzero(near)
+                if same(pool.crystals[index], query, self._matcher, self.margin)
+            ),
+            None,
         )
 
 
@@ -248,7 +168,7 @@ class _Member:
     """One of several distinct crystals, and how often it was found again."""
 
     name: str
-    reduced: _Reduced
+    reduced: ReducedCrystal
     found: int = 0
 
 
@@ -279,9 +199,9 @@ class DistinctStructures:
             Where several match, the one that was found most often; None for a new member.
         """
         members = self._members.setdefault(structure.composition.reduced_formula, [])
-        newcomer = _Reduced.of(structure)
+        newcomer = ReducedCrystal(structure)
         for member in members:
-            if _same(member.reduced, newcomer, self._matcher):
+            if same(member.reduced, newcomer, self._matcher):
                 member.found += 1
                 members.sort(key=lambda one: -one.found)  # stable
                 return member.name

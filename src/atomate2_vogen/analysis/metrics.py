@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from atomate2_vogen.analysis import matching
+from atomate2_vogen.analysis import matching, reduction
 from atomate2_vogen.analysis.bookkeeping import (
     Delivered,
     attempts_and_rejections,
@@ -32,7 +32,7 @@ from atomate2_vogen.analysis.bookkeeping import (
     unpack,
 )
 from atomate2_vogen.analysis.geometry import too_close
-from atomate2_vogen.analysis.hull import ENERGY_TOLERANCE, NEAR_HULL_LIMIT
+from atomate2_vogen.analysis.judging import ENERGY_TOLERANCE, NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.neutrality import charge_neutral, neutrality_settings
 from atomate2_vogen.analysis.statistics import INTERVAL, distribution, proportion
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
@@ -166,9 +166,9 @@ def measure(
         sun_threshold=SUN_THRESHOLD,
         interval=INTERVAL,
         matcher={
-            "ltol": matching.LENGTH_TOLERANCE,
-            "stol": matching.SITE_TOLERANCE,
-            "angle_tol": matching.ANGLE_TOLERANCE,
+            "ltol": reduction.LENGTH_TOLERANCE,
+            "stol": reduction.SITE_TOLERANCE,
+            "angle_tol": reduction.ANGLE_TOLERANCE,
         },
         rmsd_matcher=dict(matching.RMSD_SETTINGS),
         minimum_distances={f"{a}-{b}": system.minimum_distance(a, b) for a, b in system.pairs},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -124,14 +124,27 @@ class ReferenceHull:
             for entry, fraction in ordered
         ]
 
-    def joint(self, entries: Iterable[tuple[Composition, float]]) -> list[float]:
-        """Energies above the hull of references and the given phases together, eV/atom."""
-        added = [_entry(composition, energy) for composition, energy in entries]
+    def joint(self, phases: Sequence[tuple[str, float]]) -> list[float]:
+        """Energies above the hull of references and the given phases together, eV/atom.
+
+        Parameters
+        ----------
+        phases
+            Reduced formula and energy per atom (eV/atom) of each.
+        """
+        lowest: dict[str, float] = {}
+        for formula, energy in phases:
+            lowest[formula] = min(energy, lowest.get(formula, energy))
+        if not lowest:
+            return []
+        compositions = {formula: Composition(formula) for formula in lowest}
+        added = [_entry(compositions[formula], lowest[formula]) for formula in sorted(lowest)]
         diagram = PhaseDiagram([*self._entries, *added])
-        return [
-            max(0.0, float(e.energy_per_atom - diagram.get_hull_energy_per_atom(e.composition)))
-            for e in added
-        ]
+        level = {
+            formula: diagram.get_hull_energy_per_atom(composition)
+            for formula, composition in compositions.items()
+        }
+        return [max(0.0, float(energy - level[formula])) for formula, energy in phases]
 
 
 def hull_id(references: Sequence[ReferenceDoc]) -> str:

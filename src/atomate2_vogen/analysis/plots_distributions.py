@@ -18,7 +18,7 @@ from atomate2_vogen.analysis.figures import (
     legend_entries,
     panel_title,
 )
-from atomate2_vogen.analysis.hull import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
+from atomate2_vogen.analysis.judging import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
 from atomate2_vogen.analysis.plots_documents import (
     Judged,
     count_ranked,

@@ -14,7 +14,7 @@ from pymatgen.core import Composition
 from pymatgen.util.string import latexify
 
 from atomate2_vogen.analysis.figures import BLUE, ORANGE, say_empty
-from atomate2_vogen.analysis.hull import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
+from atomate2_vogen.analysis.judging import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
 from atomate2_vogen.analysis.phases import ReferenceHull, anion_fraction
 from atomate2_vogen.analysis.plots_documents import (
     energies_above_hull,

@@ -17,7 +17,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
 from atomate2_vogen.analysis.geometry import too_close
-from atomate2_vogen.analysis.matching import default_matcher
+from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, VogenError
 

@@ -1,26 +1,34 @@
 """The builder that keeps the stability documents up to date.
 
-Unit of work is a pair of chemical system and scheme: one new calculation or reference can move
-duplicates, joint hull and every energy above hull in it, so the whole pair is rebuilt, and only
-pairs in which something changed are. The judging itself is `atomate2_vogen.analysis.hull.assess`.
+Unit of work is a pair of chemical system and scheme. Within a pair only calculations that are new
+or have changed are judged and compared with the others (`atomate2_vogen.analysis.duplicates`);
+what documents say about one another, groups and the joint hull, is worked out again for the whole
+pair, and those documents are written that say something else than before. The outcome is that of
+`atomate2_vogen.analysis.hull.assess` on everything, in whatever order it came.
+
+Killed while it writes, it leaves nothing half-written: documents that were there are amended first
+and new ones come last, so that the pair is still seen to have changed; and what documents say about
+one another is worked out at every build from what they match, and mended where it differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from maggma.core import Builder
-from monty.json import jsanitize
 from pymatgen.core import Composition
 
-from atomate2_vogen.analysis.hull import ReferenceHull, assess, hull_id
+from atomate2_vogen.analysis.phases import ReferenceHull
+from atomate2_vogen.analysis.reduction import ReducedCrystal
+from atomate2_vogen.builders.pairs import DAMAGED, Outcome, Pair, Source, build
+from atomate2_vogen.builders.records import BATCH, KEPT, amend, by_id, clock, write
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.errors import MissingReferenceError, VogenError
-from atomate2_vogen.jobs.known import known_structures
-from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc, StabilityDoc, VogenDoc
-from atomate2_vogen.stores import moment, parse, upsert
+from atomate2_vogen.errors import BuildError, MissingReferenceError, VogenError
+from atomate2_vogen.jobs.known import known_structures, pool_id
+from atomate2_vogen.schemas import ReferenceDoc, VogenDoc
+from atomate2_vogen.stores import parse, select
 
 if TYPE_CHECKING:
     from maggma.core import Store
@@ -31,9 +39,9 @@ Doc = TypeVar("Doc", bound=VogenDoc)
 class StabilityBuilder(Builder):
     """Calculations and references in, stability documents out.
 
-    Idempotent and incremental: a second run writes nothing. A malformed document is skipped
-    with a warning and named in `malformed`; documents of calculations that have been removed
-    are left alone.
+    Idempotent and incremental: a second run writes nothing. Runs in parallel under maggma's
+    ``mrun``, one pair of system and scheme per process; several may run at once. A malformed
+    document is skipped with a warning and named in `malformed`.
 
     Parameters
     ----------
@@ -41,10 +49,14 @@ class StabilityBuilder(Builder):
         Source stores of `CalculationDoc` and `ReferenceDoc`.
     stability
         Target store of `StabilityDoc`.
-    system
-        Oxide system; what belongs to another one is not touched.
+    systems
+        Oxide systems; what belongs to none of them is not touched, what belongs to several
+        (an element) is of the first.
     novelty
         Judge novelty against references and prototypes. Without it `is_novel` stays None.
+    remove_orphans
+        Remove documents whose calculation is gone. Otherwise they are left as they are, and
+        others are judged without them.
     chunk_size
         Pairs that are held in memory at once.
     """
@@ -54,79 +66,78 @@ class StabilityBuilder(Builder):
         calculations: Store,
         references: Store,
         stability: Store,
-        system: OxideSystem = VANADIUM,
+        systems: Sequence[OxideSystem] = (VANADIUM,),
         *,
         novelty: bool = True,
+        remove_orphans: bool = False,
         chunk_size: int = 1,
     ) -> None:
         self.calculations = calculations
         self.references = references
         self.stability = stability
-        self.system = system
+        self.systems = list(systems)
         self.novelty = novelty
-        self.n_written = 0
-        self.n_pairs = 0
-        self.malformed: set[str] = set()
-        self.unbuilt: dict[str, str] = {}
+        self.remove_orphans = remove_orphans
+        self._begin()
         super().__init__(
             sources=[calculations, references], targets=[stability], chunk_size=chunk_size
         )
 
-    def get_items(self) -> Iterator[dict[str, Any]]:
+    def _begin(self) -> None:
+        self.n_written = self.n_removed = self.n_pairs = 0
+        self.malformed: set[str] = set()
+        self.unbuilt: dict[str, str] = {}
+        self._under_way: set[str] = set()
+        self._n_calculations: Counter[str] = Counter()
+
+    def get_items(self) -> Iterator[Pair]:
         """Changed pairs, with everything that judging them needs."""
-        self.n_written = self.n_pairs = 0
-        self.malformed = set()
-        self.unbuilt = {}
-        for scheme in self._schemes():
-            # stamped before reading: what is written meanwhile counts as newer next time
-            read_at = datetime.now(UTC)
-            references = [
-                reference
-                for reference in self._parsed(self.references, ReferenceDoc, {"scheme": scheme})
-                if self._is_ours(reference.structure.composition)
-            ]
-            calculations = self._changed(scheme, references)
-            if not calculations:
-                continue
-            try:
-                ReferenceHull(references, self.system)
-            except VogenError as error:
-                self.unbuilt[scheme] = str(error)
-                self.logger.error("%s of scheme %s skipped: %s", self.system.chemsys, scheme, error)  # noqa: TRY400
-                continue
-            self.n_pairs += 1
-            yield {
-                "scheme": scheme,
-                "read_at": read_at,
-                "references": references,
-                "calculations": calculations,
-            }
+        self._begin()
+        sources = self._sources()
+        for (_, scheme), found in sources.items():
+            self._n_calculations[scheme] += len(found)
+        for scheme in sorted({scheme for _, scheme in sources}):
+            references = list(self._parsed(self.references, ReferenceDoc, {"scheme": scheme}))
+            for system in self.systems:
+                ours = sources.get((system.chemsys, scheme))
+                if ours and (pair := self._pair(system, scheme, references, ours)) is not None:
+                    self.n_pairs += 1
+                    self._under_way.add(pair.name)
+                    yield pair
 
-    def process_item(self, item: dict[str, Any]) -> list[StabilityDoc]:
-        """Judge one pair."""
-        known = None
-        if self.novelty:
-            known = known_structures(self.system, item["references"])
-        documents = assess(item["calculations"], item["references"], self.system, known, joint=True)
-        for document in documents:
-            document.last_updated = item["read_at"]
-        return documents
+    def process_item(self, item: Pair) -> Outcome:
+        """Judge what changed in one pair."""
+        try:
+            known = known_structures(item.system, item.references) if self.novelty else None
+            return build(item, known)
+        except DAMAGED as error:
+            return Outcome(item.name, failure=str(error) or repr(error))
 
-    def update_targets(self, items: list[list[StabilityDoc]]) -> None:
-        """Upsert the documents by key."""
-        for document in (document for documents in items for document in documents):
-            content = jsanitize(document, strict=True, enum_values=True, allow_bson=True)
-            upsert(self.stability, content, self.stability.key)
-            self.n_written += 1
+    def update_targets(self, items: Sequence[Outcome]) -> None:
+        """Amend what was there, write what was judged, last withdraw: see the module for why."""
+        for outcome in items:
+            self._under_way.discard(outcome.name)
+            if outcome.failure is not None:
+                self._refuse(outcome.name, outcome.failure)
+                continue
+            for name, reason in outcome.malformed.items():
+                self._skip(self.calculations, name, reason)
+            self.n_written += amend(self.stability, outcome.amendments)
+            self.n_written += write(self.stability, outcome.documents)
+            nothing = {"matches": None, "compared_rank": None}
+            self.n_written += amend(self.stability, dict.fromkeys(outcome.withdrawn, nothing))
 
     def finalize(self) -> None:
-        """Close the stores; complain about pairs that could not be built.
+        """Remove orphans if that was asked for, close the stores, complain of what failed.
 
         Raises
         ------
         MissingReferenceError
             If the references of some scheme make no hull, after all others were built.
+        BuildError
+            If a pair was lost with the process that judged it.
         """
+        self._remove_orphans()
         super().finalize()
         self._complain()
 
@@ -137,83 +148,144 @@ class StabilityBuilder(Builder):
 
         Raises
         ------
-        MissingReferenceError
+        MissingReferenceError, BuildError
             As `finalize`.
         """
         for item in self.get_items():
             self.update_targets([self.process_item(item)])
+        self._remove_orphans()
         self._complain()
         return self.n_written
 
+    def _sources(self) -> dict[tuple[str, str], dict[str, Source]]:
+        """Calculations by system and scheme; those that name neither are malformed."""
+        found: dict[tuple[str, str], dict[str, Source]] = {}
+        homes: dict[str, tuple[str, str] | None] = {}
+        key = self.calculations.key
+        wanted = [key, "scheme", "last_updated", "candidate.formula"]
+        for content in self.calculations.query({}, properties=wanted):
+            name, scheme = content.get(key), content.get("scheme")
+            candidate = content.get("candidate")
+            formula = str(candidate.get("formula") if isinstance(candidate, dict) else None)
+            if not (isinstance(name, str) and isinstance(scheme, str) and scheme):
+                self._skip(self.calculations, name, "it has no scheme")
+                continue
+            try:
+                if formula not in homes:
+                    homes[formula] = self._home(Composition(formula))
+                home = homes[formula]
+            except (ValueError, TypeError, KeyError, AttributeError):
+                self._skip(self.calculations, name, f"its candidate's formula is {formula!r}")
+                continue
+            if home is not None:
+                chemsys, reduced = home
+                source = Source(reduced, clock(content))
+                found.setdefault((chemsys, scheme), {})[name] = source
+        return found
+
+    def _home(self, composition: Composition) -> tuple[str, str] | None:
+        """Chemical system, of those that are built, and reduced formula."""
+        for system in self.systems:
+            if _belongs(composition, system):
+                return system.chemsys, composition.reduced_formula
+        return None
+
+    def _pair(
+        self,
+        system: OxideSystem,
+        scheme: str,
+        references: Sequence[ReferenceDoc],
+        sources: dict[str, Source],
+    ) -> Pair | None:
+        """One pair, if there is anything to be done in it."""
+        ours = [one for one in references if _belongs(one.structure.composition, system)]
+        this = {"chemsys": system.chemsys, "scheme": scheme}
+        built = {
+            content["stability_id"]: content
+            for content in select(self.stability, this, properties=list(KEPT))
+            if "stability_id" in content
+        }
+        pool = pool_id(system, ours) if self.novelty else None
+        pair = Pair(system, scheme, ours, pool, sources, built)
+        pair.find_changes()
+        try:
+            if pair.is_settled():
+                return None
+            ReferenceHull(ours, system)
+        except VogenError as error:
+            self._refuse(pair.name, str(error))
+            return None
+        self._load(pair)
+        return pair
+
+    def _load(self, pair: Pair) -> None:
+        """Read the crystals that newcomers are compared with, and the newcomers."""
+        formulas = pair.formulas
+        near = {name for name, one in pair.kept.items() if one.comparable.formula in formulas}
+        if near:
+            these = {"formula": {"$in": sorted(formulas)}, "chemsys": pair.system.chemsys}
+            these["scheme"] = pair.scheme
+            for content in select(self.stability, these, properties=["stability_id", "structure"]):
+                if (name := content.get("stability_id")) in near:
+                    structure = content.get("structure")
+                    if isinstance(structure, dict) and {"lattice", "sites"} <= set(structure):
+                        one = pair.kept[name].comparable
+                        one.crystal = ReducedCrystal(structure, one.crystal.cell)
+                        near.discard(name)
+        for name in near:  # without their crystals they must be judged again
+            pair.changed.add(name)
+            del pair.kept[name]
+        if len(pair.changed) > max(BATCH, self._n_calculations[pair.scheme] / 2):
+            found = select(self.calculations, {"scheme": pair.scheme})
+        else:
+            found = by_id(self.calculations, sorted(pair.changed))
+        key = self.calculations.key
+        pair.contents = [content for content in found if content.get(key) in pair.changed]
+
+    def _remove_orphans(self) -> None:
+        if not self.remove_orphans:
+            return
+        ours = {"chemsys": {"$in": [system.chemsys for system in self.systems]}}
+        key = self.stability.key
+        built = [content[key] for content in self.stability.query(ours, properties=[key])]
+        # read last: a calculation that came meanwhile is there
+        there = set(self.calculations.distinct(self.calculations.key))
+        orphans = [name for name in built if name not in there]
+        for start in range(0, len(orphans), BATCH):
+            self.stability.remove_docs({key: {"$in": orphans[start : start + BATCH]}})
+        self.n_removed = len(orphans)
+
     def _complain(self) -> None:
         if self.unbuilt:
-            reasons = "; ".join(f"{scheme}: {reason}" for scheme, reason in self.unbuilt.items())
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.unbuilt.items())
             raise MissingReferenceError(
-                f"calculations of {self.system.chemsys} were not judged, mend their references: "
-                f"{reasons}"
+                f"calculations were not judged, mend their references: {reasons}"
             )
-
-    def _schemes(self) -> list[str]:
-        """Schemes that occur among the calculations; those without one are malformed."""
-        schemes = set()
-        for content in self.calculations.query({}, properties=[self.calculations.key, "scheme"]):
-            if isinstance(content.get("scheme"), str):
-                schemes.add(content["scheme"])
-            else:
-                self._skip(self.calculations, content, "it has no scheme")
-        return sorted(schemes)
-
-    def _changed(self, scheme: str, references: list[ReferenceDoc]) -> list[CalculationDoc]:
-        """All calculations of a pair if anything in it is not yet judged, else none."""
-        pair = {"scheme": scheme, "chemsys": self.system.chemsys}
-        built = {
-            content.get("stability_id"): content
-            for content in self.stability.query(
-                pair, properties=["stability_id", "hull_id", "last_updated"]
+        if self._under_way:
+            raise BuildError(
+                f"{', '.join(sorted(self._under_way))} was lost with the process that judged it; "
+                "its log tells why, and another build takes it up"
             )
-        }
-        current = hull_id(references)
-        suspects = []
-        for content in self.calculations.query(
-            {"scheme": scheme}, properties=[self.calculations.key, "last_updated"]
-        ):
-            identifier = content.get(self.calculations.key)
-            judged = built.get(identifier)
-            if (
-                judged is None
-                or moment(content) > moment(judged)
-                or judged.get("hull_id") != current
-            ):
-                suspects.append(identifier)
-        if not suspects:
-            return []
-        calculations = [
-            calculation
-            for calculation in self._parsed(self.calculations, CalculationDoc, {"scheme": scheme})
-            if self._is_ours(calculation.candidate.structure.composition)
-        ]
-        # what is malformed or of another system is never judged, and thus no change
-        ours = {calculation.calculation_id for calculation in calculations}
-        return calculations if ours.intersection(suspects) else []
 
     def _parsed(
         self, store: Store, document_class: type[Doc], criteria: dict[str, Any]
     ) -> Iterator[Doc]:
         """Documents that fit their class; the others are warned of and counted."""
-        for content in store.query(criteria):
+        for content in select(store, criteria):
             try:
-                document = parse(document_class, content)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                self._skip(
-                    store, content, str(error).splitlines()[0] if str(error) else repr(error)
-                )
-            else:
-                yield document
+                yield parse(document_class, content)
+            except DAMAGED as error:
+                self._skip(store, content.get(store.key), (str(error) or repr(error)))
 
-    def _skip(self, store: Store, content: dict[str, Any], reason: str) -> None:
-        identifier = str(content.get(store.key))
-        self.malformed.add(f"{store.name}: {identifier}")
-        self.logger.warning("%r in %s is malformed: %s; skipped", identifier, store.name, reason)
+    def _skip(self, store: Store, name: object, reason: str) -> None:
+        self.malformed.add(f"{store.name}: {name}")
+        first = reason.splitlines()[0] if reason else ""
+        self.logger.warning("%r in %s is malformed: %s; skipped", name, store.name, first)
 
-    def _is_ours(self, composition: Composition) -> bool:
-        return {element.symbol for element in composition.elements} <= set(self.system.elements)
+    def _refuse(self, name: str, reason: str) -> None:
+        self.unbuilt[name] = reason
+        self.logger.error("%s skipped: %s", name, reason)
+
+
+def _belongs(composition: Composition, system: OxideSystem) -> bool:
+    return {element.symbol for element in composition.elements} <= set(system.elements)

@@ -24,9 +24,16 @@ if TYPE_CHECKING:
     help="Instead of an output folder: a mongodb:// URI, a YAML file that names a database, or the "
     "folder of a store.",
 )
+@click.option(
+    "--remove-orphans",
+    is_flag=True,
+    help="Remove stability documents whose calculation is gone; without it they are left alone.",
+)
 @options.engine_option
 @options.json_option
-def build(folder: Path | None, where: str | None, engine: str, as_json: bool) -> None:
+def build(
+    folder: Path | None, where: str | None, remove_orphans: bool, engine: str, as_json: bool
+) -> None:
     """Rebuild the stability table of an output folder or of a store.
 
     FOLDER is one that vogen discover or vogen evaluate has written, or into whose store/ your
@@ -38,6 +45,7 @@ def build(folder: Path | None, where: str | None, engine: str, as_json: bool) ->
     Examples:
       vogen build vogen_output
       vogen build --store mongodb://localhost/vogen
+      vogen build vogen_output --remove-orphans
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
@@ -48,19 +56,21 @@ def build(folder: Path | None, where: str | None, engine: str, as_json: bool) ->
         raise InputError("give either an output folder or --store WHERE")
     voice = Voice(quiet=as_json)
     if folder is None:
-        _build_store(voice, where, engine, as_json=as_json)
+        _build_store(voice, where, engine, remove_orphans=remove_orphans, as_json=as_json)
         return
     with open_run(folder, "build", None, voice, VANADIUM) as run:
         from atomate2_vogen.cli.report import print_build
 
         judge = load_engine(engine)
         candidates = run.stored_candidates()
-        stability, references = run.build(judge, candidates)
+        stability, references = run.build(judge, candidates, remove_orphans=remove_orphans)
         written = run.export(stability, candidates, references)
         print_build(voice, stability, run.folder.path, written, as_json=as_json)
 
 
-def _build_store(voice: Voice, where: str | None, engine: str, *, as_json: bool) -> None:
+def _build_store(
+    voice: Voice, where: str | None, engine: str, *, remove_orphans: bool, as_json: bool
+) -> None:
     """Documents only; one line on what was written."""
     from atomate2_vogen.builders.stability import StabilityBuilder
     from atomate2_vogen.chemistry import VANADIUM
@@ -71,15 +81,21 @@ def _build_store(voice: Voice, where: str | None, engine: str, *, as_json: bool)
         ingested = stores.ingest_jobs()
         stores.save(load_references(judge, VANADIUM))
         builder = StabilityBuilder(
-            stores.calculations, stores.references, stores.stability, system=VANADIUM
+            stores.calculations,
+            stores.references,
+            stores.stability,
+            [VANADIUM],
+            remove_orphans=remove_orphans,
         )
         written = builder.build()
         count = stores.stability.count({"scheme": judge.scheme})
     if as_json:
         content = {"store": stores.where, "judge": judge.scheme, "ingested": ingested}
-        click.echo(json.dumps({**content, "written": written, "documents": count}, indent=1))
+        counts = {"written": written, "removed": builder.n_removed, "documents": count}
+        click.echo(json.dumps(content | counts, indent=1))
         return
+    removed = f"{builder.n_removed} orphans removed, " if remove_orphans else ""
     voice.out.print(
-        f"{written} stability documents written, {count} by {judge.scheme} in {stores.where}",
+        f"{written} stability documents written, {removed}{count} by {judge.scheme} in {stores.where}",
         soft_wrap=True,
     )

@@ -142,7 +142,11 @@ class Pipeline:
                 yield doc
 
     def build(
-        self, engine: Engine, candidates: Sequence[CandidateDoc]
+        self,
+        engine: Engine,
+        candidates: Sequence[CandidateDoc],
+        *,
+        remove_orphans: bool = False,
     ) -> tuple[list[StabilityDoc], list[ReferenceDoc]]:
         """Bring the store's stability documents up to date; those of the candidates."""
         from atomate2_vogen.builders.stability import StabilityBuilder
@@ -155,9 +159,11 @@ class Pipeline:
                 self.stores.calculations,
                 self.stores.references,
                 self.stores.stability,
-                system=self.system,
+                systems=[self.system],
+                remove_orphans=remove_orphans,
             )
             notes["written"] = written = builder.build()
+            notes["removed"] = builder.n_removed
             ids = {candidate.candidate_id for candidate in candidates}
             stability = [
                 doc
@@ -166,6 +172,7 @@ class Pipeline:
             ]
             stage.result = self._judged(engine, stability, references)
             stage.result += reuse(0 if written else len(stability), len(stability))
+            stage.result += f", {builder.n_removed} orphans removed" if remove_orphans else ""
         return stability, references
 
     def judge(

@@ -126,6 +126,11 @@ def read_columns(path: Path) -> dict[str, Any]:
     return content
 
 
+def prototypes_path() -> Path:
+    """The shipped file."""
+    return Path(str(files("atomate2_vogen.data") / "files" / PROTOTYPE_FILE))
+
+
 @lru_cache(maxsize=1)
 def load_prototypes() -> tuple[Prototype, ...]:
     """All shipped prototypes in the order of their ids; read once per process.
@@ -135,7 +140,7 @@ def load_prototypes() -> tuple[Prototype, ...]:
     ArtefactError
         If the shipped file is missing or damaged.
     """
-    path = Path(str(files("atomate2_vogen.data") / "files" / PROTOTYPE_FILE))
+    path = prototypes_path()
     columns = read_columns(path)["prototypes"]
     prototypes = []
     for row in zip(*(columns[name] for name in COLUMNS), strict=True):

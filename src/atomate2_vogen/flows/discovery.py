@@ -8,7 +8,7 @@ from typing import Any
 
 from jobflow import Flow, Job, Maker
 
-from atomate2_vogen.analysis.hull import NEAR_HULL_LIMIT
+from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.selection import best_per_formula
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine, chgnet, load_references

@@ -7,6 +7,8 @@ that falls into the basin of a known prototype is then no discovery, wherever it
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -15,7 +17,7 @@ from pymatgen.core import Structure
 from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.dataset import load_dataset
-from atomate2_vogen.data.prototypes import load_prototypes
+from atomate2_vogen.data.prototypes import load_prototypes, prototypes_path
 from atomate2_vogen.data.relaxed import RelaxedSet, crystal_key, relaxed_path
 from atomate2_vogen.schemas import ReferenceDoc
 
@@ -81,6 +83,24 @@ def novelty_pool(
         kind: sum(formulas is None or formula in formulas for formula in found.values())
         for kind, found in kinds.items()
     }
+
+
+def pool_id(system: OxideSystem, references: Sequence[ReferenceDoc]) -> str:
+    """Hash of all that `known_structures` is made of, without making it."""
+    digest = hashlib.sha256(_shipped_digest(system).encode())
+    for reference in sorted(references, key=lambda reference: reference.reference_id):
+        content = [reference.name, reference.energy_per_atom, reference.structure.as_dict()]
+        digest.update(json.dumps(content, sort_keys=True, default=str).encode())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=32)
+def _shipped_digest(system: OxideSystem) -> str:
+    digest = hashlib.sha256(repr(system).encode())
+    for path in (prototypes_path(), relaxed_path(system)):
+        if path.exists():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=2)

@@ -17,7 +17,8 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedE
 from scipy.optimize import linear_sum_assignment
 
 from atomate2_vogen.analysis.geometry import check_structure
-from atomate2_vogen.analysis.matching import default_matcher, rmsd
+from atomate2_vogen.analysis.matching import rmsd
+from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.errors import GridError, InputError, NonFiniteError
 
 if TYPE_CHECKING:

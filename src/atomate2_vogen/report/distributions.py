@@ -8,7 +8,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.geometry import shortest_distance
-from atomate2_vogen.analysis.hull import NEAR_HULL_LIMIT
+from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.plots_documents import energies_above_hull
 from atomate2_vogen.errors import VogenError
 from atomate2_vogen.report.charts import Axis, Chart, Figure, bent

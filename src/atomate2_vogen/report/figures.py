@@ -8,7 +8,7 @@ from urllib.parse import quote
 import numpy as np
 from pymatgen.core import Composition
 
-from atomate2_vogen.analysis.hull import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
+from atomate2_vogen.analysis.judging import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
 from atomate2_vogen.analysis.phases import anion_fraction
 from atomate2_vogen.analysis.plots_documents import energies_above_hull, ranked_by_formula
 from atomate2_vogen.analysis.plots_panels import spread, swarm

@@ -37,6 +37,7 @@ from atomate2_vogen.schemas.stability import (
     DecompositionPhase,
     FieldClass,
     PaperClass,
+    ReducedCell,
     StabilityDoc,
     StabilityState,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "PhononVerdict",
     "Proportion",
     "Rate",
+    "ReducedCell",
     "ReferenceDoc",
     "Rejection",
     "RejectionReason",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from pymatgen.core import Structure
 
 from atomate2_vogen.schemas.base import VogenDoc
@@ -43,6 +44,17 @@ class DecompositionPhase(BaseModel):
     fraction: float = Field(description="share of the atoms")
 
 
+class ReducedCell(BaseModel):
+    """Primitive Niggli cell at 1 Å³ per atom: what tells most unlike crystals apart.
+
+    Lengths in Å, angles in degrees.
+    """
+
+    n_sites: int
+    lengths: tuple[float, float, float]
+    angles: tuple[float, float, float]
+
+
 class StabilityDoc(VogenDoc):
     """Where a candidate stands on the hull, and whether it is new.
 
@@ -63,6 +75,7 @@ class StabilityDoc(VogenDoc):
     state: StabilityState
     reason: str | None = None
 
+    energy_per_atom: float | None = Field(None, description="after relaxation, eV/atom")
     initial_formation_energy_per_atom: float | None = None
     formation_energy_per_atom: float | None = None
     initial_energy_above_hull: float | None = None
@@ -87,3 +100,26 @@ class StabilityDoc(VogenDoc):
     known_as: str | None = Field(None, description="prototype or phase that it matches")
     rmsd_to_relaxed: float | None = Field(None, description="Å; None if it no longer matches")
     structure: Structure | None = Field(None, description="relaxed")
+
+    calculation_updated: datetime | None = Field(
+        None, description="time of change of the calculation that was judged, by its own clock"
+    )
+    novelty_pool: str | None = Field(None, description="hash of what novelty was judged against")
+    reduced_cell: ReducedCell | None = Field(None, description="of the relaxed crystal")
+    matches: list[str] | None = Field(
+        None,
+        description="stability ids of earlier members of its group that it matches, one for each "
+        "group that it joined; None until it was compared",
+    )
+    compared_rank: int | None = Field(
+        None, description="it was compared with all of its formula that have a lower rank"
+    )
+
+    @field_validator("calculation_updated")
+    @classmethod
+    def _as_stores_keep_it(cls, value: datetime | None) -> datetime | None:
+        """UTC and milliseconds: stores drop the zone and the rest."""
+        if value is None:
+            return None
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return value.replace(microsecond=value.microsecond // 1000 * 1000)

@@ -16,6 +16,7 @@ from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, moment, parse, ups
 from atomate2_vogen.stores.embedded import EmbeddedStore
 from atomate2_vogen.stores.filters import CrystalFilter
 from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments
+from atomate2_vogen.stores.plans import select
 from atomate2_vogen.stores.project import VogenStores
 from atomate2_vogen.stores.queries import CrystalRow, CrystalRows
 
@@ -32,6 +33,7 @@ __all__ = [
     "VogenStores",
     "moment",
     "parse",
+    "select",
     "upsert",
     "upsert_many",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from monty.json import jsanitize
@@ -16,11 +19,14 @@ from atomate2_vogen.schemas import (
     VogenDoc,
 )
 from atomate2_vogen.stores.documents import moment, upsert_many
+from atomate2_vogen.stores.plans import select
 
 if TYPE_CHECKING:
     from maggma.core import Store
 
     from atomate2_vogen.stores.project import VogenStores
+
+logger = logging.getLogger(__name__)
 
 OUTPUTS: dict[type[VogenDoc], tuple[str, str]] = {
     SampleDoc: ("candidates", "candidate_id"),
@@ -32,26 +38,77 @@ OUTPUTS: dict[type[VogenDoc], tuple[str, str]] = {
 """Collection and key of what jobs return, by its class."""
 
 
+BATCH = 200
+"""Outputs that are read at once: those with crystals and bands are large."""
+
+
 def ingest_jobs(stores: VogenStores) -> dict[str, int]:
-    """Copy what finished jobs returned from the job store; see `VogenStores.ingest_jobs`."""
+    """Copy what finished jobs returned from the job store; see `VogenStores.ingest_jobs`.
+
+    Of outputs that the collections hold already, only ids and times are read. Which are new is
+    seen from these alone, not from a time up to which all was read: outputs come late, from
+    clocks that differ.
+    """
     written = dict.fromkeys((collection for collection, _ in OUTPUTS.values()), 0)
     for output_class, (collection, key) in OUTPUTS.items():
         store: Store = getattr(stores, collection)
         held = {
             content.get(key): moment(content)
-            for content in store.query({}, properties=[key, "last_updated"])
+            for content in select(store, {}, properties=[key, "last_updated"])
         }
-        new: dict[str, dict[str, Any]] = {}
+        jobs = stores.job_store.docs_store
+        # what is written, and from which job, latest first
+        chosen: dict[str, tuple[Any, datetime]] = {}
+        prefix = "output.candidates" if output_class is SampleDoc else "output"
+        names = ["_id", "completed_at", f"{prefix}.{key}", f"{prefix}.last_updated"]
         query = {"output.@class": output_class.__name__}
-        for job in stores.job_store.docs_store.query(query, properties=["output"]):
-            output = job["output"]
-            if not isinstance(output, Mapping):
-                continue  # a list of such documents, each of which has a job of its own
-            found = output["candidates"] if output_class is SampleDoc else [output]
-            for content in jsanitize(found, allow_bson=True):
-                changed = moment(content)
-                if content[key] not in held or changed > held[content[key]]:
-                    new[content[key]] = {**content, "last_updated": changed}
-                    held[content[key]] = changed
-        written[collection] = upsert_many(store, new.values(), key)
+        for job in jobs.query(query, properties=names):
+            for name, changed in _times(job, output_class, key):
+                known = chosen[name][1] if name in chosen else held.get(name)
+                if known is None or changed > known:
+                    chosen[name] = (job["_id"], changed)
+        sources = list(dict.fromkeys(identifier for identifier, _ in chosen.values()))
+        for start in range(0, len(sources), BATCH):
+            new: list[dict[str, Any]] = []
+            batch = {"_id": {"$in": sources[start : start + BATCH]}}
+            for job in jobs.query(batch, properties=["_id", "output"]):
+                for content in jsanitize(_outputs(job, output_class), allow_bson=True):
+                    choice = chosen.get(content.get(key))
+                    if choice is not None and choice[0] == job["_id"]:
+                        new.append({**content, "last_updated": choice[1]})
+            written[collection] += upsert_many(store, new, key)
     return written
+
+
+def _outputs(job: Mapping[str, Any], output_class: type[VogenDoc]) -> list[Mapping[str, Any]]:
+    """What is to be stored of a job; a list of outputs is left to the jobs that made them."""
+    output = job.get("output")
+    if not isinstance(output, Mapping):
+        return []
+    found = output.get("candidates") if output_class is SampleDoc else [output]
+    if not isinstance(found, list):
+        found = []
+    return [content for content in found if isinstance(content, Mapping)]
+
+
+def _times(
+    job: Mapping[str, Any], output_class: type[VogenDoc], key: str
+) -> Iterator[tuple[str, datetime]]:
+    """Key and time of change in UTC of what a job returned.
+
+    Where the output tells no time it is that at which the job was completed, which jobflow
+    writes in the worker's local time and without a zone.
+    """
+    for content in _outputs(job, output_class):
+        name = content.get(key)
+        if not isinstance(name, str):
+            logger.warning(
+                "a %s of job %s has no %s; left out", output_class.__name__, job["_id"], key
+            )
+            continue
+        changed = moment(content)
+        if content.get("last_updated") is None and isinstance(job.get("completed_at"), str):
+            with suppress(ValueError):
+                local = datetime.fromisoformat(job["completed_at"])
+                changed = moment({"last_updated": local.astimezone(UTC)})
+        yield name, changed

@@ -1,0 +1,216 @@
+"""One pair of chemical system and scheme: what is there, what changed, what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from monty.json import jsanitize
+from pymatgen.core import Composition
+
+from atomate2_vogen.analysis.duplicates import Comparable, compare, unsettle
+from atomate2_vogen.analysis.hull import Ranked, relate
+from atomate2_vogen.analysis.judging import judge
+from atomate2_vogen.analysis.matching import KnownStructures
+from atomate2_vogen.analysis.phases import ReferenceHull, hull_id
+from atomate2_vogen.builders.records import RELATIONS, clock, ranked_record
+from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.errors import InputError, VogenError
+from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc
+from atomate2_vogen.stores import parse
+
+DAMAGED = (ValueError, TypeError, KeyError, AttributeError, IndexError, VogenError)
+"""What reading a damaged document may raise."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A calculation, as far as it must be known to see whether it changed."""
+
+    formula: str
+    updated: datetime
+
+
+@dataclass
+class Pair:
+    """Documents of one system and scheme.
+
+    Parameters
+    ----------
+    system, scheme
+        The pair.
+    references
+        Of the scheme and system.
+    pool
+        Hash of what novelty is judged against; None if it is not judged.
+    sources
+        Calculations by id.
+    built
+        Stability documents by id, only the fields `records.KEPT`.
+    changed
+        Ids of calculations that are to be judged.
+    orphans
+        Ids of stability documents whose calculation is gone.
+    gone
+        What was compared and has changed or is an orphan, with what it matched.
+    kept
+        Ranked documents that stay, by id; those without a rank are to be compared again.
+    contents
+        Calculations that are to be judged.
+    """
+
+    system: OxideSystem
+    scheme: str
+    references: list[ReferenceDoc]
+    pool: str | None
+    sources: dict[str, Source]
+    built: dict[str, dict[str, Any]]
+    changed: set[str] = field(default_factory=set)
+    orphans: set[str] = field(default_factory=set)
+    gone: dict[str, list[str]] = field(default_factory=dict)
+    kept: dict[str, Ranked] = field(default_factory=dict)
+    contents: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """System and scheme, for messages."""
+        return f"{self.system.chemsys} of scheme {self.scheme}"
+
+    def find_changes(self) -> None:
+        """Set `changed`, `orphans`, `gone` and `kept`.
+
+        A document is up to date if it was made from this version of the calculation (by the
+        calculation's own clock, so that of the builder does not matter), with these references
+        and this pool, and is not damaged.
+        """
+        current = hull_id(self.references)
+        self.orphans = set(self.built) - set(self.sources)
+        self.changed = set(self.sources) - set(self.built)
+        for name in set(self.sources) & set(self.built):
+            content = self.built[name]
+            try:
+                record = ranked_record(content)
+            except DAMAGED:
+                record = None
+                self.changed.add(name)
+            if (
+                content.get("hull_id") != current
+                or content.get("novelty_pool") != self.pool
+                or clock(content, "calculation_updated") != self.sources[name].updated
+            ):
+                self.changed.add(name)
+            elif record is not None:
+                self.kept[name] = record
+        self.gone = {
+            name: _matches(self.built[name])
+            for name in self.changed | self.orphans
+            if self.built.get(name, {}).get("compared_rank") is not None
+        }
+        unsettle([one.comparable for one in self.kept.values()], self.gone)
+
+    @property
+    def doubtful(self) -> list[Comparable]:
+        """What stays, and is to be compared again."""
+        compared = (one.comparable for one in self.kept.values())
+        return [one for one in compared if one.rank is None]
+
+    @property
+    def formulas(self) -> set[str]:
+        """Reduced formulas among which crystals are to be compared."""
+        return {self.sources[name].formula for name in self.changed} | {
+            one.formula for one in self.doubtful
+        }
+
+    def is_settled(self) -> bool:
+        """Whether there is nothing to be judged, compared or written."""
+        if self.changed or self.gone or self.doubtful:
+            return False
+        hull = ReferenceHull(self.references, self.system)
+        return not self.differences(relate(list(self.kept.values()), hull))
+
+    def differences(self, relations: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Relations of documents that stay, where they are not as they are stored."""
+        return {
+            name: dict(relation)
+            for name, relation in relations.items()
+            if any(self.built[name].get(key) != relation[key] for key in RELATIONS)
+        }
+
+
+@dataclass
+class Outcome:
+    """What a pair comes to.
+
+    Parameters
+    ----------
+    name
+        Of the pair.
+    documents
+        Of what was judged, as they are stored.
+    amendments
+        Fields to be set in documents that were there, by id.
+    withdrawn
+        Ids of documents that stand for nothing any more: others were compared without them.
+    malformed
+        Reasons why calculations could not be judged, by id.
+    failure
+        Why the pair could not be built at all.
+    """
+
+    name: str
+    documents: list[dict[str, Any]] = field(default_factory=list)
+    amendments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    withdrawn: list[str] = field(default_factory=list)
+    malformed: dict[str, str] = field(default_factory=dict)
+    failure: str | None = None
+
+
+def build(pair: Pair, known: KnownStructures | None) -> Outcome:
+    """Judge what changed in a pair, compare it with the rest, and say what is to be written.
+
+    Pure: nothing is read or written. Empties `pair.contents`.
+    """
+    outcome = Outcome(pair.name)
+    hull = ReferenceHull(pair.references, pair.system)
+    judged = []
+    while pair.contents:
+        content = pair.contents.pop()
+        name = str(content.get("calculation_id"))
+        try:
+            calculation = parse(CalculationDoc, content)
+            _check_formula(calculation)
+            one = judge(calculation, hull, known)
+        except DAMAGED as error:
+            outcome.malformed[name] = (str(error) or repr(error)).splitlines()[0]
+            continue
+        one.document.novelty_pool = pair.pool
+        judged.append(one)
+    new = [ranked for ranked in map(Ranked.of, judged) if ranked is not None]
+    everything = [*pair.kept.values(), *new]
+    compare([one.comparable for one in everything])
+    relations = relate(everything, hull)
+    for one in judged:
+        for key, value in relations.pop(one.document.stability_id, {}).items():
+            setattr(one.document, key, value)
+        outcome.documents.append(
+            jsanitize(one.document, strict=True, enum_values=True, allow_bson=True)
+        )
+    outcome.amendments = pair.differences(relations)
+    made = {one.document.stability_id for one in judged}
+    outcome.withdrawn = sorted(set(pair.gone) - made)
+    return outcome
+
+
+def _check_formula(calculation: CalculationDoc) -> None:
+    """The requested formula decides who is compared with whom."""
+    candidate = calculation.candidate
+    formula = candidate.structure.composition.reduced_formula
+    if Composition(candidate.formula).reduced_formula != formula:
+        raise InputError(f"its candidate is called {candidate.formula} and is {formula}")
+
+
+def _matches(content: Mapping[str, Any]) -> list[str]:
+    found = content.get("matches")
+    return [str(name) for name in found] if isinstance(found, list) else []
