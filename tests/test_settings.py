@@ -48,7 +48,7 @@ def test_another_file(home, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("STOER: here", r"no setting is called 'STOER'; did you mean STORE\?"),
+        ("STOR: here", r"no setting is called 'STOR'; did you mean STORE\?"),
         ("threads: 2", r"no setting is called 'threads'; did you mean THREADS\?"),
         ("COLOUR: red", "there are GPAW_COMMAND, STORE, THREADS, WORKERS"),
         ("- STORE", "not a mapping"),
