@@ -55,6 +55,10 @@ class StoreAddressError(InputError):
     """A URI, a file or settings from which no store can be made."""
 
 
+class LaunchPadError(InputError):
+    """A file that describes no LaunchPad, or a LaunchPad that is not set up."""
+
+
 class OutputFolderError(InputError):
     """An output folder that holds another run or cannot be written."""
 
@@ -97,6 +101,10 @@ class TrainingError(VogenError):
 
 class StoreConnectionError(VogenError):
     """A store that cannot be opened."""
+
+
+class LaunchPadConnectionError(VogenError):
+    """A LaunchPad whose database does not answer or refuses."""
 
 
 class EngineError(VogenError):

@@ -11,6 +11,7 @@ from jobflow import Flow, Job, Maker
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.errors import EngineCapabilityError
 from atomate2_vogen.jobs.electronic import band_scheme, collect_electronic, record_electronic
+from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORD_STAGE, TOLERANT
 from atomate2_vogen.jobs.subjects import Crystal, Subject, subjects_from
 from atomate2_vogen.jobs.tolerance import UNRESOLVED, guard_flow
@@ -77,6 +78,7 @@ def electronic_fan_out(engine: Engine, subjects: Sequence[Subject], name: str) -
     gathered: Job = collect_electronic(list(subjects), engine, [flow.output for flow in flows])
     gathered.config = TOLERANT
     gathered.update_metadata({"scheme": band_scheme(engine), "stage": "collect electronic"})
+    place(gathered, ANALYSIS)
     return Flow([*flows, gathered], output=gathered.output, name=name)
 
 
@@ -95,5 +97,7 @@ def _subject_flow(engine: Engine, subject: Subject) -> Flow:
     flow = Flow([bands, document], output=document.output, name=subject.candidate_id)
     flow.update_metadata({"candidate_id": subject.candidate_id, "scheme": band_scheme(engine)})
     bands.update_metadata({"stage": "bands"})
+    place(bands, engine.manager_config)
+    place(document, ANALYSIS)
     document.update_metadata({"stage": f"{RECORD_STAGE} electronic"})
     return flow
