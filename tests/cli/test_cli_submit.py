@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from checked_commands import check
 from click.testing import CliRunner
 from fireworks import FWorker
 
@@ -31,6 +32,8 @@ def test_the_same_request_is_added_once(launchpad, launchpad_file, database):
     assert added["categories"] == {"sampling": 1, "analysis": 2}
     assert added["next"][0].startswith(f"rlaunch -l {launchpad_file} -w my_fworker.yaml rapidfire")
     assert f"vogen build --store {database}" in added["next"]
+    for command in added["next"]:
+        check(command)
     again = vogen(*request(launchpad_file, *options))
     assert "already in" in again.stdout
     assert "nothing added" in again.stdout

@@ -6,14 +6,12 @@ import json
 from datetime import UTC, datetime
 
 import cheap_engine
-import pytest
 from jobflow import CURRENT_JOB, Flow, JobStore, job, run_locally
 from maggma.stores import MemoryStore
 from monty.json import MontyEncoder
 from pymatgen.core import Lattice, Structure
-from toy_engines import ToyBandStructureMaker, fcc, lj
+from toy_engines import ToyBandStructureMaker
 
-from atomate2_vogen.flows.phonons import PhononFlowMaker
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.identity import settled, settled_flow
 
@@ -84,9 +82,3 @@ def test_a_job_that_makes_jobs_makes_the_same_again(tmp_path):
     first, second = run_twice(Flow([twice(3)]), tmp_path)
     assert first == second
     assert len(first) == 4
-
-
-@pytest.mark.slow
-def test_phonons_write_the_same_keys_again(tmp_path):
-    first, second = run_twice(PhononFlowMaker(engine=lj()).make([fcc()]), tmp_path)
-    assert first == second

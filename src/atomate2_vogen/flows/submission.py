@@ -81,22 +81,15 @@ def submit(
         If the database does not answer or refuses.
     """
     from jobflow.managers.fireworks import flow_to_workflow
-    from monty.json import MontyDecoder, MontyEncoder
     from pymongo.errors import DuplicateKeyError
 
-    if unknown := sorted({*(categories or {})} - {*CATEGORIES}):
-        raise InputError(
-            f"no category {unknown[0]!r}; jobs are of {', '.join(CATEGORIES[:-1])} or "
-            f"{CATEGORIES[-1]}"
-        )
-    text, identity = settled(json.dumps(flow.as_dict(), cls=MontyEncoder))
-    content = _renamed(json.loads(text), categories or {})
+    prepared, identity = placed(flow, categories)
     with reaching(launchpad):
         launchpad.workflows.create_index(f"metadata.{IDENTITY}", unique=True, sparse=True)
         if (there := _found(launchpad, identity)) is not None:
             return there
     workflow = flow_to_workflow(
-        MontyDecoder().process_decoded(content),
+        prepared,
         store,  # type: ignore[arg-type] # None is that of the worker
         allow_external_references=allow_external_references,
         metadata={IDENTITY: identity},
@@ -114,6 +107,43 @@ def submit(
     return Submission(
         identity, tuple(sorted(workflow.id_fw)), new=True, categories=_counted(workflow)
     )
+
+
+def placed(
+    flow: Flow | Job, categories: Mapping[str, str | Mapping[str, Any]] | None = None
+) -> tuple[Flow | Job, str]:
+    """The flow that `submit` adds, for another workflow manager: with identifiers of its content.
+
+    Parameters
+    ----------
+    flow
+        As of `submit`.
+    categories
+        As of `submit`; for jobflow-remote for example ``{"dft": {"worker": "cluster"}}``.
+
+    Returns
+    -------
+    flow : Flow or Job
+        Another one; its jobs have other uuids.
+    identity : str
+        The same for all flows that are asked to do the same.
+
+    Raises
+    ------
+    InputError
+        If there is no such category.
+    """
+    from monty.json import MontyDecoder, MontyEncoder
+
+    if unknown := sorted({*(categories or {})} - {*CATEGORIES}):
+        raise InputError(
+            f"no category {unknown[0]!r}; jobs are of {', '.join(CATEGORIES[:-1])} or "
+            f"{CATEGORIES[-1]}"
+        )
+    text, identity = settled(json.dumps(flow.as_dict(), cls=MontyEncoder))
+    content = _renamed(json.loads(text), categories or {})
+    made: Flow | Job = MontyDecoder().process_decoded(content)
+    return made, identity
 
 
 def _found(launchpad: LaunchPad, identity: str) -> Submission | None:
