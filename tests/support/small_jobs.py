@@ -55,3 +55,14 @@ def many_blobs(size, count):
 def length(text):
     """How long a text is."""
     return len(text)
+
+
+@job
+def keep_state(path):
+    """Write the next state of a training into its file."""
+    from atomate2_vogen.models.checkpoint import Checkpoint, State
+
+    checkpoint = Checkpoint(path, {"a": 1})
+    epoch = checkpoint.load().record["epoch"] + 1
+    checkpoint.save(State({}, {"epoch": epoch}))
+    return {"epoch": epoch}

@@ -151,7 +151,7 @@ def _next(launchpad: Path | None, store: str | None) -> list[str]:
     build = f"vogen build{place}" if place else "vogen build --store store.yaml"
     return [
         f"rlaunch{option} -w my_fworker.yaml rapidfire --sleep 5",
-        f"lpad{option} get_wflows -d more -m 1",
+        f"lpad{option} get_wflows -d less -m 1",
         build,
     ]
 

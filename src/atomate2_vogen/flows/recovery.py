@@ -26,6 +26,7 @@ LOCKED_AFTER = 30.0
 
 ATTEMPTS = 3
 LOOKS = 5
+EVER = 10 * 365 * 86400.0
 FINISHED = ("COMPLETED", "ARCHIVED", "DEFUSED")
 
 
@@ -83,8 +84,8 @@ def recover(
         Open; see `open_launchpad`.
     lost_after
         Seconds without a sign of life after which a worker is taken for dead. Workers give one
-        every hour (``PING_TIME_SECS`` of FireWorks' configuration), so less than that only where
-        they are known to be dead.
+        every hour (``PING_TIME_SECS`` of FireWorks' configuration), by their own clocks. 0 if all
+        of them are known to be dead.
     locked_after
         Seconds for which a workflow must stay locked and unchanged.
     rerun_fizzled
@@ -100,6 +101,8 @@ def recover(
         If the database does not answer or refuses.
     """
     with reaching(launchpad):
+        # none is alive: not one either whose clock is ahead of ours
+        lost_after = lost_after or -EVER
         before = datetime.now(UTC) - timedelta(seconds=lost_after)
         unlocked = _unlock(launchpad, locked_after, dry_run=dry_run)
         orphans = _orphans(launchpad, before, dry_run=dry_run)

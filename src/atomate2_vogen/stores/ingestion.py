@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
     from atomate2_vogen.stores.project import VogenStores
+
+logger = logging.getLogger(__name__)
 
 OUTPUTS: dict[type[VogenDoc], tuple[str, str]] = {
     SampleDoc: ("candidates", "candidate_id"),
@@ -43,12 +46,19 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
         }
         new: dict[str, dict[str, Any]] = {}
         query = {"output.@class": output_class.__name__}
-        for job in stores.job_store.docs_store.query(query, properties=["output"]):
+        for job in stores.job_store.docs_store.query(query, properties=["uuid", "output"]):
             output = job["output"]
             if not isinstance(output, Mapping):
                 continue  # a list of such documents, each of which has a job of its own
-            found = output["candidates"] if output_class is SampleDoc else [output]
-            for content in jsanitize(found, allow_bson=True):
+            found = output.get("candidates") if output_class is SampleDoc else [output]
+            for content in jsanitize(found, allow_bson=True) if isinstance(found, list) else [None]:
+                if not isinstance(content, Mapping) or not content.get(key):
+                    logger.warning(
+                        "job %s holds a damaged %s: left out",
+                        job.get("uuid"),
+                        output_class.__name__,
+                    )
+                    continue
                 changed = moment(content)
                 if content[key] not in held or changed > held[content[key]]:
                     new[content[key]] = {**content, "last_updated": changed}
