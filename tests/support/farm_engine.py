@@ -12,9 +12,9 @@ from atomate2_vogen.schemas import CandidateDoc
 
 SCHEME = "moody-1"
 NEVER_CONVERGES, NEEDS_MEMORY = "VO", "V"
-MEMORY = 2 * 2**30
-PAUSE = 0.03
-STEPS = 60
+MEMORY = 2**30
+PAUSE = 0.02
+STEPS = 40
 
 
 class Moody(cheap_engine.Tempered):
@@ -50,7 +50,7 @@ def engine() -> Engine:
     )
 
 
-def candidates(good: int = 2) -> list[CandidateDoc]:
+def candidates(good: int = 1) -> list[CandidateDoc]:
     """Some on which all goes well, and one for each failure."""
     formulas = [cheap_engine.RAISES, cheap_engine.GIVES_NAN, NEVER_CONVERGES, NEEDS_MEMORY]
     return [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobflow import OutputReference
 from jobflow.core.schemas import JobStoreDocument
+from monty.json import jsanitize
 
 from atomate2_vogen.schemas import Artefact
 
@@ -36,7 +37,7 @@ def keep_artefact(job_store: JobStore, artefact: Artefact) -> OutputReference:
     document = JobStoreDocument(
         uuid=name,
         index=1,
-        output={"artefact": artefact},
+        output=jsanitize({"artefact": artefact}, strict=True, enum_values=True, allow_bson=True),
         completed_at=datetime.now().isoformat(),  # noqa: DTZ005 - as jobflow writes it
         metadata={"stage": "artefact"},
         hosts=[],
