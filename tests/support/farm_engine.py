@@ -12,9 +12,9 @@ from atomate2_vogen.schemas import CandidateDoc
 
 SCHEME = "moody-1"
 NEVER_CONVERGES, NEEDS_MEMORY = "VO", "V"
-MEMORY = 2**30
+MEMORY = 2 * 2**30
 PAUSE = 0.02
-STEPS = 40
+STEPS = 60
 
 
 class Moody(cheap_engine.Tempered):

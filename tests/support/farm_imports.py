@@ -10,6 +10,7 @@ import jobflow.managers.fireworks  # noqa: F401
 import pymatgen.io.ase  # noqa: F401
 import sampler_job  # noqa: F401
 import small_jobs  # noqa: F401
+import torch  # noqa: F401
 
 import atomate2_vogen.flows.discovery
 import atomate2_vogen.jobs.screening
