@@ -5,9 +5,22 @@ from __future__ import annotations
 import logging
 
 import pytest
+from launch_pads import launchpad, launchpad_file, store, stores
+from mongo_server import database, server
 from tiny_model import crystals, tiny, trained
 
-__all__ = ["crystals", "root_logger", "tiny", "trained"]
+__all__ = [
+    "crystals",
+    "database",
+    "launchpad",
+    "launchpad_file",
+    "root_logger",
+    "server",
+    "store",
+    "stores",
+    "tiny",
+    "trained",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -59,6 +59,10 @@ class SettingsError(InputError):
     """A settings file that cannot be read, an unknown setting, or a value that does not fit."""
 
 
+class LaunchPadError(InputError):
+    """A file that describes no LaunchPad, or a LaunchPad that is not set up."""
+
+
 class OutputFolderError(InputError):
     """An output folder that holds another run or cannot be written."""
 
@@ -128,3 +132,7 @@ class EngineStoppedError(EngineError):
 
 class EngineOutputError(EngineError):
     """An output that is missing, damaged, of another version or of another crystal."""
+
+
+class LaunchPadConnectionError(VogenError):
+    """A LaunchPad whose database does not answer or refuses."""

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
 from jobflow import Flow, JobStore, Response, job
-from monty.json import MontyEncoder
-from pymatgen.core import Lattice, Structure
-from toy_engines import ToyBandStructureMaker
 
-from atomate2_vogen.cli.resume import settled
 from atomate2_vogen.cli.runner import run_flows
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.stores import EmbeddedStore
@@ -138,18 +133,3 @@ def test_what_failed_and_what_depends_on_it_is_done_again(store, tmp_path):
     assert done.count("enlarge") == 1
     # a job that made others is made anew, and they with it
     assert done.count("make_more") == 2
-
-
-def test_the_same_flow_made_twice_is_the_same():
-    crystal = Structure(Lattice.cubic(4), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-
-    def text(structure):
-        made = ToyBandStructureMaker().make(structure)
-        return json.dumps(made.as_dict(), cls=MontyEncoder)
-
-    one, two = text(crystal), text(crystal)
-    assert one != two
-    assert settled(one) == settled(two)
-    moved = crystal.copy()
-    moved.translate_sites([0], [0.01, 0, 0])
-    assert settled(text(moved))[1] != settled(one)[1]

@@ -117,6 +117,7 @@ def test_damaged_outputs_are_named_and_the_others_taken(stores, caplog):
     written = stores.ingest_jobs()
     assert (written["calculations"], written["candidates"]) == (2, 2)
     assert "torn" not in {d.calculation_id for d in stores.load(CalculationDoc)}
-    assert "has no calculation_id" in caplog.text
+    assert "job torn holds a damaged CalculationDoc" in caplog.text
+    assert "job no sample holds a damaged SampleDoc" in caplog.text
     assert len(stores.load(CandidateDoc)) == 2
     assert set(stores.ingest_jobs().values()) == {0}

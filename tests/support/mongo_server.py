@@ -11,10 +11,12 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pymongo
 import pytest
 
 PROGRAM = "secantusd-py"
@@ -68,3 +70,19 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         else:
             return
     raise RuntimeError(f"{PROGRAM} does not answer:\n{log.read_text(errors='replace')}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """URI of a MongoDB server."""
+    with mongo_uri(tmp_path_factory.mktemp("mongo")) as uri:
+        yield uri.rstrip("/")
+
+
+@pytest.fixture
+def database(server):
+    """URI of a database of its own, dropped afterwards."""
+    name = f"vogen_test_{uuid.uuid4().hex[:12]}"
+    yield f"{server}/{name}"
+    with pymongo.MongoClient(server) as client:
+        client.drop_database(name)

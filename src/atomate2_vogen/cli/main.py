@@ -15,8 +15,10 @@ from atomate2_vogen.cli.discover import discover
 from atomate2_vogen.cli.evaluate import evaluate
 from atomate2_vogen.cli.query import query
 from atomate2_vogen.cli.reconstruct import reconstruct
+from atomate2_vogen.cli.recover import recover
 from atomate2_vogen.cli.report_file import report
 from atomate2_vogen.cli.sample import sample
+from atomate2_vogen.cli.submit import submit
 from atomate2_vogen.cli.train import train
 from atomate2_vogen.errors import InputError, VogenError
 
@@ -59,7 +61,20 @@ def cli() -> None:
     """
 
 
-for verb in (discover, sample, evaluate, reconstruct, train, build, query, report, completion):
+VERBS = (
+    discover,
+    sample,
+    evaluate,
+    reconstruct,
+    train,
+    build,
+    query,
+    report,
+    submit,
+    recover,
+    completion,
+)
+for verb in VERBS:
     cli.add_command(verb)
 
 

@@ -189,6 +189,16 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def launchpad_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--launchpad``."""
+    return click.option(
+        "--launchpad",
+        "-l",
+        type=click.Path(path_type=Path),
+        help="my_launchpad.yaml of FireWorks.  [default: the one that FireWorks finds]",
+    )(function)
+
+
 def where_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``WHERE``, the place of a store; see `open_where`."""
     return click.argument("where", required=False)(function)

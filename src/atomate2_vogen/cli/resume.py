@@ -1,51 +1,21 @@
 """Go on with a flow where it was stopped, job by job.
 
-A flow that is made anew has new identifiers, so nothing of it would be found again. Here they
-are derived from what the flow is asked to do; jobs whose outputs an earlier run left are taken
-out, and what refers to them finds them in the store.
+The flow has identifiers that depend on its content (`jobs.identity.settled`); jobs whose outputs
+an earlier run left are taken out, and what refers to them finds them in the store.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from atomate2_vogen.jobs.identity import UUID
 
 if TYPE_CHECKING:
     from jobflow import JobStore
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _FAILURE = "JobFailure"
-
-
-def settled(flow_text: str) -> tuple[str, str]:
-    """The same flow with identifiers that depend on its content alone.
-
-    Parameters
-    ----------
-    flow_text
-        Flow or job as JSON.
-
-    Returns
-    -------
-    text : str
-        The same with other uuids.
-    digest : str
-        Of the content: another structure or setting gives another one.
-    """
-    numbers = {found: i for i, found in enumerate(dict.fromkeys(_UUID.findall(flow_text)))}
-    content = _UUID.sub(lambda found: f"#{numbers[found.group()]}", flow_text)
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    return (
-        _UUID.sub(
-            lambda found: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{digest}{numbers[found.group()]}")),
-            flow_text,
-        ),
-        digest,
-    )
 
 
 def remaining(flow: Mapping[str, Any], store: JobStore) -> Mapping[str, Any]:
@@ -69,7 +39,7 @@ def remaining(flow: Mapping[str, Any], store: JobStore) -> Mapping[str, Any]:
         if held["index"] == 1 and _usable(held.get("output"))
     }
     jobs = {job["uuid"]: job for job in _jobs(flow)}
-    asked = set(_UUID.findall(json.dumps(flow["output"])))
+    asked = set(UUID.findall(json.dumps(flow["output"])))
     done = (left & jobs.keys()) - asked
     while True:
         again = {
@@ -98,7 +68,7 @@ def _jobs(flow: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _references(job: Mapping[str, Any]) -> set[str]:
     """Identifiers that the arguments of a job name."""
     arguments = [job["function_args"], job["function_kwargs"], job["function"]]
-    return set(_UUID.findall(json.dumps(arguments)))
+    return set(UUID.findall(json.dumps(arguments)))
 
 
 def _without(flow: Mapping[str, Any], done: set[str]) -> dict[str, Any]:

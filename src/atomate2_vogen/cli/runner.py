@@ -25,8 +25,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atomate2_vogen.cli.resume import remaining, settled
+from atomate2_vogen.cli.resume import remaining
 from atomate2_vogen.errors import VogenError
+from atomate2_vogen.jobs.identity import settled
 
 if TYPE_CHECKING:
     from jobflow import Flow, Job, JobStore

@@ -11,6 +11,12 @@ from monty.json import MSONable
 
 from atomate2_vogen.errors import InputError
 
+CATEGORY = "_category"
+"""Key of FireWorks for the category of a job."""
+
+FORCE_FIELD, DFT = "forcefield", "dft"
+"""Categories of the jobs of an engine."""
+
 
 class EnergyCorrections(MSONable, ABC):
     """What is added to the energies of an engine before they reach a hull."""
@@ -62,6 +68,9 @@ class Engine(MSONable):
         with a Hubbard U: such energies never reach a hull.
     k_path
         Convention of the path of the bands, e.g. ``latimer_munro``; for the record.
+    manager_config
+        What a workflow manager is told about the jobs of this engine, such as FireWorks'
+        ``_category`` or ``_fworker``.
 
     Raises
     ------
@@ -80,6 +89,7 @@ class Engine(MSONable):
     energy_corrections: EnergyCorrections | None = None
     band_structure_scheme: str | None = None
     k_path: str | None = None
+    manager_config: dict[str, Any] = field(default_factory=lambda: {CATEGORY: FORCE_FIELD})
 
     def __post_init__(self) -> None:
         """Refuse what a flow could only fail on."""

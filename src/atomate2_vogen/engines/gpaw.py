@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines.base import Engine
+from atomate2_vogen.engines.base import CATEGORY, DFT, Engine
 from atomate2_vogen.engines.gpaw_process import find_gpaw
 from atomate2_vogen.engines.gpaw_settings import GpawSettings
 
@@ -93,4 +93,5 @@ def gpaw(
             static_maker=GpawStaticMaker(**common), bs_maker=GpawNonSCFMaker(**common)
         ),
         engine_versions=versions,
+        manager_config={CATEGORY: DFT},
     )

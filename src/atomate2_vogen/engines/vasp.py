@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines.base import Engine
+from atomate2_vogen.engines.base import CATEGORY, DFT, Engine
 from atomate2_vogen.engines.vasp_setup import check_setup
 from atomate2_vogen.errors import InputError
 
@@ -129,6 +129,7 @@ def vasp(
         engine_versions=engine_versions(sets.POTCAR_FUNCTIONAL, potcars),
         band_structure_scheme=f"VASP-PBE{hubbard_label(system.hubbard_u)}{suffix}",
         k_path=k_path,
+        manager_config={CATEGORY: DFT},
     )
 
 

@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines.base import Engine
+from atomate2_vogen.engines.base import CATEGORY, DFT, Engine
 from atomate2_vogen.engines.vasp import (
     check_k_path,
     engine_versions,
@@ -133,4 +133,5 @@ def vasp_mp(
         engine_versions=engine_versions(functional, potcars),
         energy_corrections=MP2020Corrections(),
         k_path=k_path,
+        manager_config={CATEGORY: DFT},
     )

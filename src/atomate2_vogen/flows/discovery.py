@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobflow import Flow, Job, Maker
+from jobflow import Flow, Job, Maker, OutputReference
 
 from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.selection import best_per_formula
@@ -17,11 +17,12 @@ from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
 from atomate2_vogen.flows.phonons import PhononFlowMaker
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.characterisation import characterise_best
+from atomate2_vogen.jobs.placement import ANALYSIS, SAMPLING, TRAINING, place
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.stability import summarise
 from atomate2_vogen.models.shipped import shipped_path
 from atomate2_vogen.samplers.base import check_counts
-from atomate2_vogen.schemas import ReferenceDoc
+from atomate2_vogen.schemas import Artefact, ReferenceDoc, TrainingDoc
 
 DEFAULT_COUNT = 8
 
@@ -35,8 +36,8 @@ class DiscoveryFlowMaker(Maker):
     name
         Name of the flow.
     sampler
-        ``wgan`` (data set -> training -> sampling), ``substitution`` or ``random``; or a Maker
-        whose ``make(counts, seed)`` gives a `SampleDoc`.
+        ``wgan`` (data set -> training -> sampling), ``substitution`` or ``random``; a
+        `SampleMaker`; or a Maker whose ``make(counts, seed)`` gives a `SampleDoc`.
     counts
         Crystals wanted per formula; by default eight of each target formula of the system.
     engine
@@ -46,7 +47,11 @@ class DiscoveryFlowMaker(Maker):
     system
         Oxide system.
     preset
-        Size of the networks, for ``wgan``; trained first where no trained ones are shipped.
+        Size of the networks, for ``wgan``; trained first where no trained ones are shipped or
+        given.
+    training
+        Trained networks for ``wgan``: what `TrainWGANMaker` gave, its file, or a reference to
+        either in the job store (`keep_artefact`).
     references
         Relaxed reference phases in the engine's scheme; by default those that are shipped.
     electronic, phonons
@@ -65,6 +70,7 @@ class DiscoveryFlowMaker(Maker):
     seed: int = 0
     system: OxideSystem = VANADIUM
     preset: str = "quick"
+    training: TrainingDoc | Artefact | OutputReference | None = None
     references: list[ReferenceDoc] | None = None
     electronic: ElectronicFlowMaker | None = None
     phonons: PhononFlowMaker | None = None
@@ -105,11 +111,15 @@ class DiscoveryFlowMaker(Maker):
             self.phonons.check()
         best_per_formula([], self.top, self.threshold)  # refuses what is no number
         before, sample = self._sampling(counts)
+        for job in before:
+            place(job, TRAINING)
+        place(sample, SAMPLING)
         screening = ScreeningFlowMaker(engine=self.engine).make(sample.output)
         summary = summarise(
             sample.output, screening.output, references, self.engine.scheme, self.system
         )
         summary.update_metadata({"scheme": self.engine.scheme, "stage": "summary"})
+        place(summary, ANALYSIS)
         jobs: list[Job | Flow] = [*before, sample, screening, summary]
         output = summary.output
         if self.electronic is not None or self.phonons is not None:
@@ -117,6 +127,7 @@ class DiscoveryFlowMaker(Maker):
                 summary.output, self.electronic, self.phonons, self.top, self.threshold
             )
             best.update_metadata({"stage": "characterisation"})
+            place(best, ANALYSIS, inherited=False)
             jobs.append(best)
             output = best.output
         flow = Flow(jobs, output=output, name=self.name)
@@ -125,16 +136,20 @@ class DiscoveryFlowMaker(Maker):
 
     def _sampling(self, counts: dict[str, int]) -> tuple[list[Job | Flow], Any]:
         """Jobs that must run before sampling, and the sampling itself."""
-        if isinstance(self.sampler, Maker):
-            return [], self.sampler.make(counts, self.seed)
-        maker = SampleMaker(sampler=self.sampler, system=self.system, preset=self.preset)
-        if self.sampler != "wgan" or shipped_path(self.preset, self.system).is_file():
+        maker = self.sampler
+        if isinstance(maker, str):
+            maker = SampleMaker(sampler=maker, system=self.system, preset=self.preset)
+        if not isinstance(maker, SampleMaker) or maker.sampler != "wgan":
+            return [], maker.make(counts, self.seed)
+        if self.training is not None:
+            return [], maker.make(counts, self.seed, training=self.training)
+        if shipped_path(maker.preset, self.system).is_file():
             return [], maker.make(counts, self.seed)
         from atomate2_vogen.jobs.dataset import BuildDatasetMaker
         from atomate2_vogen.jobs.training import TrainWGANMaker
 
         dataset = BuildDatasetMaker(system=self.system).make()
-        training = TrainWGANMaker(preset=self.preset, system=self.system).make(
+        training = TrainWGANMaker(preset=maker.preset, system=self.system).make(
             dataset.output, self.seed
         )
         return [dataset, training], maker.make(counts, self.seed, training=training.output)

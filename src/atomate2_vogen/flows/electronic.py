@@ -12,6 +12,7 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.errors import EngineCapabilityError
 from atomate2_vogen.jobs.electronic import band_scheme, collect_electronic, record_electronic
+from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORD_STAGE, TOLERANT
 from atomate2_vogen.jobs.subjects import Crystal, Subject, regular, subjects_from
 from atomate2_vogen.jobs.tolerance import UNRESOLVED, guard_flow
@@ -71,6 +72,7 @@ class ElectronicFlowMaker(Maker):
         gathered.update_metadata(
             {"scheme": band_scheme(self.engine), "stage": "collect electronic"}
         )
+        place(gathered, ANALYSIS)
         return Flow([*flows, gathered], output=gathered.output, name=self.name)
 
     def _subject_flow(self, subject: Subject) -> Flow:
@@ -93,6 +95,8 @@ class ElectronicFlowMaker(Maker):
         scheme = band_scheme(self.engine)
         flow.update_metadata({"candidate_id": subject.candidate_id, "scheme": scheme})
         bands.update_metadata({"stage": "bands"})
+        place(bands, self.engine.manager_config)
+        place(document, ANALYSIS)
         document.update_metadata({"stage": f"{RECORD_STAGE} electronic"})
         return flow
 

@@ -12,6 +12,7 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine, chgnet, load_references
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.evaluation import checked_candidates, evaluate
+from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.schemas import CandidateDoc, ReferenceDoc, SampleDoc
 
 
@@ -73,4 +74,5 @@ class EvaluateMaker(Maker):
             relaxing = screening.make(delivered)
         document = evaluate(delivered, relaxing.output, references, self.system)
         document.update_metadata({"scheme": self.engine.scheme, "stage": "evaluation"})
+        place(document, ANALYSIS)
         return Flow([relaxing, document], output=document.output, name=self.name)

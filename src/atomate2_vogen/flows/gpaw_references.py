@@ -14,6 +14,7 @@ from atomate2_vogen.engines.references import ReferencePhase, reference_structur
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.flows.references import ReferencesFlowMaker
 from atomate2_vogen.jobs.molecules import BOX, add_reference, anion_molecule, check_spin
+from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.references import make_reference
 
 
@@ -84,6 +85,10 @@ class MoleculeReferencesFlowMaker(Maker):
             self.engine.engine_versions,
         )
         gathered = add_reference(solid.output, gas.output)
+        for calculation in (relax, static):
+            place(calculation, self.engine.manager_config)
+        for judging in (checked, gas, gathered):
+            place(judging, ANALYSIS)
         return Flow(
             [solid, relax, static, checked, gas, gathered], output=gathered.output, name=self.name
         )

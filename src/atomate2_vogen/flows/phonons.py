@@ -20,6 +20,7 @@ from atomate2_vogen.analysis.supercells import (
 from atomate2_vogen.engines import Engine, chgnet
 from atomate2_vogen.errors import EngineCapabilityError, InputError
 from atomate2_vogen.jobs.phonons import collect_phonons, phonon_cell, record_phonons
+from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORD_STAGE, TOLERANT
 from atomate2_vogen.jobs.subjects import Crystal, Subject, subjects_from
 from atomate2_vogen.jobs.tolerance import UNRESOLVED, guard_flow
@@ -153,6 +154,7 @@ class PhononFlowMaker(Maker):
         gathered: Job = collect_phonons(requests, self.engine, documents)
         gathered.config = TOLERANT
         gathered.update_metadata({"scheme": self.engine.scheme, "stage": "collect phonons"})
+        place(gathered, ANALYSIS)
         return Flow([*flows, gathered], output=gathered.output, name=self.name)
 
     def supercell_name_of(self, supercell: Supercell | None) -> str:
@@ -203,10 +205,12 @@ class PhononFlowMaker(Maker):
         guarded = Flow(jobs, name=f"forces {subject.candidate_id}")
         guard_flow(guarded)
         guarded.update_metadata({"stage": "phonons"})
+        place(guarded, self.engine.manager_config)
         for document in documents:
             document.config = UNRESOLVED
             document.name = f"phonons {subject.candidate_id}"
             document.update_metadata({"stage": f"{RECORD_STAGE} phonons"})
+            place(document, ANALYSIS)
         flow = Flow([guarded, *documents], name=subject.candidate_id)
         flow.update_metadata({"candidate_id": subject.candidate_id, "scheme": self.engine.scheme})
         return flow, documents

@@ -9,6 +9,7 @@ from jobflow import Flow, Maker
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine, chgnet
 from atomate2_vogen.engines.references import ReferencePhase, reference_structures
+from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.references import collect_references, make_reference
 
 
@@ -59,7 +60,11 @@ class ReferencesFlowMaker(Maker):
                 self.engine.engine_versions,
                 corrections=self.engine.energy_corrections,
             )
+            for calculation in (relax, static):
+                place(calculation, self.engine.manager_config)
+            place(reference, ANALYSIS)
             jobs += [relax, static, reference]
             references.append(reference.output)
         collect = collect_references(references)
+        place(collect, ANALYSIS)
         return Flow([*jobs, collect], output=collect.output, name=self.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from jobflow import Flow, Maker, OutputReference
 
 from atomate2_vogen.engines import Engine, chgnet
+from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import fan_out, screen
 from atomate2_vogen.schemas import CandidateDoc
 
@@ -43,5 +44,6 @@ class ScreeningFlowMaker(Maker):
         """
         if isinstance(candidates, OutputReference):
             dynamic = screen(self.engine, candidates)
+            place(dynamic, ANALYSIS, inherited=False)
             return Flow([dynamic], output=dynamic.output, name=self.name)
         return fan_out(self.engine, candidates, name=self.name)

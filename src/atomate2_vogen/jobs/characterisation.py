@@ -10,6 +10,7 @@ from jobflow import Flow, Job, Maker, Response, job
 from atomate2_vogen.analysis.selection import best_per_formula
 from atomate2_vogen.jobs.electronic import DATA as ELECTRONIC_DATA
 from atomate2_vogen.jobs.phonons import DATA as PHONON_DATA
+from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
 from atomate2_vogen.jobs.screening import TOLERANT
 from atomate2_vogen.schemas import DiscoveryDoc, ElectronicDoc, PhononDoc
 
@@ -52,7 +53,9 @@ def characterise_best(
     )
     final.config = TOLERANT
     final.update_metadata({"stage": "characterised summary"})
-    return Response(replace=Flow([*flows.values(), final], output=final.output))
+    place(final, ANALYSIS)
+    made = Flow([*flows.values(), final], output=final.output)
+    return Response(replace=handed_on(made))
 
 
 @job

@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobflow import Flow, Job, JobConfig, Maker, OnMissing, Response, job
+from jobflow import CURRENT_JOB, Flow, Job, JobConfig, Maker, OnMissing, Response, job
 from pydantic import BaseModel
 from pymatgen.core import Structure
 
 from atomate2_vogen.errors import NonFiniteError
+from atomate2_vogen.jobs.identity import settled_flow
 from atomate2_vogen.jobs.results import relaxed_structure
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class GuardedMaker(Maker):
             return JobFailure(error=str(error), elapsed_time=0.0, cpu_time=0.0)
         inner = self.maker.make(structure)
         if isinstance(inner, Flow):
-            return Response(replace=inner)
+            return Response(replace=settled_flow(inner, CURRENT_JOB.job.uuid))
         begin, begin_cpu = time.perf_counter(), time.process_time()
         try:
             return call_function(inner.function, inner.function_args, inner.function_kwargs)

@@ -16,6 +16,7 @@ from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.errors import InputError, NonFiniteError, VogenError
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import GuardedMaker, JobFailure
+from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CalculationState,
@@ -59,6 +60,7 @@ def candidate_flow(engine: Engine, candidate: CandidateDoc) -> Flow:
             {"candidate_id": candidate.candidate_id, "scheme": engine.scheme, "stage": stage}
         )
         stage_job.name = f"{stage} {candidate.candidate_id}"
+        place(stage_job, ANALYSIS if stage == RECORD_STAGE else engine.manager_config)
     return Flow(list(stages.values()), output=document.output, name=candidate.candidate_id)
 
 
@@ -193,6 +195,7 @@ def fan_out(engine: Engine, candidates: Sequence[CandidateDoc], name: str = "scr
     gathered: Job = collect(list(candidates), engine.scheme, [flow.output for flow in flows])
     gathered.config = TOLERANT
     gathered.update_metadata({"scheme": engine.scheme, "stage": "collect"})
+    place(gathered, ANALYSIS)
     return Flow([*flows, gathered], output=gathered.output, name=name)
 
 
@@ -205,4 +208,4 @@ def screen(engine: Engine, candidates: SampleDoc | list[CandidateDoc]) -> Respon
     found = candidates.candidates if isinstance(candidates, SampleDoc) else list(candidates)
     if not found:
         return Response(output=[])
-    return Response(replace=fan_out(engine, found))
+    return Response(replace=handed_on(fan_out(engine, found)))

@@ -20,6 +20,7 @@ from jobflow.core.reference import find_and_get_references, find_and_resolve_ref
 from monty.json import MSONable, jsanitize
 
 from atomate2_vogen.jobs.guard import NOT_THE_CRYSTALS_FAULT, JobFailure, call_function
+from atomate2_vogen.jobs.identity import settled_flow
 
 logger = logging.getLogger(__name__)
 
@@ -174,10 +175,11 @@ def _guarded_replacement(jobs: Any) -> Any:
         jobs = Flow(list(jobs), output=type(jobs)(made.output for made in jobs))
     guard_flow(jobs)
     if isinstance(jobs, Job) or jobs.output is None:
-        return jobs
+        return settled_flow(jobs, CURRENT_JOB.job.uuid)
     gathered = store_inputs(jobs.output)
     # what the replaced job keeps in additional stores stays there
     gathered._kwargs = dict(CURRENT_JOB.job._kwargs)  # noqa: SLF001
     gathered.name = f"{jobs.name} outputs"
     guard_flow(gathered)
-    return Flow([jobs, gathered], output=gathered.output, name=jobs.name)
+    made = Flow([jobs, gathered], output=gathered.output, name=jobs.name)
+    return settled_flow(made, CURRENT_JOB.job.uuid)

@@ -60,7 +60,7 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
         # what is written, and from which job, latest first
         chosen: dict[str, tuple[Any, datetime]] = {}
         prefix = "output.candidates" if output_class is SampleDoc else "output"
-        names = ["_id", "completed_at", f"{prefix}.{key}", f"{prefix}.last_updated"]
+        names = ["_id", "uuid", "completed_at", f"{prefix}.{key}", f"{prefix}.last_updated"]
         query = {"output.@class": output_class.__name__}
         for job in jobs.query(query, properties=names):
             for name, changed in _times(job, output_class, key):
@@ -73,22 +73,22 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
             batch = {"_id": {"$in": sources[start : start + BATCH]}}
             for job in jobs.query(batch, properties=["_id", "output"]):
                 for content in jsanitize(_outputs(job, output_class), allow_bson=True):
-                    choice = chosen.get(content.get(key))
+                    choice = chosen.get(str(content[key])) if _is_whole(content, key) else None
                     if choice is not None and choice[0] == job["_id"]:
                         new.append({**content, "last_updated": choice[1]})
             written[collection] += upsert_many(store, new, key)
     return written
 
 
-def _outputs(job: Mapping[str, Any], output_class: type[VogenDoc]) -> list[Mapping[str, Any]]:
+def _outputs(job: Mapping[str, Any], output_class: type[VogenDoc]) -> list[Any]:
     """What is to be stored of a job; a list of outputs is left to the jobs that made them."""
     output = job.get("output")
     if not isinstance(output, Mapping):
         return []
-    found = output.get("candidates") if output_class is SampleDoc else [output]
-    if not isinstance(found, list):
-        found = []
-    return [content for content in found if isinstance(content, Mapping)]
+    if output_class is not SampleDoc:
+        return [output]
+    found = output.get("candidates")
+    return found if isinstance(found, list) else [found]
 
 
 def _times(
@@ -100,10 +100,9 @@ def _times(
     writes in the worker's local time and without a zone.
     """
     for content in _outputs(job, output_class):
-        name = content.get(key)
-        if not isinstance(name, str):
+        if not _is_whole(content, key):
             logger.warning(
-                "a %s of job %s has no %s; left out", output_class.__name__, job["_id"], key
+                "job %s holds a damaged %s: left out", job.get("uuid"), output_class.__name__
             )
             continue
         changed = moment(content)
@@ -111,4 +110,8 @@ def _times(
             with suppress(ValueError):
                 local = datetime.fromisoformat(job["completed_at"])
                 changed = moment({"last_updated": local.astimezone(UTC)})
-        yield name, changed
+        yield content[key], changed
+
+
+def _is_whole(content: Any, key: str) -> bool:
+    return isinstance(content, Mapping) and isinstance(content.get(key), str)

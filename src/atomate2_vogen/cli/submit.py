@@ -1,0 +1,169 @@
+"""``vogen submit``: what ``vogen discover`` does, on the workers of a cluster."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atomate2_vogen.cli import options
+from atomate2_vogen.cli.decoding import Decoding, decoding_options
+from atomate2_vogen.errors import InputError
+
+if TYPE_CHECKING:
+    from jobflow import Flow
+
+    from atomate2_vogen.flows.submission import Submission
+    from atomate2_vogen.stores import VogenStores
+
+
+@click.command(short_help="Send the chain of vogen discover to FireWorks.")
+@options.counts_option
+@options.sampler_options
+@decoding_options
+@options.engine_option
+@options.characterisation_options
+@options.launchpad_option
+@click.option(
+    "--store",
+    "where",
+    metavar="WHERE",
+    help="Where workers put what comes out: a mongodb:// URI, a YAML file that names a database, or "
+    "a folder that all of them see.  [default: the JOB_STORE of jobflow's settings on each worker]",
+)
+@options.json_option
+def submit(
+    *,
+    counts: tuple[str, ...],
+    sampler: str,
+    preset: str,
+    seed: int,
+    decoding: Decoding,
+    engine: str,
+    electronic: str | None,
+    phonons: str | None,
+    top: int,
+    threshold: float,
+    launchpad: Path | None,
+    where: str | None,
+    as_json: bool,
+) -> None:
+    """Add the flow of vogen discover to a LaunchPad of FireWorks, for workers to run.
+
+    Nothing is computed here. The same request twice is one workflow: the second time it is
+    found, not added. Every job bears a category (training, sampling, forcefield, dft, analysis)
+    that workers may name in their my_fworker.yaml. No password is written into a job: workers
+    read it from VOGEN_MONGODB_PASSWORD.
+
+    \b
+    Examples:
+      vogen submit --launchpad my_launchpad.yaml --store mongodb://localhost/vogen
+      vogen submit -n VO2=100 --sampler substitution --seed 1 -l my_launchpad.yaml
+      vogen submit --phonons chgnet --top 3 --json
+    """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.cli.characterise import make_stages
+    from atomate2_vogen.cli.console import Voice
+    from atomate2_vogen.engines import load_engine
+    from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
+    from atomate2_vogen.flows.electronic import ElectronicFlowMaker
+    from atomate2_vogen.flows.launchpads import open_launchpad, place
+    from atomate2_vogen.flows.phonons import PhononFlowMaker
+    from atomate2_vogen.flows.submission import submit as add
+    from atomate2_vogen.jobs.sampling import SampleMaker
+
+    wanted = options.parse_counts(counts, VANADIUM)
+    make_stages(electronic, phonons)  # refuses engines that cannot do it
+    pad = open_launchpad(launchpad)
+    with ExitStack() as open_stores:
+        stores: VogenStores | None = None
+        if where is not None:
+            from atomate2_vogen.stores import VogenStores
+
+            stores = open_stores.enter_context(VogenStores.open(where))
+        training = None
+        if decoding.model is not None:
+            training = _shared_model(decoding.model, stores)
+        flow: Flow = DiscoveryFlowMaker(
+            sampler=SampleMaker(
+                sampler=sampler,
+                options=decoding.options,
+                system=VANADIUM,
+                preset=preset,
+                judge_oversample=decoding.judge_oversample,
+                novel_only=decoding.novel_only,
+                novelty_margin=decoding.novelty_margin,
+            ),
+            counts=wanted,
+            engine=load_engine(engine),
+            seed=seed,
+            training=training,
+            electronic=ElectronicFlowMaker(engine=load_engine(electronic)) if electronic else None,
+            phonons=PhononFlowMaker(engine=load_engine(phonons)) if phonons else None,
+            top=top,
+            threshold=threshold,
+        ).make()
+        submission = add(
+            flow,
+            pad,
+            store=None if stores is None else stores.job_store,
+            allow_external_references=training is not None,
+        )
+        commands = _next(launchpad, where)
+    if as_json:
+        content = {"launchpad": place(pad), "flow": submission.identity, "new": submission.new}
+        content |= {
+            "fireworks": submission.fw_ids,
+            "categories": submission.categories,
+            "next": commands,
+        }
+        click.echo(json.dumps(content, indent=1))
+        return
+    voice = Voice()
+    for line in _told(submission, place(pad), commands):
+        voice.out.print(line, soft_wrap=True, markup=False)
+
+
+def _shared_model(file: Path, stores: VogenStores | None) -> Any:
+    """A reference to networks of a file, which is put where workers find it."""
+    from atomate2_vogen.data.artefact import make_artefact
+    from atomate2_vogen.jobs.sharing import keep_artefact
+
+    if stores is None:
+        raise InputError(
+            "--model: give --store too; the networks travel to the workers through the store"
+        )
+    return keep_artefact(stores.job_store, make_artefact(file.name, file.read_bytes()))
+
+
+def _next(launchpad: Path | None, store: str | None) -> list[str]:
+    """Commands that go on from here."""
+    option = "" if launchpad is None else f" -l {shlex.quote(str(launchpad))}"
+    if store is not None and "://" in store:
+        from atomate2_vogen.stores.address import MongoAddress
+
+        store = MongoAddress(store).public
+    place = "" if store is None else f" --store {shlex.quote(store)}"
+    build = f"vogen build{place}" if place else "vogen build --store store.yaml"
+    return [
+        f"rlaunch{option} -w my_fworker.yaml rapidfire --sleep 5",
+        f"lpad{option} get_wflows -d less -m 1",
+        build,
+    ]
+
+
+def _told(submission: Submission, place: str, commands: list[str]) -> list[str]:
+    numbers = submission.fw_ids
+    jobs = ", ".join(f"{n} {category}" for category, n in sorted(submission.categories.items()))
+    first = (
+        f"added to {place}: Fireworks {numbers[0]} to {numbers[-1]} ({jobs}; more are made as it runs)"
+        if submission.new
+        else f"already in {place}: Fireworks {numbers[0]} to {numbers[-1]} ({jobs}); nothing added"
+    )
+    notes = ("on every worker", "how it goes", "when it is done")
+    width = max(map(len, commands))
+    return [first, *(f"  {c:<{width}}  # {n}" for c, n in zip(commands, notes, strict=True))]

@@ -1,0 +1,60 @@
+"""Which workers may take a job: what it tells the workflow manager.
+
+Every job of this package bears a category, as FireWorks' ``_category``; those of an engine take
+the engine's. A worker that names categories takes only these, one that names none takes all.
+`run_locally` does not look at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from jobflow import CURRENT_JOB, Flow, Job
+
+from atomate2_vogen.engines.base import CATEGORY, DFT, FORCE_FIELD
+from atomate2_vogen.jobs.identity import settled_flow
+
+TRAINING, SAMPLING, ANALYSIS = "training", "sampling", "analysis"
+CATEGORIES = (TRAINING, SAMPLING, FORCE_FIELD, DFT, ANALYSIS)
+"""Data set and networks; crystals; relaxation and phonons with a force field; with density
+functional theory; everything that takes seconds, such as records and hulls."""
+
+
+def place(made: Job | Flow, where: str | Mapping[str, Any], *, inherited: bool = True) -> None:
+    """Put a job, or every job of a flow, into a category; in place.
+
+    Parameters
+    ----------
+    made
+        Job or flow.
+    where
+        Category, or whatever else the workflow manager is to be told (an engine's
+        ``manager_config``).
+    inherited
+        Whether the jobs that it makes when it runs are of the same category. Otherwise they
+        keep their own.
+    """
+    told = {CATEGORY: where} if isinstance(where, str) else dict(where)
+    jobs = [made] if isinstance(made, Job) else [job for job, _ in made.iterflow()]
+    for job in jobs:
+        # a new object: configurations are shared between jobs
+        job.config = replace(job.config, manager_config=dict(told), pass_manager_config=inherited)
+        if not inherited:
+            # the job that jobflow adds to hand on the output of what was made
+            job.update_config({"manager_config": dict(told)}, name_filter="store_inputs")
+
+
+def handed_on(made: Flow) -> Job | Flow:
+    """What a job of the category analysis replaces itself by; call it inside the job.
+
+    Its jobs of that category are told what this job was told, and a second run of this job makes
+    jobs with the same identifiers.
+    """
+    current = CURRENT_JOB.job
+    told = current.config.manager_config
+    for job, _ in made.iterflow():
+        if told and job.config.manager_config == {CATEGORY: ANALYSIS}:
+            job.config = replace(job.config, manager_config=dict(told))
+    return settled_flow(made, current.uuid)

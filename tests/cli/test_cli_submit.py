@@ -1,0 +1,94 @@
+"""``vogen submit`` and ``vogen recover``: what they add, print and refuse."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from checked_commands import check
+from click.testing import CliRunner
+from fireworks import FWorker
+
+from atomate2_vogen.cli.main import cli
+from atomate2_vogen.cli.recover import ROWS
+from atomate2_vogen.flows.recovery import Recovery
+
+
+def vogen(*arguments):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def request(pad, *more):
+    return ("submit", "-n", "VO2=2", "--sampler", "substitution", "-l", pad, *more)
+
+
+def test_the_same_request_is_added_once(launchpad, launchpad_file, database):
+    options = ("--store", database, "--seed", 3)
+    result = vogen(*request(launchpad_file, *options, "--json"))
+    assert result.exit_code == 0, result.output
+    added = json.loads(result.stdout)
+    assert added["new"]
+    assert added["fireworks"] == [1, 2, 3]
+    assert added["categories"] == {"sampling": 1, "analysis": 2}
+    assert added["next"][0].startswith(f"rlaunch -l {launchpad_file} -w my_fworker.yaml rapidfire")
+    assert f"vogen build --store {database}" in added["next"]
+    for command in added["next"]:
+        check(command)
+    again = vogen(*request(launchpad_file, *options))
+    assert "already in" in again.stdout
+    assert "nothing added" in again.stdout
+    assert "Fireworks 1 to 3" in again.stdout
+    other = vogen(*request(launchpad_file, *options, "--phonons", "chgnet", "--top", 2))
+    assert "added to" in other.stdout
+    assert "Fireworks 4 to 7" in other.stdout
+    assert launchpad.workflows.count_documents({}) == 2
+
+
+def test_networks_of_ones_own_travel_through_the_store(launchpad, launchpad_file, database, stores):
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.data.artefact import read_artefact
+    from atomate2_vogen.models.shipped import shipped_path
+    from atomate2_vogen.schemas import Artefact
+
+    model = shipped_path("paper", VANADIUM)
+    asked = ("submit", "-n", "VO2=1", "--model", model, "-l", launchpad_file)
+    refused = vogen(*asked)
+    assert refused.exit_code == 2
+    assert "--store" in refused.stderr
+    for _ in range(2):
+        result = vogen(*asked, "--store", database)
+        assert result.exit_code == 0, result.output
+    (kept,) = stores.job_store.query({"metadata.stage": "artefact"}, load=True)
+    content = read_artefact(Artefact.model_validate(kept["output"]["artefact"]))
+    assert content == model.read_bytes()
+    assert stores.data.count() == 1
+    assert kept["uuid"] in str(launchpad.fireworks.find_one({"spec._category": "sampling"}))
+
+
+@pytest.mark.parametrize("verb", [("submit",), ("recover", "--dry-run")])
+def test_an_error_is_one_line(tmp_path, verb):
+    path = tmp_path / "my_launchpad.yaml"
+    result = vogen(*verb, "-l", path)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"vogen: LaunchPadError: {path}")
+    path.write_text("host: 127.0.0.1\nport: 1\nmongoclient_kwargs: {serverSelectionTimeoutMS: 50}")
+    result = vogen(*verb, "-l", path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("vogen: LaunchPadConnectionError: mongodb://127.0.0.1:1/")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_recover_tells_what_it_did(launchpad, launchpad_file, database):
+    assert set(ROWS) == set(vars(Recovery()))
+    vogen(*request(launchpad_file, "--store", database))
+    assert "nothing to put right" in vogen("recover", "-l", launchpad_file).stdout
+    launched, _ = launchpad.checkout_fw(FWorker(), ".")
+    number = launched.fw_id
+    asked = ("recover", "-l", launchpad_file, "--lost-after", 0)
+    dry = vogen(*asked, "--dry-run")
+    assert "would be" in dry.stdout
+    assert launchpad.fireworks.find_one({"fw_id": number})["state"] == "RUNNING"
+    result = vogen(*asked, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["lost"] == [number]
+    assert launchpad.fireworks.find_one({"fw_id": number})["state"] == "READY"
