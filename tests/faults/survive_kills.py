@@ -123,7 +123,8 @@ class Workers:
 
     def kill(self, launchpad, dice: random.Random) -> str:
         """SIGKILL one that is at a job; the name of the job."""
-        while True:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
             self.start(2)
             for launch in launchpad.launches.find(RUNNING, {"launch_dir": 1, "fw_id": 1}):
                 for process in self.alive:
@@ -134,6 +135,7 @@ class Workers:
                         query = {"fw_id": launch["fw_id"]}
                         return launchpad.fireworks.find_one(query, {"name": 1})["name"]
             time.sleep(0.01)
+        return "nothing: no job was running"
 
 
 def disturbed(farm, database, engine, candidates, seed, begin):

@@ -130,7 +130,6 @@ def test_a_run_that_all_befalls_ends_like_one_that_nothing_does(farms, database)
     database.freeze(2.0)
     # workers whose clocks are two hours apart are both alive
     assert recover(launchpad).lost == ()
-    storm.running("relax")
     database.kill()
     time.sleep(1.0)
     database.start()

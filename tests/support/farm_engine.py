@@ -50,7 +50,7 @@ def engine() -> Engine:
     )
 
 
-def candidates(good: int = 1) -> list[CandidateDoc]:
+def candidates(good: int = 3) -> list[CandidateDoc]:
     """Some on which all goes well, and one for each failure."""
     formulas = [cheap_engine.RAISES, cheap_engine.GIVES_NAN, NEVER_CONVERGES, NEEDS_MEMORY]
     return [
