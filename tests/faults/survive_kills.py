@@ -35,14 +35,16 @@ from farm import Database, Farm, end_with_parent  # noqa: E402
 KILLS, RESTART = (0.15, 0.35, 0.75), 0.55
 """Shares of the jobs that have ended when a worker is killed, and the database."""
 
-BATCH = 25
+BATCH = 5
 STEPS = 4
 ENERGY, LENGTH = 1e-5, 1e-4
 """eV/atom and Å within which two runs agree."""
 
 RUNNING = {"state": "RUNNING"}
 ENDED = {"state": {"$in": ["COMPLETED", "FIZZLED"]}}
+"""Of launches; counting Fireworks would keep the database from its work."""
 OPEN = {"state": {"$in": ["READY", "WAITING", "RUNNING", "RESERVED"]}}
+"""Of workflows."""
 
 
 def say(begin: float, text: str) -> None:
@@ -164,9 +166,9 @@ def disturbed(farm, database, engine, candidates, seed, begin):
         return found
 
     workers.start(2)
-    while launchpad.fireworks.count_documents(OPEN):
-        time.sleep(0.2)
-        done = launchpad.fireworks.count_documents(ENDED)
+    while launchpad.workflows.count_documents(OPEN):
+        time.sleep(1)
+        done = launchpad.launches.count_documents(ENDED)
         if events and done >= events[0][0] * total:
             _, kind = events.pop(0)
             if kind == "kill":
