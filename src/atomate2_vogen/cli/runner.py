@@ -45,6 +45,10 @@ THREAD_VARIABLES = (
 
 STOP_SECONDS = 5.0
 
+PRELOADED = ("atomate2.forcefields.jobs", "atomate2_vogen.flows.screening", "atomate2_vogen.stores")
+"""What every worker needs, imported once for all of them: 6 s of CPU. Nothing of it starts threads
+or opens files, which a fork would not survive; torch and TensorFlow do and are not among it."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -171,11 +175,12 @@ class _Worker:
         self._forget()
 
     def _start(self) -> None:
-        # spawn: a forked child of a process with TensorFlow threads may hang
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
-            target=_work, args=(theirs, self.store_text, self.log, self.scratch), daemon=True
+            target=_work,
+            args=(theirs, self.store_text, self.log, self.scratch, dict(os.environ)),
+            daemon=True,
         )
         with _quiet_interrupts(), _one_thread():
             self.process.start()
@@ -186,8 +191,29 @@ class _Worker:
         self.process = self.connection = None
 
 
-def _work(connection: Connection, store_text: str, log: str | None, scratch: str | None) -> None:
+def _context() -> Any:
+    """How processes are started: never as forks of this one, whose threads they would lack.
+
+    On Linux they are forks of a process that has done nothing but import `PRELOADED`.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return context
+
+
+def _work(
+    connection: Connection,
+    store_text: str,
+    log: str | None,
+    scratch: str | None,
+    environment: dict[str, str],
+) -> None:
     """Body of a worker process: flows in, outcomes out, until the pipe ends."""
+    # a forked one has that of the first worker's time; threads are bounded in both
+    os.environ.clear()
+    os.environ.update({**environment, **dict.fromkeys(THREAD_VARIABLES, "1")})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _redirect_output(log)
