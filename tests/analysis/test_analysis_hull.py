@@ -270,6 +270,19 @@ def test_duplicates_symmetry_novelty_and_moves():
     assert third.natoms == 3
 
 
+def test_the_move_is_taken_from_the_calculation_where_it_was_recorded():
+    references = [*elements(), reference(rutile(), -2.4)]
+    rattled = rutile()
+    rattled.translate_sites([0], [0.03, 0, 0], frac_coords=False)
+    plain = calculation(rutile(), -2.2, 0, relaxed=rattled)
+    told = [
+        plain.model_copy(update={"rmsd_to_relaxed": value, "still_matches": value is not None})
+        for value in (0.25, None)
+    ]
+    found = [assess([one], references)[0].rmsd_to_relaxed for one in (plain, *told)]
+    assert found == [pytest.approx(0.03 * np.sqrt(5) / 6, abs=1e-5), 0.25, None]
+
+
 def test_a_known_prototype_that_relaxes_into_something_else_is_not_novel():
     references = [*elements(), reference(rutile(), -2.4)]
     moved = fluorite().get_primitive_structure() * (2, 1, 1)

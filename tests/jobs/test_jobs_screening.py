@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import json
 import math
 from types import SimpleNamespace
 
 import cheap_engine
+import numpy as np
 import pytest
+from monty.json import MontyDecoder, MontyEncoder
 
+from atomate2_vogen.analysis.matching import rmsd
+from atomate2_vogen.jobs import screening
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.screening import collect, record, screen
-from atomate2_vogen.schemas import CalculationState, SampleDoc
+from atomate2_vogen.schemas import CalculationDoc, CalculationState, SampleDoc
 
 CANDIDATE = cheap_engine.candidate()
 
@@ -128,3 +133,39 @@ def test_cpu_time_is_that_of_all_calculations_or_unknown():
     assert recorded(**(tasks | {"static": task()})).cpu_time is None
     failed = JobFailure(error="boom", elapsed_time=4.0, cpu_time=2.0)
     assert recorded(**(tasks | {"relaxed": failed})).cpu_time == pytest.approx(3.5)
+
+
+def moved(distance):
+    structure = CANDIDATE.structure.copy()
+    structure.translate_sites([0], [distance, 0, 0], frac_coords=False)
+    return structure
+
+
+def test_how_far_the_atoms_moved_is_recorded():
+    """One of n atoms moves by d in a fixed cell: minus the mean, rms = d sqrt(n - 1) / n."""
+    document = recorded(static=task(structure=moved(0.02)))
+    n = len(CANDIDATE.structure)
+    assert document.rmsd_to_relaxed == pytest.approx(0.02 * np.sqrt(n - 1) / n, abs=1e-6)
+    assert document.still_matches is True
+    unlike = recorded(static=task(structure=cheap_engine.crystal("VO2", 7.0)))
+    assert unlike.rmsd_to_relaxed is None
+    assert unlike.still_matches is False
+
+
+def test_what_stores_hold_gives_the_same_number_to_the_last_bit():
+    document = recorded(static=task(structure=moved(0.1234567)))
+    text = json.dumps(document.model_dump(mode="python"), cls=MontyEncoder)
+    again = CalculationDoc.model_validate(json.loads(text, cls=MontyDecoder))
+    assert rmsd(again.candidate.structure, again.structure) == document.rmsd_to_relaxed
+
+
+def test_what_cannot_be_compared_is_left_to_judging(monkeypatch):
+    def broken(generated, relaxed):
+        raise RuntimeError("no lattice")
+
+    monkeypatch.setattr(screening, "rmsd", broken)
+    document = recorded()
+    assert document.state is CalculationState.COMPLETED
+    assert (document.rmsd_to_relaxed, document.still_matches) == (None, None)
+    nothing = recorded(static=task(structure=None))
+    assert nothing.still_matches is None

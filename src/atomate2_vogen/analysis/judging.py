@@ -139,7 +139,7 @@ def judge(
         document.energy_above_hull = after.energy_above_hull
         document.decomposition = hull.decomposition(composition)
     if calculation.structure is not None:
-        crystal = _describe(document, candidate.structure, calculation.structure)
+        crystal = _describe(document, calculation, calculation.structure)
     if document.state is not StabilityState.RANKED:
         return Judged(document, None)
     if crystal is not None:
@@ -190,7 +190,7 @@ def _unconverged(calculation: CalculationDoc) -> str:
 
 
 def _describe(
-    document: StabilityDoc, generated: Structure, relaxed: Structure
+    document: StabilityDoc, calculation: CalculationDoc, relaxed: Structure
 ) -> ReducedCrystal | None:
     """Geometry of the relaxed cell, and this reduced; one that cannot be analysed is not ranked."""
     try:
@@ -199,7 +199,10 @@ def _describe(
         analyzer = SpacegroupAnalyzer(relaxed, symprec=SYMMETRY_PRECISION)
         document.space_group_symbol = analyzer.get_space_group_symbol()
         document.space_group_number = analyzer.get_space_group_number()
-        document.rmsd_to_relaxed = rmsd(generated, relaxed)
+        if calculation.still_matches is None:  # recorded before that was part of it
+            document.rmsd_to_relaxed = rmsd(calculation.candidate.structure, relaxed)
+        else:
+            document.rmsd_to_relaxed = calculation.rmsd_to_relaxed
         # what grouping and novelty do next must not fail for all because of one
         return ReducedCrystal(relaxed)
     except (VogenError, SymmetryUndeterminedError, ValueError, RuntimeError) as error:

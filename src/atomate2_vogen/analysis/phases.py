@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
@@ -73,7 +74,7 @@ class ReferenceHull:
         ]
         self._diagram = PhaseDiagram(self._entries)
 
-    @property
+    @cached_property
     def hull_id(self) -> str:
         """Hash of phases and energies; see `hull_id`."""
         return hull_id(self.references)

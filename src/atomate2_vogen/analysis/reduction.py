@@ -6,6 +6,7 @@ those pairs that fail them changes no result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -150,6 +151,13 @@ def may_fit(first: ReducedCrystal, second: ReducedCrystal, margin: float = 1.0) 
     return found is None or len(found) > 0
 
 
+def _is_between(cosines: np.ndarray, least: float, most: float) -> np.ndarray:
+    """Whether angles with these cosines are within a range, in degrees."""
+    highest = math.cos(math.radians(least)) if least > 0 else math.inf
+    lowest = math.cos(math.radians(most)) if most < 180 else -math.inf
+    return (cosines >= lowest) & (cosines <= highest)
+
+
 def mappings(
     first: ReducedCrystal, second: ReducedCrystal, margin: float = 1.0
 ) -> np.ndarray | None:
@@ -170,11 +178,12 @@ def mappings(
     if most * second.edges[2] > _REACH * first.edges[2]:
         return None
     directions, distances, _ = first.vectors
-    bounds = [np.searchsorted(distances, (x / most, x * most)) for x in second.cell.lengths]
+    ranges = [(length / most, length * most) for length in second.cell.lengths]
+    bounds = np.searchsorted(distances, ranges)
     a, b, c = (directions[low:high] for low, high in bounds)
+    width = margin * ANGLE_TOLERANCE + _ANGLE_SLACK
     alpha, beta, gamma = (
-        np.abs(np.degrees(np.arccos(np.clip(u @ v.T, -1, 1))) - angle)
-        <= margin * ANGLE_TOLERANCE + _ANGLE_SLACK
+        _is_between(u @ v.T, angle - width, angle + width)
         for (u, v), angle in zip(((b, c), (a, c), (a, b)), second.cell.angles, strict=True)
     )
     i, k = np.nonzero(beta & (gamma.astype(np.float32) @ alpha > 0))

@@ -7,11 +7,14 @@ whatever the relax Maker's settings are.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from jobflow import Flow, Job, JobConfig, OnMissing, Response, job
 
+from atomate2_vogen.analysis.geometry import shortest_distance
+from atomate2_vogen.analysis.matching import rmsd
 from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.errors import InputError, NonFiniteError, VogenError
 from atomate2_vogen.jobs import results
@@ -23,6 +26,8 @@ from atomate2_vogen.schemas import (
     CandidateDoc,
     SampleDoc,
 )
+
+logger = logging.getLogger(__name__)
 
 TOLERANT = JobConfig(on_missing_references=OnMissing.NONE)
 """Inputs that never came are None instead of an error."""
@@ -120,6 +125,7 @@ def record(
             _check_version(calculation, engine_versions)
     except (VogenError, AttributeError) as error:
         document.error = str(error)
+        _compare(document)
         return document
     converged = results.is_converged(relaxed)
     document.state = CalculationState.COMPLETED if converged else CalculationState.UNCONVERGED
@@ -130,7 +136,24 @@ def record(
         document.initial_energy_per_atom = results.energy_per_atom(initial, corrections)
     except (VogenError, AttributeError) as error:
         document.error = document.error or f"no energy before relaxation: {error}"
+    _compare(document)
     return document
+
+
+def _compare(document: CalculationDoc) -> None:
+    """How far the atoms moved, found once, here where a relaxation took seconds.
+
+    What cannot be compared is left to judging, which says what is wrong with it.
+    """
+    if document.structure is None:
+        return
+    try:
+        shortest_distance(document.structure)  # the matcher is not made for what this refuses
+        document.rmsd_to_relaxed = rmsd(document.candidate.structure, document.structure)
+    except Exception:
+        logger.info("%s cannot be compared", document.calculation_id, exc_info=True)
+        return
+    document.still_matches = document.rmsd_to_relaxed is not None
 
 
 def _require(calculation: Any, stage: str) -> None:

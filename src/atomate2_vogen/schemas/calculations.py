@@ -40,6 +40,12 @@ class CalculationDoc(VogenDoc):
     energy_per_atom: float | None = Field(None, description="after relaxation, eV/atom")
     max_force: float | None = Field(None, description="after relaxation, eV/Å")
     n_steps: int | None = None
+    rmsd_to_relaxed: float | None = Field(
+        None, description="of the atoms during the relaxation, Å; None if it no longer matches"
+    )
+    still_matches: bool | None = Field(
+        None, description="relaxed and generated crystal alike; None if that was not compared"
+    )
     wall_time: float | None = Field(
         None, description="seconds in the judge: as generated, relaxation and final energy"
     )
