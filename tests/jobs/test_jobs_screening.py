@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import cheap_engine
 import numpy as np
 import pytest
+from jobflow import CURRENT_JOB
 from monty.json import MontyDecoder, MontyEncoder
 
 from atomate2_vogen.analysis.matching import rmsd
@@ -98,7 +99,8 @@ def test_collect_fills_in_what_never_came():
     assert found[1].candidate_id == other.candidate_id
 
 
-def test_screening_accepts_samples_and_lists():
+def test_screening_accepts_samples_and_lists(monkeypatch):
+    monkeypatch.setattr(CURRENT_JOB, "job", None)  # an earlier test may have left one
     sample = SampleDoc.make(
         sampler="test", model_id="grid", seed=0, requested={"VO2": 1}, attempts={"VO2": 1},
         candidates=[CANDIDATE], rejections=[], wall_time=0.0,

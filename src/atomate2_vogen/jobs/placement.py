@@ -47,12 +47,15 @@ def place(made: Job | Flow, where: str | Mapping[str, Any], *, inherited: bool =
 
 
 def handed_on(made: Flow) -> Job | Flow:
-    """What a job of the category analysis replaces itself by; call it inside the job.
+    """What a job of the category analysis replaces itself by.
 
     Its jobs of that category are told what this job was told, and a second run of this job makes
-    jobs with the same identifiers.
+    jobs with the same identifiers. Outside of a job, where its function is called by itself, the
+    flow stays as it is.
     """
     current = CURRENT_JOB.job
+    if current is None:
+        return made
     told = current.config.manager_config
     for job, _ in made.iterflow():
         if told and job.config.manager_config == {CATEGORY: ANALYSIS}:
