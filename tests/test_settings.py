@@ -95,3 +95,13 @@ def test_an_address_is_never_told(home, monkeypatch):
         settings()
     assert "hush" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_a_broken_file_is_not_quoted(home, monkeypatch):
+    monkeypatch.setenv("VOGEN_STORE", "mongodb://me:hush@there/a")
+    (home / ".vogen.yaml").write_text("STORE: mongodb://me:hush@here/a: x\n")
+    with pytest.raises(SettingsError, match="no YAML in line 1") as caught:
+        settings()
+    assert "hush" not in str(caught.value)
+    assert caught.value.__suppress_context__
+    assert str(caught.value).startswith(f"settings cannot be read: {home}")

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from atomate2_vogen.errors import SettingsError
+from atomate2_vogen.files import read_yaml
 
 DEFAULT_FILE = "~/.vogen.yaml"
 PREFIX = "VOGEN_"
@@ -73,6 +74,8 @@ def settings() -> VogenSettings:
         return VogenSettings()
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # of the file; the input is all that is set, addresses too
+            raise first["ctx"]["error"] from None
         name = ".".join(str(part) for part in first["loc"])
         # an address may hold a password
         found = "" if name == "STORE" else f", not {first['input']!r}"
@@ -81,12 +84,7 @@ def settings() -> VogenSettings:
 
 def _read(path: Path) -> dict[str, Any]:
     """Settings in a YAML file."""
-    from ruamel.yaml import YAML, YAMLError
-
-    try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    content = read_yaml(path, _unreadable) or {}
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: not a mapping of settings to values")
     names = set(VogenSettings.model_fields) - {"CONFIG_FILE"}
@@ -94,6 +92,10 @@ def _read(path: Path) -> dict[str, Any]:
         if name not in names:
             raise SettingsError(f"{path}: no setting is called {name!r}{_hint(str(name), names)}")
     return content
+
+
+def _unreadable(reason: str) -> SettingsError:
+    return SettingsError(f"settings cannot be read: {reason}")
 
 
 def _check_environment() -> None:

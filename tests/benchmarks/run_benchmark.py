@@ -187,8 +187,8 @@ def gather(run: Path, target: Path) -> None:
     """
     from atomate2_vogen.analysis.records import candidate_records, write_records
     from atomate2_vogen.cli.generation import stored_sample
-    from atomate2_vogen.cli.output import write_atomically
     from atomate2_vogen.engines import load_references
+    from atomate2_vogen.files import write_atomically
     from atomate2_vogen.jobs.evaluation import judge_and_measure
     from atomate2_vogen.schemas import CalculationDoc
     from atomate2_vogen.stores import VogenStores
@@ -230,7 +230,7 @@ def summarise(out: Path, names: Sequence[str], requested: Mapping[str, int]) -> 
     """
     from atomate2_vogen.analysis import comparison
     from atomate2_vogen.analysis.records import read_records, stability_of
-    from atomate2_vogen.cli.output import write_atomically
+    from atomate2_vogen.files import write_atomically
 
     yardsticks = json.loads(YARDSTICKS.read_text(encoding="utf-8"))
     published = yardsticks["paper"]["counts"]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from atomate2_vogen.cli.output import RUN_FILE, OutputFolder, write_atomically
+from atomate2_vogen.cli.output import RUN_FILE, OutputFolder
 from atomate2_vogen.errors import OutputFolderError
+from atomate2_vogen.files import write_atomically
 
 IDENTITY = {"seed": 0, "counts": {"VO2": 8, "V2O3": 4}, "sampler": "wgan"}
 

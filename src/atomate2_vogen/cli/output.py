@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any, Self
 
 from atomate2_vogen import __version__
 from atomate2_vogen.errors import OutputFolderError
+from atomate2_vogen.files import write_atomically
 
 RUN_FILE = "run.json"
 LOCK_FILE = ".lock"
@@ -218,28 +218,6 @@ class OutputFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside the target and rename: a reader sees the old file or the new one.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written.
-    """
-    raw = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def versions() -> dict[str, str]:

@@ -145,7 +145,7 @@ def write_cifs(stores: VogenStores, rows: CrystalRows, folder: Path) -> list[str
         If the folder cannot be written.
     """
     from atomate2_vogen.cli.exports import relaxed_cif
-    from atomate2_vogen.cli.output import write_atomically
+    from atomate2_vogen.files import write_atomically
     from atomate2_vogen.schemas import CandidateDoc
 
     criteria = {"candidate_id": {"$in": sorted({row.candidate_id for row in rows})}}
@@ -167,7 +167,7 @@ def write_cifs(stores: VogenStores, rows: CrystalRows, folder: Path) -> list[str
 
 
 def _write_csv(text: str, target: str, voice: Voice) -> None:
-    from atomate2_vogen.cli.output import write_atomically
+    from atomate2_vogen.files import write_atomically
 
     if target == "-":
         click.echo(text, nl=False)

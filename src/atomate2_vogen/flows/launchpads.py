@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import PyMongoError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from atomate2_vogen.errors import LaunchPadConnectionError, LaunchPadError
+from atomate2_vogen.files import read_yaml
 from atomate2_vogen.stores.address import redact
 
 if TYPE_CHECKING:
@@ -107,18 +106,7 @@ def _hidden(text: str, content: dict[str, Any]) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    reason = None
-    try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-    except MarkedYAMLError as error:  # whose text quotes the line, with its password
-        line = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
-        reason = f"no YAML{line}"
-    except YAMLError:
-        reason = "no YAML"
-    if reason is None and not (isinstance(content, dict) and content.get("host")):
-        reason = "names no host; see examples/fireworks/my_launchpad.yaml"
-    if reason is not None:
-        raise LaunchPadError(f"{path}: {reason}")
+    content = read_yaml(path, LaunchPadError)
+    if not (isinstance(content, dict) and content.get("host")):
+        raise LaunchPadError(f"{path}: names no host; see examples/fireworks/my_launchpad.yaml")
     return dict(content)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -22,6 +20,7 @@ from typing import Any
 
 from atomate2_vogen import __version__
 from atomate2_vogen.errors import CountsError, OutputFolderError
+from atomate2_vogen.files import write_atomically
 from atomate2_vogen.report import overview
 from atomate2_vogen.report.charts import SHAPES
 from atomate2_vogen.report.documents import ReportDocuments
@@ -93,16 +92,7 @@ def write_report(
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(draft).chmod(0o666 & ~umask)
-            Path(draft).replace(target)
-        finally:
-            Path(draft).unlink(missing_ok=True)
+        write_atomically(target, content)
     except OSError as error:
         raise OutputFolderError(f"{target}: cannot be written ({error.strerror})") from error
     return ReportSummary(

@@ -12,10 +12,9 @@ from jobflow.settings import JobflowSettings
 from maggma.core import Store
 from maggma.stores import GridFSStore, MemoryStore, MongoStore, MontyStore
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from atomate2_vogen.errors import StoreAddressError
+from atomate2_vogen.files import read_yaml
 from atomate2_vogen.stores.address import DEFAULT_DATABASE, PASSWORD_ENV, MongoAddress
 from atomate2_vogen.stores.documents import DATA
 from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments
@@ -89,18 +88,7 @@ def read_store_file(path: Path) -> StoreFile:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    reason = None
-    try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-    except MarkedYAMLError as error:  # whose text quotes the line, with its password
-        line = "" if error.problem_mark is None else f" in line {error.problem_mark.line + 1}"
-        reason = f"no YAML{line}: {error.problem}"
-    except YAMLError as error:
-        reason = f"no YAML ({type(error).__name__})"
-    if reason is not None:
-        raise StoreAddressError(f"{path}: {reason}")
+    content = read_yaml(path, StoreAddressError)
     if not isinstance(content, dict):
         raise StoreAddressError(f"{path}: must hold fields, such as uri: mongodb://host/database")
     return content
