@@ -6,31 +6,10 @@ import pytest
 from made_bands import gapped, metallic
 from matplotlib.figure import Figure
 
-from atomate2_vogen.analysis.electronic import electronic_structure
 from atomate2_vogen.analysis.plots_electronic import plot_electronic
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.schemas import ElectronicDoc
 
-
-def document(spins, fermi=0.0, **changes):
-    uniform, line = made_bands.uniform(spins, fermi), made_bands.line(spins, fermi)
-    dos = made_bands.dos(spins, fermi)
-    fields = {
-        "electronic_id": "a|x",
-        "candidate_id": "a",
-        "scheme": "toy+U-1",
-        "engine": "toy",
-        "state": "completed",
-        "formula": "VO2",
-        "structure": made_bands.CELL,
-        "electrons": electronic_structure(uniform, line, dos, total_moment=1.0),
-        "line_bands": line,
-        "uniform_bands": uniform,
-        "density_of_states": dos,
-    }
-    return ElectronicDoc(**(fields | changes))
-
-
+document = made_bands.electronic
 HALF_METAL = [metallic(0.0), gapped(-0.8, 1.2)]
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from pathlib import Path
 
 import pytest
 
 from atomate2_vogen.cli.output import RUN_FILE, OutputFolder
 from atomate2_vogen.errors import OutputFolderError
-from atomate2_vogen.files import write_atomically
 
 IDENTITY = {"seed": 0, "counts": {"VO2": 8, "V2O3": 4}, "sampler": "wgan"}
 
@@ -112,27 +110,6 @@ def test_only_one_process_at_a_time(tmp_path: Path):
         assert "another vogen is at work" in answer.get(timeout=60)
         process.join()
     open_folder(tmp_path)
-
-
-def test_files_are_whole_or_absent(tmp_path: Path, monkeypatch):
-    path = tmp_path / "table.csv"
-    write_atomically(path, "old")
-    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
-
-    def fail(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def test_full_disk_is_a_typed_error(tmp_path: Path, monkeypatch):

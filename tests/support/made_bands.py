@@ -10,6 +10,9 @@ from pymatgen.electronic_structure.bandstructure import BandStructure, BandStruc
 from pymatgen.electronic_structure.core import Spin
 from pymatgen.electronic_structure.dos import CompleteDos, Dos
 
+from atomate2_vogen.analysis.electronic import electronic_structure
+from atomate2_vogen.schemas import ElectronicDoc
+
 CELL = Structure(Lattice.cubic(4.0), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 RECIPROCAL = CELL.lattice.reciprocal_lattice
 CORNERS = {
@@ -105,3 +108,22 @@ def gapped(vbm, cbm, width=1.0, *, direct=False):
 def metallic(centre, width=2.0):
     """Bands one of which is cut by a Fermi level within `width` / 2 of its centre."""
     return [VALENCE, (centre, width, 0.0), EMPTY, (8.0, 1.0, 0.0)]
+
+
+def electronic(spins, fermi=0.0, **changes):
+    """Document of these bands."""
+    bands, lines, density = uniform(spins, fermi), line(spins, fermi), dos(spins, fermi)
+    fields = {
+        "electronic_id": "a|x",
+        "candidate_id": "a",
+        "scheme": "toy+U-1",
+        "engine": "toy",
+        "state": "completed",
+        "formula": "VO2",
+        "structure": CELL,
+        "electrons": electronic_structure(bands, lines, density, total_moment=1.0),
+        "line_bands": lines,
+        "uniform_bands": bands,
+        "density_of_states": density,
+    }
+    return ElectronicDoc(**(fields | changes))

@@ -11,7 +11,6 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.phonopy import get_pmg_structure
 from toy_solids import springs
 
-from atomate2_vogen.analysis.electronic import electronic_structure
 from atomate2_vogen.analysis.hull import assess
 from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.analysis.metrics import measure
@@ -20,7 +19,6 @@ from atomate2_vogen.report import ReportDocuments
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
-    ElectronicDoc,
     PhononDoc,
 )
 
@@ -109,23 +107,8 @@ def calculations():
 
 
 def electronic(candidate_id, **changes):
-    spins = [metallic(0.0), gapped(-0.8, 1.2)]
-    uniform, line = made_bands.uniform(spins, 0.0), made_bands.line(spins, 0.0)
-    dos = made_bands.dos(spins, 0.0)
-    fields = {
-        "electronic_id": f"{candidate_id}|toy+U-1",
-        "candidate_id": candidate_id,
-        "scheme": "toy+U-1",
-        "engine": "toy",
-        "state": "completed",
-        "formula": "VO2",
-        "structure": made_bands.CELL,
-        "electrons": electronic_structure(uniform, line, dos, total_moment=1.0),
-        "line_bands": line,
-        "uniform_bands": uniform,
-        "density_of_states": dos,
-    }
-    return ElectronicDoc(**(fields | changes))
+    fields = {"electronic_id": f"{candidate_id}|toy+U-1", "candidate_id": candidate_id}
+    return made_bands.electronic([metallic(0.0), gapped(-0.8, 1.2)], **(fields | changes))
 
 
 def phonons(candidate_id, **changes):
