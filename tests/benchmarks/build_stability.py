@@ -218,6 +218,12 @@ def check(where: str, size: int, seed: int) -> int:
     return sum(held.get(d.stability_id) != d.model_dump(include=fields) for d in expected)
 
 
+def tell(result: dict[str, object], out: Path | None) -> None:
+    """Write what is known so far: the largest size takes an hour."""
+    if out:
+        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Measure, tell."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -247,19 +253,19 @@ def main() -> None:
             client.drop_database(name)
             address = f"{uri.rstrip('/')}/{name}"
             row = measure(address, size, options.seed, options.novelty)
-            if options.check:
-                row["differences"] = check(address, size, options.seed)
             full, more = row["full"], row["one more"]
             row["incremental_share"] = round(more["cpu_s"] / full["cpu_s"], 4)
             rows.append(row)
-            client.drop_database(name)
             result |= {"rows": rows, "load_after": [round(v, 1) for v in os.getloadavg()]}
             if len(rows) > 1:
                 sizes, seconds = ([r["size"] for r in rows], [r["full"]["cpu_s"] for r in rows])
                 slope = np.polyfit(np.log(sizes), np.log(seconds), 1)[0]
                 result["growth_exponent"] = round(float(slope), 3)
-            if options.out:
-                options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            tell(result, options.out)
+            if options.check:
+                row["differences"] = check(address, size, options.seed)
+                tell(result, options.out)
+            client.drop_database(name)
     click.echo(json.dumps(result, indent=1))
 
 

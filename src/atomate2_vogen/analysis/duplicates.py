@@ -1,22 +1,23 @@
-"""Groups of crystals that match, found once and kept up to date.
+"""Which crystal stands for those that are equal to it, found once and kept up to date.
 
-Two crystals of one formula are in a group if they match directly or through others: groups are
-the connected components of the relation "match", so they do not depend on who came first. To
-know the components not every pair must be compared: two that are in one component already need
-not be, and a newcomer is compared with the others alone. So each crystal keeps
+Crystals of one formula are gone through from the lowest energy up. One that matches leaders is a
+duplicate of the lowest of them; one that matches none is a leader itself, and unique. So does
+pymatgen's `StructureMatcher.group_structures`, given the lowest first. The outcome does not depend
+on who came first, a chain of crystals each of which matches the next is not taken for one crystal,
+and each is compared with leaders alone, whose number levels off while that of crystals grows.
 
-- which earlier crystals it was found to match, one for each component that it joined, and
-- a rank: it was compared with all of its formula that have a lower one.
-
-Whatever that does not vouch for is compared again: two crystals of equal rank (two builders at
-once), and all of a component that has lost or changed a member.
+So that nothing is compared twice, each crystal keeps the name of its leader and a digest of the
+leaders that it was compared with. Whatever a digest does not vouch for is compared again: a build
+that was killed, or two at once, cannot leave a claim behind that is relied on and was never tested.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from operator import xor
 
 import numpy as np
 
@@ -39,151 +40,98 @@ class Comparable:
     formula
         Reduced formula.
     energy
-        Of which the lowest leads a group; the first by name where energies are equal.
+        Of which the lowest leads; the first by name where energies are equal.
     crystal
         Its reduced cell.
-    matches, rank
-        From an earlier comparison; a `rank` of None says that there was none.
+    leader
+        Name of the lowest leader that it matches, its own if there is none; None before it was
+        compared.
+    compared
+        Digest of the leaders below it that it was compared with, up to its own.
     """
 
     name: str
     formula: str
     energy: float
     crystal: ReducedCrystal
-    matches: list[str] = field(default_factory=list)
-    rank: int | None = None
+    leader: str | None = None
+    compared: str | None = None
 
-
-class _Components:
-    """Disjoint sets of names."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def find(self, name: str) -> str:
-        parent = self._parent
-        root = name
-        while (above := parent.setdefault(root, root)) != root:
-            root = above
-        while parent[name] != root:
-            parent[name], name = root, parent[name]
-        return root
-
-    def join(self, first: str, second: str) -> None:
-        self._parent[self.find(first)] = self.find(second)
-
-
-def unsettle(
-    crystals: Sequence[Comparable], gone: Mapping[str, Iterable[str]] | None = None
-) -> int:
-    """Forget what earlier comparisons found wherever it cannot be relied on; how many it was.
-
-    Parameters
-    ----------
-    crystals
-        All that are there now.
-    gone
-        Crystals that were compared and have left or changed since, with what they matched.
-    """
-    gone = gone or {}
-    there = {crystal.name for crystal in crystals if crystal.rank is not None}
-    ranks = Counter((c.formula, c.rank) for c in crystals if c.rank is not None)
-    components = _Components()
-    for name, matches in gone.items():
-        for other in matches:
-            components.join(name, other)
-    lost = set(gone)
-    for crystal in crystals:
-        if crystal.rank is not None:
-            for other in crystal.matches:
-                components.join(crystal.name, other)
-                if other not in there:
-                    lost.add(other)
-    broken = {components.find(name) for name in lost}
-    doubtful = [
-        crystal
-        for crystal in crystals
-        if crystal.rank is not None
-        and (components.find(crystal.name) in broken or ranks[crystal.formula, crystal.rank] > 1)
-    ]
-    # who matched a doubtful one by its rank alone still does; its own matches are found anew
-    for crystal in doubtful:
-        crystal.rank, crystal.matches = None, []
-    return len(doubtful)
+    @property
+    def leads(self) -> bool:
+        """Whether it stands for itself."""
+        return self.leader == self.name
 
 
 def compare(crystals: Sequence[Comparable]) -> None:
-    """Compare those without a rank with all of their formula; sets `matches` and `rank`."""
+    """Set `leader` and `compared` of all; those that are unsettled are compared."""
     matcher = default_matcher()
-    buckets: dict[str, list[Comparable]] = {}
-    for crystal in crystals:
-        buckets.setdefault(crystal.formula, []).append(crystal)
-    for members in buckets.values():
-        waiting = [crystal for crystal in members if crystal.rank is None]
-        if not waiting:
-            continue
-        settled = [crystal for crystal in members if crystal.rank is not None]
-        components = _joined(settled)
-        shelves: dict[int, _Shelf] = {}
-        for crystal in settled:
-            shelves.setdefault(crystal.crystal.n_sites, _Shelf()).add(crystal)
-        next_rank = 1 + max((c.rank for c in settled if c.rank is not None), default=-1)
-        # low energies first: they are found again most often
-        for rank, crystal in enumerate(sorted(waiting, key=_by_energy), next_rank):
-            shelf = shelves.setdefault(crystal.crystal.n_sites, _Shelf())
-            mine = components.find(crystal.name)
-            for other in shelf.near(crystal.crystal):
-                if components.find(other.name) == mine:
-                    continue
-                if same(other.crystal, crystal.crystal, matcher):
-                    crystal.matches.append(other.name)
-                    components.join(crystal.name, other.name)
-                    mine = components.find(crystal.name)
-            crystal.rank = rank
-            shelf.add(crystal)
+    for shelf in _shelves(crystals):
+        known = _ends(shelf)
+        led = np.array([one.leads for one in shelf])
+        edges = np.array([one.crystal.edges for one in shelf])
+        places = np.empty(len(shelf), dtype=int)  # of leaders, ascending
+        digests = [0]
+        for place, (one, end) in enumerate(zip(shelf, known, strict=True)):
+            count = len(digests) - 1
+            held = places[:count]
+            # whom it is known to differ from, and whom it is known to match
+            asked = ~(led[held] & (held < end)) & edges_may_fit(edges[held], edges[place])
+            its_own = int(np.searchsorted(held, end)) if 0 <= end < place else count
+            if its_own < count and held[its_own] != end:
+                its_own = count
+            found = next(
+                (
+                    int(index)
+                    for index in np.flatnonzero(asked[:its_own])
+                    if same(shelf[held[index]].crystal, one.crystal, matcher)
+                ),
+                its_own,
+            )
+            if found < count:
+                one.leader, one.compared = shelf[held[found]].name, _text(digests[found + 1])
+                continue
+            one.leader, one.compared = one.name, _text(digests[-1])
+            places[count] = place
+            digests.append(digests[-1] ^ _token(one))
 
 
-def group_leaders(crystals: Sequence[Comparable]) -> dict[str, str]:
-    """Name of the leader of each one's group, by name."""
-    there = {crystal.name for crystal in crystals}
-    components = _joined(crystals, there)
-    leaders: dict[str, Comparable] = {}
-    for crystal in crystals:
-        root = components.find(crystal.name)
-        if root not in leaders or _by_energy(crystal) < _by_energy(leaders[root]):
-            leaders[root] = crystal
-    return {c.name: leaders[components.find(c.name)].name for c in crystals}
+def unsettled(crystals: Sequence[Comparable]) -> list[Comparable]:
+    """Those whose digest does not vouch for what they say, given who leads."""
+    return [
+        one
+        for shelf in _shelves(crystals)
+        for one, end in zip(shelf, _ends(shelf), strict=True)
+        if end < 0
+    ]
 
 
-def _joined(crystals: Sequence[Comparable], there: set[str] | None = None) -> _Components:
-    """Components by the matches that are known."""
-    components = _Components()
-    for crystal in crystals:
-        for other in crystal.matches:
-            if there is None or other in there:
-                components.join(crystal.name, other)
-    return components
+def _shelves(crystals: Sequence[Comparable]) -> list[list[Comparable]]:
+    """Crystals that can match at all, the lowest first."""
+    shelves: dict[tuple[str, int], list[Comparable]] = {}
+    for one in sorted(crystals, key=lambda one: (one.energy, one.name)):
+        shelves.setdefault((one.formula, one.crystal.n_sites), []).append(one)
+    return list(shelves.values())
 
 
-def _by_energy(crystal: Comparable) -> tuple[float, str]:
-    return crystal.energy, crystal.name
+def _ends(shelf: Sequence[Comparable]) -> list[int]:
+    """Place of each one's leader, if it was compared with all that led below; else -1."""
+    places = {one.name: place for place, one in enumerate(shelf)}
+    seen = list(accumulate((_token(one) if one.leads else 0 for one in shelf), xor, initial=0))
+    ends = []
+    for place, one in enumerate(shelf):
+        end = -1 if one.leader is None else places.get(one.leader, -1)
+        upto = end if one.leads else end + 1
+        ends.append(end if 0 <= end <= place and one.compared == _text(seen[upto]) else -1)
+    return ends
 
 
-class _Shelf:
-    """Crystals with equally many sites, whose edges are compared all at once."""
+def _token(crystal: Comparable) -> int:
+    """Number of a crystal; a digest is the exclusive or of those of several."""
+    cell = crystal.crystal.cell
+    content = f"{crystal.name}|{crystal.energy!r}|{cell.lengths!r}|{cell.angles!r}"
+    return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8], "big")
 
-    def __init__(self) -> None:
-        self._crystals: list[Comparable] = []
-        self._edges = np.empty((16, 3))
 
-    def add(self, crystal: Comparable) -> None:
-        count = len(self._crystals)
-        if count == len(self._edges):
-            self._edges = np.concatenate([self._edges, np.empty_like(self._edges)])
-        self._edges[count] = crystal.crystal.edges
-        self._crystals.append(crystal)
-
-    def near(self, crystal: ReducedCrystal) -> list[Comparable]:
-        """Those that may match."""
-        held = self._edges[: len(self._crystals)]
-        return [self._crystals[i] for i in np.flatnonzero(edges_may_fit(held, crystal.edges))]
+def _text(digest: int) -> str:
+    return f"{digest:016x}"

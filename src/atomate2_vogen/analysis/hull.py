@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atomate2_vogen.analysis.duplicates import Comparable, compare, group_leaders
+from atomate2_vogen.analysis.duplicates import Comparable, compare
 from atomate2_vogen.analysis.judging import Judged, field_class, judge, paper_class
 from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.analysis.phases import ReferenceHull, hull_id
@@ -138,18 +138,17 @@ def relate(ranked: Sequence[Ranked], hull: ReferenceHull | None) -> dict[str, di
     dict
         Fields of `StabilityDoc` and their values, by stability id.
     """
-    leaders = group_leaders([one.comparable for one in ranked])
     candidates = {one.comparable.name: one.candidate_id for one in ranked}
     above: Sequence[float | None] = [None] * len(ranked)
     if hull is not None:
         above = hull.joint([(one.comparable.formula, one.energy_per_atom) for one in ranked])
     return {
         one.comparable.name: {
-            "duplicate_group": candidates[leaders[one.comparable.name]],
-            "is_unique": leaders[one.comparable.name] == one.comparable.name,
+            "duplicate_group": candidates.get(str(one.comparable.leader)),
+            "is_unique": one.comparable.leads,
             "energy_above_joint_hull": height,
-            "matches": one.comparable.matches,
-            "compared_rank": one.comparable.rank,
+            "leader": one.comparable.leader,
+            "compared_with": one.comparable.compared,
         }
         for one, height in zip(ranked, above, strict=True)
     }

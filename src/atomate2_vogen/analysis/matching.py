@@ -15,7 +15,7 @@ import numpy as np
 from pymatgen.core import Structure
 from pymatgen.core.structure_matcher import StructureMatcher
 
-from atomate2_vogen.analysis.duplicates import Comparable, compare, group_leaders
+from atomate2_vogen.analysis.duplicates import Comparable, compare
 from atomate2_vogen.analysis.reduction import (
     ReducedCrystal,
     default_matcher,
@@ -38,9 +38,9 @@ RMSD_SETTINGS: dict[str, Any] = {
 
 
 def duplicate_groups(structures: Sequence[Structure], energies: Sequence[float]) -> list[int]:
-    """Group crystals that match, directly or through others.
+    """Group crystals by the lowest-energy ones that they match.
 
-    Groups are the connected components of the relation "match", so they do not depend on the
+    See `atomate2_vogen.analysis.duplicates`. Where energies differ, groups do not depend on the
     order of the input.
 
     Parameters
@@ -69,8 +69,7 @@ def duplicate_groups(structures: Sequence[Structure], energies: Sequence[float])
         for name, structure, energy in zip(names, structures, energies, strict=True)
     ]
     compare(comparable)
-    leaders = group_leaders(comparable)
-    return [int(leaders[name]) for name in names]
+    return [int(str(one.leader)) for one in comparable]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from monty.json import jsanitize
 from pymatgen.core import Composition
 
-from atomate2_vogen.analysis.duplicates import Comparable, compare, unsettle
+from atomate2_vogen.analysis.duplicates import Comparable, compare, unsettled
 from atomate2_vogen.analysis.hull import Ranked, relate
 from atomate2_vogen.analysis.judging import judge
 from atomate2_vogen.analysis.matching import KnownStructures
@@ -51,12 +51,8 @@ class Pair:
         Stability documents by id, only the fields `records.KEPT`.
     changed
         Ids of calculations that are to be judged.
-    orphans
-        Ids of stability documents whose calculation is gone.
-    gone
-        What was compared and has changed or is an orphan, with what it matched.
     kept
-        Ranked documents that stay, by id; those without a rank are to be compared again.
+        Ranked documents that stay, by id.
     contents
         Calculations that are to be judged.
     """
@@ -68,8 +64,6 @@ class Pair:
     sources: dict[str, Source]
     built: dict[str, dict[str, Any]]
     changed: set[str] = field(default_factory=set)
-    orphans: set[str] = field(default_factory=set)
-    gone: dict[str, list[str]] = field(default_factory=dict)
     kept: dict[str, Ranked] = field(default_factory=dict)
     contents: list[dict[str, Any]] = field(default_factory=list)
 
@@ -79,14 +73,13 @@ class Pair:
         return f"{self.system.chemsys} of scheme {self.scheme}"
 
     def find_changes(self) -> None:
-        """Set `changed`, `orphans`, `gone` and `kept`.
+        """Set `changed` and `kept`.
 
         A document is up to date if it was made from this version of the calculation (by the
         calculation's own clock, so that of the builder does not matter), with these references
         and this pool, and is not damaged.
         """
         current = hull_id(self.references)
-        self.orphans = set(self.built) - set(self.sources)
         self.changed = set(self.sources) - set(self.built)
         for name in set(self.sources) & set(self.built):
             content = self.built[name]
@@ -103,18 +96,11 @@ class Pair:
                 self.changed.add(name)
             elif record is not None:
                 self.kept[name] = record
-        self.gone = {
-            name: _matches(self.built[name])
-            for name in self.changed | self.orphans
-            if self.built.get(name, {}).get("compared_rank") is not None
-        }
-        unsettle([one.comparable for one in self.kept.values()], self.gone)
 
     @property
     def doubtful(self) -> list[Comparable]:
-        """What stays, and is to be compared again."""
-        compared = (one.comparable for one in self.kept.values())
-        return [one for one in compared if one.rank is None]
+        """What stays, and was not compared with all that it must be: some that led are gone."""
+        return unsettled([one.comparable for one in self.kept.values()])
 
     @property
     def formulas(self) -> set[str]:
@@ -125,7 +111,7 @@ class Pair:
 
     def is_settled(self) -> bool:
         """Whether there is nothing to be judged, compared or written."""
-        if self.changed or self.gone or self.doubtful:
+        if self.changed or self.doubtful:
             return False
         hull = ReferenceHull(self.references, self.system)
         return not self.differences(relate(list(self.kept.values()), hull))
@@ -151,8 +137,6 @@ class Outcome:
         Of what was judged, as they are stored.
     amendments
         Fields to be set in documents that were there, by id.
-    withdrawn
-        Ids of documents that stand for nothing any more: others were compared without them.
     malformed
         Reasons why calculations could not be judged, by id.
     failure
@@ -162,7 +146,6 @@ class Outcome:
     name: str
     documents: list[dict[str, Any]] = field(default_factory=list)
     amendments: dict[str, dict[str, Any]] = field(default_factory=dict)
-    withdrawn: list[str] = field(default_factory=list)
     malformed: dict[str, str] = field(default_factory=dict)
     failure: str | None = None
 
@@ -198,8 +181,6 @@ def build(pair: Pair, known: KnownStructures | None) -> Outcome:
             jsanitize(one.document, strict=True, enum_values=True, allow_bson=True)
         )
     outcome.amendments = pair.differences(relations)
-    made = {one.document.stability_id for one in judged}
-    outcome.withdrawn = sorted(set(pair.gone) - made)
     return outcome
 
 
@@ -209,8 +190,3 @@ def _check_formula(calculation: CalculationDoc) -> None:
     formula = candidate.structure.composition.reduced_formula
     if Composition(candidate.formula).reduced_formula != formula:
         raise InputError(f"its candidate is called {candidate.formula} and is {formula}")
-
-
-def _matches(content: Mapping[str, Any]) -> list[str]:
-    found = content.get("matches")
-    return [str(name) for name in found] if isinstance(found, list) else []

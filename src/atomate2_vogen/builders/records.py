@@ -25,8 +25,8 @@ RELATIONS = (
     "duplicate_group",
     "is_unique",
     "energy_above_joint_hull",
-    "matches",
-    "compared_rank",
+    "leader",
+    "compared_with",
 )
 """Fields that depend on other candidates."""
 
@@ -106,7 +106,7 @@ def ranked_record(
             str(content["formula"]),
             float(content["formation_energy_per_atom"]),
             ReducedCrystal(structure or {}, cell),
-            [str(name) for name in content["matches"]],
-            int(content["compared_rank"]),
+            str(content["leader"]),
+            str(content["compared_with"]),
         ),
     )

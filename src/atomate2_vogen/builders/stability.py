@@ -7,8 +7,8 @@ pair, and those documents are written that say something else than before. The o
 `atomate2_vogen.analysis.hull.assess` on everything, in whatever order it came.
 
 Killed while it writes, it leaves nothing half-written: documents that were there are amended first
-and new ones come last, so that the pair is still seen to have changed; and what documents say about
-one another is worked out at every build from what they match, and mended where it differs.
+and new ones come last, so that the pair is still seen to have changed; and each document tells by
+a digest with whom it was compared, so that one which others were not compared with is found out.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class StabilityBuilder(Builder):
             return Outcome(item.name, failure=str(error) or repr(error))
 
     def update_targets(self, items: Sequence[Outcome]) -> None:
-        """Amend what was there, write what was judged, last withdraw: see the module for why."""
+        """Amend what was there, then write what was judged: see the module for why."""
         for outcome in items:
             self._under_way.discard(outcome.name)
             if outcome.failure is not None:
@@ -124,8 +124,6 @@ class StabilityBuilder(Builder):
                 self._skip(self.calculations, name, reason)
             self.n_written += amend(self.stability, outcome.amendments)
             self.n_written += write(self.stability, outcome.documents)
-            nothing = {"matches": None, "compared_rank": None}
-            self.n_written += amend(self.stability, dict.fromkeys(outcome.withdrawn, nothing))
 
     def finalize(self) -> None:
         """Remove orphans if that was asked for, close the stores, complain of what failed.

@@ -95,7 +95,9 @@ class StabilityDoc(VogenDoc):
     duplicate_group: str | None = Field(
         None, description="candidate id of the lowest-energy member of the group"
     )
-    is_unique: bool | None = Field(None, description="lowest-energy member of its group")
+    is_unique: bool | None = Field(
+        None, description="lowest-energy member of its group: matches no unique one below it"
+    )
     is_novel: bool | None = None
     known_as: str | None = Field(None, description="prototype or phase that it matches")
     rmsd_to_relaxed: float | None = Field(None, description="Å; None if it no longer matches")
@@ -106,13 +108,11 @@ class StabilityDoc(VogenDoc):
     )
     novelty_pool: str | None = Field(None, description="hash of what novelty was judged against")
     reduced_cell: ReducedCell | None = Field(None, description="of the relaxed crystal")
-    matches: list[str] | None = Field(
-        None,
-        description="stability ids of earlier members of its group that it matches, one for each "
-        "group that it joined; None until it was compared",
+    leader: str | None = Field(
+        None, description="stability id of the lowest-energy member of its group"
     )
-    compared_rank: int | None = Field(
-        None, description="it was compared with all of its formula that have a lower rank"
+    compared_with: str | None = Field(
+        None, description="digest of the leaders below it that it was compared with, up to its own"
     )
 
     @field_validator("calculation_updated")
