@@ -15,6 +15,7 @@ from atomate2_vogen.analysis.records import (
     COLUMNS,
     GENERATED,
     RELAXED,
+    calculation_of,
     candidate_records,
     read_records,
     stability_of,
@@ -78,6 +79,21 @@ def test_pandas_reads_the_same(rows, tmp_path):
         ours = [math.nan if row[name] is None else row[name] for row in rows]
         assert np.array_equal(table[name].to_numpy(float), ours, equal_nan=True)
     assert table["reason"].dropna().tolist() == [r["reason"] for r in rows if r["reason"]]
+
+
+def test_calculations_come_back(rows):
+    for row in rows:
+        document = calculation_of(row)
+        assert document.calculation_id == f"{row['candidate_id']}|{row['scheme']}"
+        assert document.candidate.candidate_id == row["candidate_id"]
+        assert document.candidate.structure.composition.reduced_formula == row["formula"]
+        assert document.candidate.details == json.loads(row["details"] or "{}")
+        assert (document.structure is None) == (row[RELAXED] is None)
+        assert document.energy_per_atom == row["energy_per_atom"]
+        assert document.cpu_time == row["relaxation_seconds"]
+        failed = row["state"] == StabilityState.FAILED.value
+        assert (document.state is CalculationState.FAILED) == failed
+        assert document.still_matches == (None if failed else row["rmsd_to_relaxed"] is not None)
 
 
 def test_crystals_and_judgements_come_back(rows):

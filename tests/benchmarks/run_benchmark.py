@@ -41,6 +41,10 @@ YARDSTICKS = Path(__file__).with_name("yardsticks.json")
 RAW, METRICS, SAMPLE = "candidates.csv.gz", "metrics.json", "sample.json"
 
 
+OF_OTHERS = ("is_unique_generated", "is_unique", "duplicate_group", "is_novel", "known_as")
+"""Columns that depend on what a crystal is compared with."""
+
+
 @click.command(help=__doc__.split("\n", 1)[0])
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Output folder.")
 @click.option("--samplers", default=",".join(SAMPLERS), show_default=True, metavar="NAME[,…]")
@@ -81,6 +85,12 @@ RAW, METRICS, SAMPLE = "candidates.csv.gz", "metrics.json", "sample.json"
     "'--truncation 0.8'.",
 )
 @click.option("--only-tables", is_flag=True, help="Run nothing; make tables and figures anew.")
+@click.option(
+    "--judge-again",
+    is_flag=True,
+    help="Run nothing; compare the crystals that are kept with one another and with known ones "
+    "once more, and make tables and figures anew.",
+)
 def main(
     *,
     out: Path,
@@ -94,13 +104,19 @@ def main(
     model: Path | None,
     wgan_options: str,
     only_tables: bool,
+    judge_again: bool,
 ) -> None:
     """Run what is left to run, and write tables and figures."""
     try:
         names = parse_samplers(samplers)
         requested = parse_counts((counts,), VANADIUM)
         out.mkdir(parents=True, exist_ok=True)
-        if not only_tables:
+        if judge_again:
+            for name in names:
+                judge_kept(out / name)
+                click.echo(f"{_now()} {name}: judged again", err=True)
+            summarise(out, names, requested)
+        elif not only_tables:
             if "wgan" in names and model is None and not shipped_path("paper", VANADIUM).is_file():
                 raise MissingModelError(
                     "--model: no networks of preset paper are shipped; give some"
@@ -215,6 +231,50 @@ def gather(run: Path, target: Path) -> None:
     kept = sample.model_dump(mode="json", exclude={"candidates"})
     kept |= {"identity": record["identity"], "versions": record["versions"]}
     write_atomically(target / SAMPLE, _json(kept))
+    write_atomically(target / METRICS, _json(metrics.model_dump(mode="json")))
+
+
+def judge_kept(target: Path) -> None:
+    """Compare crystals that are kept once more, as after a change of how they are compared.
+
+    Nothing is calculated; what is told of one crystal alone stays as it is.
+
+    Raises
+    ------
+    InputError
+        If no crystals are kept there.
+    """
+    from atomate2_vogen.analysis.records import (
+        calculation_of,
+        candidate_records,
+        read_records,
+        write_records,
+    )
+    from atomate2_vogen.engines import load_references
+    from atomate2_vogen.files import write_atomically
+    from atomate2_vogen.jobs.evaluation import judge_and_measure
+    from atomate2_vogen.schemas import SampleDoc
+
+    if not (target / RAW).is_file():
+        raise InputError(f"{target}: no crystals are kept there")
+    rows = read_records(target / RAW)
+    if not rows:
+        return
+    calculations = [calculation_of(row) for row in rows]
+    kept = json.loads((target / SAMPLE).read_text(encoding="utf-8"))
+    candidates = [calculation.candidate for calculation in calculations]
+    sample = SampleDoc.model_validate({**kept, "candidates": candidates})
+    references = load_references(calculations[0].scheme, VANADIUM)
+    stability, metrics = judge_and_measure(sample, calculations, references, VANADIUM)
+    judged = {
+        row["candidate_id"]: row for row in candidate_records(sample, calculations, stability)
+    }
+    write_records(
+        [{**row, **{key: judged[row["candidate_id"]][key] for key in OF_OTHERS}} for row in rows],
+        target / RAW,
+    )
+    versions = json.loads((target / METRICS).read_text(encoding="utf-8"))["engine_versions"]
+    metrics = metrics.model_copy(update={"engine_versions": versions})
     write_atomically(target / METRICS, _json(metrics.model_dump(mode="json")))
 
 

@@ -17,7 +17,7 @@ import run_benchmark
 from click.testing import CliRunner
 from jobflow import run_locally
 
-from atomate2_vogen.analysis.records import read_records
+from atomate2_vogen.analysis.records import read_records, write_records
 from atomate2_vogen.engines import load_references
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.jobs.sampling import SampleMaker
@@ -119,6 +119,34 @@ def test_tables_and_figures_need_only_what_is_kept(out, tmp_path):
     result = CliRunner().invoke(run_benchmark.main, arguments)
     assert result.exit_code == 1
     assert "several hulls" in result.output
+
+
+def test_what_is_kept_is_compared_again(out, tmp_path):
+    shutil.copytree(out / "substitution", tmp_path / "substitution")
+    raw = tmp_path / "substitution" / run_benchmark.RAW
+    before = read_records(raw)
+    wrong = {"is_unique": False, "duplicate_group": "nobody", "is_novel": True, "known_as": None}
+    write_records([{**row, **wrong, "max_force": 0.017} for row in before], raw)
+    arguments = ["--out", str(tmp_path), "--judge-again", *ARGUMENTS]
+    result = CliRunner().invoke(run_benchmark.main, arguments)
+    assert result.exit_code == 0, result.output
+    # what a calculation says stays as it is
+    assert read_records(raw) == [{**row, "max_force": 0.017} for row in before]
+    left_out = {"last_updated"}
+    metrics, former = (
+        MetricsDoc.model_validate_json(
+            (folder / "substitution" / run_benchmark.METRICS).read_text()
+        )
+        for folder in (tmp_path, out)
+    )
+    assert metrics.model_dump(exclude=left_out) == former.model_dump(exclude=left_out)
+    assert (tmp_path / "summary.md").read_text().startswith("|  | substitution |")
+
+    result = CliRunner().invoke(
+        run_benchmark.main, ["--out", str(tmp_path), "--judge-again", "--samplers", "random"]
+    )
+    assert result.exit_code == 1
+    assert "no crystals are kept" in result.output
 
 
 def test_an_unfinished_run_is_not_gathered(tmp_path):

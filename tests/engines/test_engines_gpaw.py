@@ -178,7 +178,7 @@ def test_request_has_the_papers_parameters(folder):
         "mesh": list(mesh(document.structure, 0.5)),
         "setups": {"V": ":d,3.25"},
         "max_iterations": 200,
-        "convergence": {"energy": 1e-4, "density": 1e-4},
+        "convergence": {"energy": 1e-5, "density": 1e-4, "eigenstates": 1e-5},
     }
     assert request["structure"]["magmoms"] == [5.0, 5.0, 0.6, 0.6, 0.6, 0.6]
 

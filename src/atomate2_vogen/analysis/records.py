@@ -23,7 +23,14 @@ from atomate2_vogen.analysis.bookkeeping import by_candidate, unpack
 from atomate2_vogen.analysis.cif import read_block
 from atomate2_vogen.analysis.matching import duplicate_groups
 from atomate2_vogen.errors import ArtefactError
-from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, SampleDoc, StabilityDoc
+from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CalculationState,
+    CandidateDoc,
+    SampleDoc,
+    StabilityDoc,
+    StabilityState,
+)
 
 Record = dict[str, Any]
 """Values by column; None where unknown."""
@@ -81,6 +88,10 @@ COLUMNS: dict[str, type] = {
 
 _OF_STABILITY = tuple(name for name in COLUMNS if name in StabilityDoc.model_fields)
 _BOOLEANS = {"true": True, "false": False}
+_STATES = {
+    StabilityState.FAILED.value: CalculationState.FAILED,
+    StabilityState.UNCONVERGED.value: CalculationState.UNCONVERGED,
+}
 
 
 def candidate_records(
@@ -198,6 +209,34 @@ def stability_of(record: Mapping[str, Any], *, structure: bool = True) -> Stabil
         stability_id=f"{record['candidate_id']}|{record['scheme']}",
         structure=structure_of(record, RELAXED) if structure and record[RELAXED] else None,
         **content,
+    )
+
+
+def calculation_of(record: Mapping[str, Any]) -> CalculationDoc:
+    """What a row tells of the candidate and its calculation; crystals have a CIF's eight digits."""
+    candidate = CandidateDoc(
+        **{key: record[key] for key in ("candidate_id", "sampler", "model_id", "formula", "index")},
+        seed=record["seed"],
+        structure=structure_of(record),
+        details=json.loads(record["details"] or "{}"),
+    )
+    relaxed = structure_of(record, RELAXED) if record[RELAXED] else None
+    return CalculationDoc(
+        calculation_id=f"{record['candidate_id']}|{record['scheme']}",
+        candidate_id=record["candidate_id"],
+        scheme=record["scheme"],
+        state=_STATES.get(record["state"], CalculationState.COMPLETED),
+        error=record["reason"],
+        candidate=candidate,
+        structure=relaxed,
+        initial_energy_per_atom=record["initial_energy_per_atom"],
+        energy_per_atom=record["energy_per_atom"],
+        max_force=record["max_force"],
+        n_steps=record["n_steps"],
+        rmsd_to_relaxed=record["rmsd_to_relaxed"],
+        still_matches=None if relaxed is None else record["rmsd_to_relaxed"] is not None,
+        cpu_time=record["relaxation_seconds"],
+        wall_time=record["relaxation_wall_seconds"],
     )
 
 

@@ -69,7 +69,7 @@ class GpawSettings(MSONable):
     eigenstates_tolerance
         The same, squared residual in eV² per valence electron. GPAW's own 4e-8 is not met by
         every triclinic cell with +U: one of V₂O₃ with 20 atoms stayed at 1e-5 for 60 steps, while
-        its energy fell by 2e-7 eV per atom and step.
+        its energy fell by 1e-6 eV per atom and step.
     max_iterations
         Most steps of a self-consistent cycle.
     k_path
