@@ -1,3 +1,5 @@
+from .artefact import make_artefact as make_artefact
+from .artefact import read_artefact as read_artefact
 from .crystals import CrystalSet as CrystalSet
 from .crystals import substitute as substitute
 from .dataset import build_dataset as build_dataset
@@ -10,6 +12,8 @@ from .labels import chgnet_energies as chgnet_energies
 from .labels import label_crystals as label_crystals
 from .labels import shipped_labels as shipped_labels
 from .labels import single_points as single_points
+from .own import crystals_from_files as crystals_from_files
+from .own import read_energies as read_energies
 from .prototypes import Prototype as Prototype
 from .prototypes import load_prototypes as load_prototypes
 from .readers import BadFile as BadFile
