@@ -31,7 +31,7 @@ def characterise_lowest(
 def main(folder: str = "compose_store", length: str = "9") -> None:
     """Each Maker has an engine of its own; any of them may be replaced by yours."""
     engine = load_engine("chgnet", fmax=0.05)
-    sample = SampleMaker(sampler="substitution").make({"VO2": 2}, seed=3)
+    sample = SampleMaker(sampler="substitution").make({"VO2": 2}, seed=5)
     screening = ScreeningFlowMaker(engine=engine).make(sample.output)
     best = characterise_lowest(
         screening.output,

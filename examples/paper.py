@@ -1,9 +1,10 @@
 """The paper end to end: its request from the networks, judged, measured, phonons and bands, report.
 
-Usage: python examples/paper.py [FOLDER] [SHARE] [BANDS]
+Usage: python examples/paper.py [FOLDER] [SHARE] [BANDS] [PHONONS]
 
 SHARE of the paper's request of 184 VO2, 152 V2O3 and 115 V2O5 is made, at least one of each; the
-whole takes hours on one core. BANDS is an engine with electrons, such as gpaw or vasp.
+whole takes hours on one core. BANDS and PHONONS are the engines that the
+best of each formula go on to: gpaw or vasp, chgnet or vasp; an empty word leaves the stage out.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from atomate2_vogen.stores import parse
 PAPER = {"VO2": 184, "V2O3": 152, "V2O5": 115}
 
 
-def main(folder: str = "paper_store", share: str = "1", bands: str = "") -> None:
+def main(
+    folder: str = "paper_store", share: str = "1", bands: str = "", phonons: str = "chgnet"
+) -> None:
     """Every stage; crystals that resemble a known one are left out as generated."""
     engine = load_engine("chgnet")
     flow = DiscoveryFlowMaker(
@@ -32,7 +35,7 @@ def main(folder: str = "paper_store", share: str = "1", bands: str = "") -> None
         counts={formula: ceil(float(share) * n) for formula, n in PAPER.items()},
         engine=engine,
         seed=1,
-        phonons=PhononFlowMaker(engine=engine),
+        phonons=PhononFlowMaker(engine=load_engine(phonons)) if phonons else None,
         electronic=ElectronicFlowMaker(engine=load_engine(bands)) if bands else None,
         top=1,
         threshold=0.1,
