@@ -143,7 +143,7 @@ def test_screen_my_structures(imported, capsys, tmp_path: Path):
 
 @pytest.mark.slow
 def test_train_on_my_data(imported, monkeypatch, capsys, crystals, tmp_path: Path):
-    """Three hundred crystals as CIFs with energies, one of which is missing."""
+    """Sixty crystals as CIFs with energies, one of which is missing."""
     (tmp_path / "cifs").mkdir()
     lines = ["file,energy_per_atom"]
     for index, energy in enumerate(crystals.energies[:60].tolist()):
@@ -160,7 +160,8 @@ def test_train_on_my_data(imported, monkeypatch, capsys, crystals, tmp_path: Pat
     with VogenStores.open(tmp_path / "store") as stores:
         (training,) = stores.load(TrainingDoc)
     assert f"model {training.model_id}" in printed
-    assert training.preset == "short"
+    assert training.preset == SHORT.name
+    assert len(training.history) >= 4  # both autoencoders, energies, WGAN
 
 
 @pytest.mark.slow
@@ -185,9 +186,12 @@ def test_vasp_fireworks(
     if not vasp_stand_in.REAL:
         potcars = vasp_stand_in.write_potcars(tmp_path / "potcars")
         monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(potcars))
-    main, engine = imported("vasp_fireworks").main, vasp_stand_in.engine("vasp")
+    main, engine = (
+        imported("vasp_fireworks").main,
+        vasp_stand_in.coarse(vasp_stand_in.engine("vasp")),
+    )
     main(str(launchpad_file), database, engine)
-    assert "added: 3 Fireworks" in capsys.readouterr().out
+    assert "added 4 Fireworks" in capsys.readouterr().out
     workers = [FWorker.from_file(str(f)) for f in EXAMPLES.glob("fireworks/my_fworker_*.yaml")]
     for _ in range(4):
         for worker in workers:
