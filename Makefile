@@ -1,5 +1,6 @@
 # make discover   environment, install, and the whole chain on real input
 # make test       environment with the development tools, and every test
+# make docs       the API reference as web pages, in docs/_build
 PYTHON ?= python3
 VENV   ?= .venv
 OUT    ?= vogen_output
@@ -11,7 +12,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint cons
 export OMP_NUM_THREADS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: discover test lint coverage clean
+.PHONY: discover test lint coverage docs clean
 
 discover: $(VENV)/.installed
 	$(BIN)/vogen discover --novel-only --novelty-margin 2 --out $(OUT) --workers 2
@@ -29,6 +30,9 @@ lint: $(VENV)/.installed-dev
 coverage: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build
+
 # torch comes first, by pip, so that pip's own settings choose its build; the rest by uv,
 # which installs it in a third of the time (measured 90 s against 187 s)
 $(VENV)/.torch: constraints.txt
@@ -44,5 +48,9 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt $(VENV)/.torch
 	$(UV) --editable '.[dev,random]'
 	touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: $(VENV)/.installed-dev
+	$(UV) --editable '.[dev,docs,random]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -9,11 +9,9 @@ import sys
 
 from jobflow import run_locally
 
-from atomate2_vogen.builders.stability import StabilityBuilder
+from atomate2_vogen import DiscoveryFlowMaker, StabilityBuilder, VogenStores
 from atomate2_vogen.engines import chgnet, load_references
-from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
 from atomate2_vogen.schemas import StabilityDoc
-from atomate2_vogen.stores import VogenStores
 
 
 def main(folder: str = "quickstart_store") -> None:

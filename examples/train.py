@@ -9,10 +9,14 @@ import sys
 
 from jobflow import Flow, run_locally
 
-from atomate2_vogen.analysis.plots_training import plot_training
-from atomate2_vogen.jobs.dataset import BuildDatasetMaker
-from atomate2_vogen.jobs.sampling import SampleMaker
-from atomate2_vogen.jobs.training import TrainEnergyMaker, TrainVAEMaker, TrainWGANMaker
+from atomate2_vogen.analysis import plot_training
+from atomate2_vogen.jobs import (
+    BuildDatasetMaker,
+    SampleMaker,
+    TrainEnergyMaker,
+    TrainVAEMaker,
+    TrainWGANMaker,
+)
 from atomate2_vogen.schemas import SampleDoc, TrainingDoc
 from atomate2_vogen.stores import VogenStores, parse
 

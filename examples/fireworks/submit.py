@@ -5,10 +5,7 @@ from __future__ import annotations
 import sys
 
 from atomate2_vogen.engines import chgnet
-from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
-from atomate2_vogen.flows.launchpads import open_launchpad
-from atomate2_vogen.flows.phonons import PhononFlowMaker
-from atomate2_vogen.flows.submission import submit
+from atomate2_vogen.flows import DiscoveryFlowMaker, PhononFlowMaker, open_launchpad, submit
 
 
 def main(launchpad_file: str = "my_launchpad.yaml") -> None:

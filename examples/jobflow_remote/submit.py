@@ -5,8 +5,7 @@ from __future__ import annotations
 from jobflow_remote import submit_flow
 
 from atomate2_vogen.engines import chgnet
-from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
-from atomate2_vogen.flows.submission import placed
+from atomate2_vogen.flows import DiscoveryFlowMaker, placed
 
 WORKERS = {
     "training": {"worker": "cluster", "resources": {"time": "48:00:00"}},

@@ -43,6 +43,10 @@ class NonFiniteError(InputError):
     """NaN or infinity in a lattice, in coordinates, in a grid or in an energy."""
 
 
+class MissingEnergyError(InputError):
+    """A crystal for training without an energy."""
+
+
 class GridError(InputError):
     """A voxel grid of the wrong shape, or one from which no crystal can be read."""
 

@@ -10,13 +10,13 @@ import pytest
 import toy_engines
 from click.testing import CliRunner
 
-from atomate2_vogen import engines
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.cli import characterise as stages
 from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.cli.session import open_run
 from atomate2_vogen.cli.tables import failures
+from atomate2_vogen.engines import loading
 from atomate2_vogen.errors import EngineCapabilityError
 from atomate2_vogen.schemas import ElectronicCharacter, ElectronicDoc, PhononDoc, PhononVerdict
 
@@ -34,7 +34,7 @@ def by_name(monkeypatch):
         "broken": lambda: toy_engines.lj("broken"),
         "astray": lambda: toy_engines.toy_dft("static"),
     }
-    monkeypatch.setattr(engines, "ENGINES", made)
+    monkeypatch.setattr(loading, "ENGINES", made)
 
 
 def noted(folder, name):

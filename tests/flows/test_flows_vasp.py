@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 
 import pytest
 import vasp_stand_in
@@ -37,11 +36,7 @@ def engine(tmp_path):
         if not vasp_stand_in.REAL:
             folder = vasp_stand_in.write_potcars(tmp_path / "potcars")
             patch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(folder))
-        made = vasp_stand_in.engine("vasp")
-        bands = made.band_structure_maker
-        coarse = replace(bands.bs_maker.input_set_generator, dense_k_spacing=0.6)
-        bands = replace(bands, bs_maker=replace(bands.bs_maker, input_set_generator=coarse))
-        yield replace(made, band_structure_maker=bands)
+        yield vasp_stand_in.coarse(vasp_stand_in.engine("vasp"))
 
 
 def candidate():

@@ -89,6 +89,14 @@ def engine(name: str = "vasp", **options: Any) -> Engine:
     return quick(load_engine(name, vasp_cmd=COMMAND, **options))
 
 
+def coarse(engine: Engine) -> Engine:
+    """The engine with a mesh for bands of a few k points."""
+    bands = engine.band_structure_maker
+    sparse = replace(bands.bs_maker.input_set_generator, dense_k_spacing=0.6)
+    bands = replace(bands, bs_maker=replace(bands.bs_maker, input_set_generator=sparse))
+    return replace(engine, band_structure_maker=bands)
+
+
 def rutile(strain: float = 0.02) -> Structure:
     """Rutile-type VO2 near the toy's minimum."""
     a, c = 4.49 * (1 + strain), 3.01 * (1 - strain)

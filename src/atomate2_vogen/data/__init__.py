@@ -1,1 +1,5 @@
-"""Prototypes, substitution and the labelled data set."""
+"""Prototypes, substitution, the labelled data set, and files of structures."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

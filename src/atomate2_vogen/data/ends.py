@@ -86,7 +86,7 @@ def _crystals(
     crystals: CrystalSet, relaxed: RelaxedSet, chosen: np.ndarray, rows: np.ndarray
 ) -> CrystalSet:
     """The chosen ends as a data set; `rows` are their starts in `crystals`, -1 for none."""
-    reduced = [_standard(relaxed.structure(index)) for index in chosen.tolist()]
+    reduced = [standard_cell(relaxed.structure(index)) for index in chosen.tolist()]
     known = rows >= 0
     strangers = RANDOM - np.arange(len(rows))
     return CrystalSet(
@@ -104,7 +104,7 @@ def _crystals(
     )
 
 
-def _standard(structure: Structure) -> Structure:
+def standard_cell(structure: Structure) -> Structure:
     """Niggli cell with a along x and b in the xy plane, as in a data set."""
     reduced = structure.get_reduced_structure(reduction_algo="niggli")
     lattice = Lattice.from_parameters(*reduced.lattice.parameters, vesta=True)

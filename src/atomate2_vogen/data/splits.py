@@ -47,3 +47,37 @@ def assign_splits(groups: np.ndarray, is_parent: np.ndarray) -> np.ndarray:
         else:
             by_group[group] = "validation" if draw < second else "test"
     return np.array([by_group[group] for group in groups.tolist()], dtype="<U10")
+
+
+def split_groups(groups: np.ndarray) -> np.ndarray:
+    """Split of every crystal of a small data set: the same shares, no split empty.
+
+    Test and validation get one group each, and more while a tenth of all crystals holds them; groups larger
+    than a share come last, else the order depends on the groups' ids alone.
+
+    Parameters
+    ----------
+    groups
+        Group id of each crystal, shape (n,), of three groups or more.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``train``, ``validation`` or ``test`` per crystal, shape (n,), dtype ``<U10``.
+    """
+    names, sizes = (values.tolist() for values in np.unique(groups, return_counts=True))
+    share = round(FRACTIONS["test"] * len(groups))
+    size = dict(zip(names, sizes, strict=True))
+    order = sorted(names, key=lambda name: (size[name] > share, _draw(name)))
+    by_group = dict.fromkeys(names, "train")
+    filled = {}
+    for split in ("test", "validation"):
+        first = order.pop(0)
+        by_group[first], filled[split] = split, size[first]
+    for name in order[:-1]:
+        for split, held in filled.items():
+            if held + size[name] <= share:
+                by_group[name] = split
+                filled[split] += size[name]
+                break
+    return np.array([by_group[group] for group in groups.tolist()], dtype="<U10")

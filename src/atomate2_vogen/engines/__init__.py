@@ -4,75 +4,77 @@
 >>> engine = engines.chgnet()  # doctest: +SKIP
 >>> engine = engines.load_engine("vasp", k_path="hinuma")  # doctest: +SKIP
 
-Importing this package imports neither torch nor atomate2; making an engine does.
+Importing this package imports neither torch nor atomate2; making an engine does, and so does
+asking for a Maker.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+import lazy_loader
+
 from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.corrections import (
+    MP2020Corrections,
+    corrected_entries,
+    references_from_entries,
+)
 from atomate2_vogen.engines.gpaw import gpaw
+from atomate2_vogen.engines.gpaw_settings import GpawSettings
+from atomate2_vogen.engines.loading import ENGINES, load_engine
 from atomate2_vogen.engines.references import load_references, reference_structures
 from atomate2_vogen.engines.sevennet import sevennet
 from atomate2_vogen.engines.vasp import vasp
 from atomate2_vogen.engines.vasp_mp import vasp_mp
-from atomate2_vogen.errors import InputError
 
-ENGINES: dict[str, Callable[..., Engine]] = {
-    "chgnet": chgnet,
-    "gpaw": gpaw,
-    "sevennet": sevennet,
-    "vasp": vasp,
-    "vasp-mp": vasp_mp,
-}
-"""Makers of engines by name."""
-
-
-def load_engine(name: str, system: OxideSystem = VANADIUM, **options: Any) -> Engine:
-    """The engine of a name.
-
-    Parameters
-    ----------
-    name
-        One of `ENGINES`.
-    system
-        Oxide system, for engines whose settings depend on it.
-    options
-        Arguments of the function of that name in this package.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown, or an option is none of that engine's.
-    MissingDependencyError
-        If what the engine needs is not installed.
-    """
-    if name not in ENGINES:
-        raise InputError(f"engine {name!r} is unknown; there are {', '.join(sorted(ENGINES))}")
-    accepted = inspect.signature(ENGINES[name]).parameters
-    if unknown := sorted(set(options) - set(accepted)):
-        raise InputError(
-            f"engine {name} has no option {', '.join(unknown)}; it has {', '.join(accepted)}"
-        )
-    if "system" in accepted:
-        options["system"] = system
-    return ENGINES[name](**options)
-
+if TYPE_CHECKING:
+    from atomate2_vogen.engines.forcefields import (
+        SharedRelaxMaker,
+        SharedStaticMaker,
+        force_field_makers,
+    )
+    from atomate2_vogen.engines.gpaw_makers import (
+        GpawBandStructureMaker,
+        GpawNonSCFMaker,
+        GpawRelaxMaker,
+        GpawStaticMaker,
+    )
+else:
+    __getattr__, *_ = lazy_loader.attach(
+        __name__,
+        submod_attrs={
+            "forcefields": ["SharedRelaxMaker", "SharedStaticMaker", "force_field_makers"],
+            "gpaw_makers": [
+                "GpawBandStructureMaker",
+                "GpawNonSCFMaker",
+                "GpawRelaxMaker",
+                "GpawStaticMaker",
+            ],
+        },
+    )
 
 __all__ = [
     "ENGINES",
     "EnergyCorrections",
     "Engine",
+    "GpawBandStructureMaker",
+    "GpawNonSCFMaker",
+    "GpawRelaxMaker",
+    "GpawSettings",
+    "GpawStaticMaker",
+    "MP2020Corrections",
+    "SharedRelaxMaker",
+    "SharedStaticMaker",
     "chgnet",
+    "corrected_entries",
+    "force_field_makers",
     "gpaw",
     "load_engine",
     "load_references",
     "reference_structures",
+    "references_from_entries",
     "sevennet",
     "vasp",
     "vasp_mp",

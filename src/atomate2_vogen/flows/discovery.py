@@ -11,7 +11,8 @@ from jobflow import Flow, Job, Maker, OutputReference
 from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.selection import best_per_formula
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines import Engine, chgnet, load_references
+from atomate2_vogen.engines import Engine, load_references
+from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.errors import SchemeMismatchError
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
 from atomate2_vogen.flows.phonons import PhononFlowMaker

@@ -9,7 +9,8 @@ from jobflow import Flow, Maker, OutputReference
 from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines import Engine, chgnet, load_references
+from atomate2_vogen.engines import Engine, load_references
+from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.evaluation import checked_candidates, evaluate
 from atomate2_vogen.jobs.placement import ANALYSIS, place

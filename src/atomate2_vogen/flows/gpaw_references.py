@@ -9,7 +9,8 @@ from jobflow import Flow, Maker
 from pymatgen.core import Composition
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines import Engine, gpaw
+from atomate2_vogen.engines import Engine
+from atomate2_vogen.engines.gpaw import gpaw
 from atomate2_vogen.engines.references import ReferencePhase, reference_structures
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.flows.references import ReferencesFlowMaker

@@ -17,7 +17,8 @@ from atomate2_vogen.analysis.supercells import (
     check_supercell,
     supercell_name,
 )
-from atomate2_vogen.engines import Engine, chgnet
+from atomate2_vogen.engines import Engine
+from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.errors import EngineCapabilityError, InputError
 from atomate2_vogen.jobs.phonons import collect_phonons, phonon_cell, record_phonons
 from atomate2_vogen.jobs.placement import ANALYSIS, place

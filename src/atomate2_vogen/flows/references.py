@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from jobflow import Flow, Maker
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines import Engine, chgnet
+from atomate2_vogen.engines import Engine
+from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.engines.references import ReferencePhase, reference_structures
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.references import collect_references, make_reference

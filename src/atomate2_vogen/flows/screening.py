@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from jobflow import Flow, Maker, OutputReference
 
-from atomate2_vogen.engines import Engine, chgnet
+from atomate2_vogen.engines import Engine
+from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import fan_out, screen
 from atomate2_vogen.schemas import CandidateDoc

@@ -4,4 +4,6 @@ Modules in here import Keras, and with it the backend, at their top; nobody else
 at the top of a module, so that the package itself stays quick to import.
 """
 
-from __future__ import annotations
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -33,7 +33,7 @@ class VAEPreset:
     latent
         Length of the latent vector.
     patch
-        Cubes of ``patch``³ voxels are folded into channels before the first convolution and
+        Cubes of patch³ voxels are folded into channels before the first convolution and
         unfolded after the last.
     channels
         Feature maps per level, finest first; each level has half the edge of the one before.

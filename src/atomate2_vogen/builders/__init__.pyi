@@ -1,0 +1,1 @@
+from .stability import StabilityBuilder as StabilityBuilder

@@ -1,0 +1,179 @@
+"""A data set of a user's own: structure files and an energy for each."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from pymatgen.core import Structure
+
+from atomate2_vogen.analysis.matching import duplicate_groups
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.data.crystals import CrystalSet
+from atomate2_vogen.data.ends import RANDOM, standard_cell
+from atomate2_vogen.data.readers import BadFile, ReadStructure, read_structures
+from atomate2_vogen.data.splits import split_groups
+from atomate2_vogen.errors import GridError, InputError, MissingEnergyError, NonFiniteError
+
+COLUMNS = ("file", "energy_per_atom")
+"""Columns of a table of energies; others are passed over."""
+
+
+def read_energies(path: str | Path) -> dict[str, float]:
+    """Energies of structure files from a table.
+
+    Parameters
+    ----------
+    path
+        CSV with the columns of `COLUMNS`: the file's name without its folder, and eV/atom.
+
+    Returns
+    -------
+    dict
+        Energy in eV/atom by name; what is no number becomes not-a-number, which
+        `crystals_from_files` refuses for its file alone.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read, lacks a column, or names a file twice.
+    """
+    energies: dict[str, float] = {}
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
+                raise InputError(
+                    f"{path} has no column {', '.join(missing)}; its first line names columns, "
+                    f"and {', '.join(COLUMNS)} are needed"
+                )
+            for row in table:
+                name = row["file"]
+                if name in energies:
+                    raise InputError(f"{path} names {name} twice, last in line {table.line_num}")
+                energies[name] = _number(row["energy_per_atom"])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table of energies: {error}") from error
+    return energies
+
+
+def crystals_from_files(
+    paths: Iterable[str | Path],
+    energies: Mapping[str, float],
+    system: OxideSystem = VANADIUM,
+    max_edge: float = 10.0,
+) -> tuple[CrystalSet, list[BadFile]]:
+    """A labelled data set from structure files; bad ones are named and the others go on.
+
+    Crystals that match one another share a group, and a group lies whole in one split, so that no
+    test crystal was seen in training.
+
+    Parameters
+    ----------
+    paths
+        Files and folders, as `read_structures` takes them.
+    energies
+        eV/atom by file name without folders, all in one scheme; of a CIF with several structures
+        by ``"name (block 2)"``.
+    system
+        The two elements, their minimum distances and the largest cell.
+    max_edge
+        Longest edge of the primitive Niggli cell in Å: 10 is what the lattice grid holds.
+
+    Returns
+    -------
+    crystals : CrystalSet
+        Primitive Niggli cells in the order of the files, without prototypes.
+    bad : list of BadFile
+        Files and blocks that were left out. Their errors: `StructureFileError` for what does not
+        parse or has more than 200 atoms, `ElementError`, `DisorderError`, `OverlapError`,
+        `MissingEnergyError`, `NonFiniteError` for an energy that is no number, `GridError` for a
+        cell that is too long or has too many atoms for the grids.
+
+    Raises
+    ------
+    InputError
+        If fewer than three distinct crystals are left: each split needs one.
+    """
+    found, bad = read_structures(paths, system)
+    cells, labels = [], []
+    for crystal in found:
+        try:
+            labels.append(_energy(crystal, energies))
+        except InputError as error:
+            bad.append(BadFile(crystal.path, error))
+            continue
+        try:
+            cells.append(_cell(crystal, system, max_edge))
+        except InputError as error:
+            labels.pop()
+            bad.append(BadFile(crystal.path, error))
+    leaders = duplicate_groups(cells, labels)
+    if (n := len(set(leaders))) < 3:
+        raise InputError(
+            f"{n} distinct crystals can be used, and {len(bad)} files cannot; training, "
+            "validation and test need one each"
+        )
+    return _assemble(cells, labels, np.array(leaders, dtype=np.int32), system), bad
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _energy(crystal: ReadStructure, energies: Mapping[str, float]) -> float:
+    name = (
+        crystal.path.name
+        if crystal.block is None
+        else f"{crystal.path.name} (block {crystal.block})"
+    )
+    if name not in energies:
+        raise MissingEnergyError(f"{crystal.label}: no energy is given for {name!r}")
+    if not math.isfinite(energies[name]):
+        raise NonFiniteError(
+            f"{crystal.label}: its energy is {energies[name]}, not a number of eV/atom"
+        )
+    return float(energies[name])
+
+
+def _cell(crystal: ReadStructure, system: OxideSystem, max_edge: float) -> Structure:
+    """The primitive Niggli cell, if the grids can hold it."""
+    cell = standard_cell(crystal.structure.get_primitive_structure())
+    if len(cell) > system.max_atoms:
+        raise GridError(
+            f"{crystal.label}: its primitive cell has {len(cell)} atoms; at most "
+            f"{system.max_atoms} fit into the grids"
+        )
+    if (longest := max(cell.lattice.abc)) > max_edge:
+        raise GridError(
+            f"{crystal.label}: an edge of its Niggli cell is {longest:.2f} Å; at most "
+            f"{max_edge:g} Å fit into the grids"
+        )
+    return cell
+
+
+def _assemble(
+    cells: list[Structure], labels: list[float], groups: np.ndarray, system: OxideSystem
+) -> CrystalSet:
+    sizes = [len(cell) for cell in cells]
+    is_distinct = np.zeros(len(cells), dtype=bool)
+    is_distinct[np.unique(groups, return_index=True)[1]] = True
+    return CrystalSet(
+        system=system,
+        lattices=np.array([cell.lattice.matrix for cell in cells]),
+        numbers=np.array([z for cell in cells for z in cell.atomic_numbers], dtype=np.int8),
+        frac_coords=np.concatenate([cell.frac_coords for cell in cells]),
+        offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        prototype_ids=np.full(len(cells), RANDOM, dtype=np.int32),
+        swapped=np.zeros(len(cells), dtype=bool),
+        groups=groups,
+        splits=split_groups(groups),
+        is_distinct=is_distinct,
+        energies=np.array(labels, dtype=float),
+    )

@@ -1,0 +1,13 @@
+from .discovery import DiscoveryFlowMaker as DiscoveryFlowMaker
+from .electronic import ElectronicFlowMaker as ElectronicFlowMaker
+from .evaluation import EvaluateMaker as EvaluateMaker
+from .gpaw_references import MoleculeReferencesFlowMaker as MoleculeReferencesFlowMaker
+from .launchpads import open_launchpad as open_launchpad
+from .phonons import PhononFlowMaker as PhononFlowMaker
+from .recovery import Recovery as Recovery
+from .recovery import recover as recover
+from .references import ReferencesFlowMaker as ReferencesFlowMaker
+from .screening import ScreeningFlowMaker as ScreeningFlowMaker
+from .submission import Submission as Submission
+from .submission import placed as placed
+from .submission import submit as submit

@@ -1,0 +1,16 @@
+from .artefact import TrainedModel as TrainedModel
+from .presets import PRESETS as PRESETS
+from .presets import AcceptancePreset as AcceptancePreset
+from .presets import EnergyPreset as EnergyPreset
+from .presets import Preset as Preset
+from .presets import VAEPreset as VAEPreset
+from .presets import WGANPreset as WGANPreset
+from .presets import get_preset as get_preset
+from .reconstruction import Reconstruction as Reconstruction
+from .reconstruction import reconstruct as reconstruct
+from .shipped import load_shipped as load_shipped
+from .stagefile import TrainedStage as TrainedStage
+from .stages import train_energy as train_energy
+from .stages import train_vae as train_vae
+from .training import TrainingResult as TrainingResult
+from .training import train_wgan as train_wgan

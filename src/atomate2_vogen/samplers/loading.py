@@ -1,0 +1,126 @@
+"""Samplers by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from atomate2_vogen.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.data.labels import EnergyFunction
+    from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.samplers.base import Sampler
+
+SAMPLERS = ("wgan", "substitution", "random")
+"""Names that `load_sampler` knows."""
+
+
+def load_sampler(
+    name: str = "wgan",
+    *,
+    system: OxideSystem | None = None,
+    model: TrainedModel | str | Path | None = None,
+    preset: str = "paper",
+    judge_oversample: int = 1,
+    judge: Callable[[], EnergyFunction] | None = None,
+    scheme: str | None = None,
+    **options: Any,
+) -> Sampler:
+    """A sampler, ready to use.
+
+    Parameters
+    ----------
+    name
+        One of `SAMPLERS`.
+    system
+        Oxide system; by default the one that the package is about.
+    model
+        Trained networks or their file, for ``wgan``; by default those that are shipped.
+    preset
+        Which of the shipped ones.
+    judge_oversample
+        Crystals drawn per crystal asked for; the lowest in energy by the judge's single points
+        are kept (`FilteredSampler`). 1 keeps all and asks no judge.
+    judge, scheme
+        Loads the judge, and the name of its energy scale; CHGNet by default.
+    options
+        Further arguments of the sampler's constructor.
+
+    Returns
+    -------
+    Sampler
+        Its `sample({formula: number}, seed)` makes crystals.
+
+    Raises
+    ------
+    InputError
+        If there is no such sampler or option, an option is out of range, or the model is of
+        another system.
+    MissingModelError
+        If no model is given and none is shipped.
+    ArtefactError
+        If the model's file is damaged.
+    """
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.samplers.base import check_whole
+
+    if name not in SAMPLERS:
+        raise InputError(f"unknown sampler {name!r}; take one of {', '.join(SAMPLERS)}")
+    if name != "wgan" and model is not None:
+        raise InputError(f"the sampler {name} uses no trained model; leave `model` out")
+    check_whole("judge_oversample", judge_oversample)
+    system = system or VANADIUM
+    networks = _networks(model, preset, system) if name == "wgan" else None
+    try:
+        sampler = _build(name, system, networks, options)
+    except TypeError as error:
+        raise InputError(f"options of the sampler {name}: {error}") from error
+    if judge_oversample == 1:
+        return sampler
+    from atomate2_vogen.data.labels import JUDGE_SCHEME, chgnet_energies
+    from atomate2_vogen.samplers.filtered import FilteredSampler
+
+    return FilteredSampler(
+        sampler,
+        judge or chgnet_energies,
+        judge_oversample,
+        scheme=scheme or JUDGE_SCHEME,
+    )
+
+
+def _networks(
+    model: TrainedModel | str | Path | None, preset: str, system: OxideSystem
+) -> TrainedModel:
+    from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.models.shipped import load_shipped
+
+    if model is None:
+        return load_shipped(preset, system)
+    networks = model if isinstance(model, TrainedModel) else TrainedModel.load(model)
+    if networks.system.chemsys != system.chemsys:
+        source = networks.model_id if isinstance(model, TrainedModel) else model
+        raise InputError(
+            f"the model {source} is of {networks.system.chemsys}, asked for is {system.chemsys}"
+        )
+    return networks
+
+
+def _build(
+    name: str, system: OxideSystem, model: TrainedModel | None, options: dict[str, Any]
+) -> Sampler:
+    if name == "substitution":
+        from atomate2_vogen.samplers.substitution import SubstitutionSampler
+
+        return SubstitutionSampler(system=system, **options)
+    if name == "random":
+        from atomate2_vogen.samplers.random_symmetric import RandomSampler
+
+        return RandomSampler(system=system, **options)
+    from atomate2_vogen.samplers.wgan import WGANSampler
+
+    assert model is not None
+    return WGANSampler(model, **options)
