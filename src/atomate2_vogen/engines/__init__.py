@@ -17,7 +17,11 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.engines.gpaw import gpaw
-from atomate2_vogen.engines.references import load_references, reference_structures
+from atomate2_vogen.engines.references import (
+    load_references,
+    reference_metals,
+    reference_structures,
+)
 from atomate2_vogen.engines.sevennet import sevennet
 from atomate2_vogen.engines.vasp import vasp
 from atomate2_vogen.engines.vasp_mp import vasp_mp
@@ -72,6 +76,7 @@ __all__ = [
     "gpaw",
     "load_engine",
     "load_references",
+    "reference_metals",
     "reference_structures",
     "sevennet",
     "vasp",
