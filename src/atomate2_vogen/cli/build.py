@@ -97,12 +97,13 @@ def _build_store(
 ) -> None:
     """Documents only; one line on what was written."""
     from atomate2_vogen.builders.stability import StabilityBuilder
-    from atomate2_vogen.engines import load_engine, load_references
+    from atomate2_vogen.engines import has_references, load_engine, load_references
 
     with options.open_where(where) as stores:
         judge = load_engine(engine, system)
         ingested = stores.ingest_jobs()
-        stores.save(load_references(judge, system))
+        if has_references(judge, system):  # else the store's own are taken
+            stores.save(load_references(judge, system))
         builder = StabilityBuilder(
             stores.calculations,
             stores.references,

@@ -81,9 +81,11 @@ def discover(
     identity = generation_identity(sampler, preset, wanted, seed, decoding) | {"engine": engine}
     with open_run(out, "discover", identity, voice, system) as run:
         from atomate2_vogen.cli.generation import sample as generate
+        from atomate2_vogen.cli.references import reference_phases
         from atomate2_vogen.cli.report import print_discovery
 
         judge, stages = load_engine(engine, system), make_stages(electronic, phonons, system)
+        reference_phases(run, judge, workers)  # first, as a hull may lack them for good
         sample = generate(run, sampler, preset, wanted, seed, decoding=decoding, workers=workers)
         calculations = run.relax(judge, sample.candidates, workers)
         stability, references = run.build(judge, sample.candidates)

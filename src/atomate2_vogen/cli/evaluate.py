@@ -73,8 +73,11 @@ def evaluate(
             run = stack.enter_context(
                 open_run(out, "evaluate", engine_identity(engine), voice, system)
             )
+            from atomate2_vogen.cli.references import reference_phases
+
             judge = load_engine(engine, system)
             candidates, names = candidates_of(good)
+            reference_phases(run, judge, workers)
             calculations = run.relax(judge, candidates, workers)
             stability, metrics, references = run.judge(judge, candidates, calculations)
             if kept:

@@ -18,6 +18,7 @@ from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.engines.gpaw import gpaw
 from atomate2_vogen.engines.references import (
+    has_references,
     load_references,
     reference_metals,
     reference_structures,
@@ -74,6 +75,7 @@ __all__ = [
     "Engine",
     "chgnet",
     "gpaw",
+    "has_references",
     "load_engine",
     "load_references",
     "reference_metals",

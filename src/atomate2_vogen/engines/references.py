@@ -157,6 +157,12 @@ def reference_structures(system: OxideSystem = VANADIUM) -> list[ReferencePhase]
     ]
 
 
+def has_references(scheme: str | Engine, system: OxideSystem = VANADIUM) -> bool:
+    """Whether relaxed references of a system are shipped in a scheme; see `load_references`."""
+    name = scheme if isinstance(scheme, str) else scheme.scheme
+    return (_folder() / references_filename(name, system)).is_file()
+
+
 def load_references(scheme: str | Engine, system: OxideSystem = VANADIUM) -> list[ReferenceDoc]:
     """Relaxed reference phases of a system in one scheme, as shipped.
 
@@ -189,7 +195,7 @@ def _load(scheme: str, system: OxideSystem) -> tuple[ReferenceDoc, ...]:
     if not file.is_file():
         raise MissingReferenceError(
             f"no references of scheme {scheme} are shipped for {system.chemsys}; relax them with "
-            "scripts/relax_references.py, or pass references of your own"
+            "ReferencesFlowMaker (as scripts/relax_references.py does) and pass them on"
         )
     try:
         references = [ReferenceDoc.model_validate(doc) for doc in _decode(file)["references"]]
