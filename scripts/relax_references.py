@@ -1,8 +1,9 @@
-"""Relax the reference phases of the vanadium system with CHGNet; write the package data.
+"""Relax the reference phases of a system with CHGNet; write the package data.
 
     OMP_NUM_THREADS=1 python scripts/relax_references.py
+    OMP_NUM_THREADS=1 python scripts/relax_references.py --system Ti-O
 
-For another system or engine run `ReferencesFlowMaker(engine=..., system=...)` yourself and
+For another engine run `ReferencesFlowMaker(engine=..., system=...)` yourself and
 pass the documents on, or write them with `atomate2_vogen.engines.references.encode`.
 """
 
@@ -17,7 +18,7 @@ from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 from monty.json import jsanitize
 
-from atomate2_vogen.chemistry import VANADIUM
+from atomate2_vogen.data.systems import load_system
 from atomate2_vogen.engines import chgnet
 from atomate2_vogen.engines.references import check_references, encode, references_filename
 from atomate2_vogen.flows.references import ReferencesFlowMaker
@@ -28,8 +29,11 @@ def main() -> None:
     """Relax, check, write, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("src/atomate2_vogen/engines/files"))
+    parser.add_argument("--system", default="V-O", help="e.g. Ti-O, or a file of an OxideSystem")
     arguments = parser.parse_args()
-    engine, system = chgnet(), VANADIUM
+    if not arguments.out.is_dir():  # before the work, not after it
+        parser.error(f"--out {arguments.out} is no folder; start in the repository's root")
+    engine, system = chgnet(), load_system(arguments.system)
     store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
     flow = ReferencesFlowMaker(engine=engine, system=system).make()
     started = time.perf_counter()

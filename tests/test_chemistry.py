@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition
 
-from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.chemistry import TITANIUM, VANADIUM, OxideSystem
 from atomate2_vogen.errors import InputError, UnknownFormulaError, VogenError
 
 
@@ -67,16 +67,13 @@ def test_targets_are_reduced():
     assert dataclasses.replace(VANADIUM, target_formulas=("V4O8",)).target_formulas == ("VO2",)
 
 
-def test_another_oxide_is_an_instance_and_no_code():
-    system = OxideSystem(
-        metal="Ti",
-        target_formulas=("TiO2", "Ti2O3"),
-        oxidation_states={"Ti": (3, 4), "O": (-2,)},
-        atomic_volumes={"Ti": 15.0, "O": 10.0},
-        minimum_distances={"Ti-Ti": 2.2, "Ti-O": 1.6, "O-O": 2.0},
-    )
-    assert system.chemsys == "O-Ti"
-    assert system.formula_unit("Ti4O6") == (2, 3)
+def test_titanium_is_an_instance_and_no_code():
+    assert TITANIUM.chemsys == "O-Ti"
+    assert TITANIUM.target_formulas == ("TiO2", "Ti2O3", "Ti3O5")
+    assert TITANIUM.formula_unit("Ti4O6") == (2, 3)
+    assert TITANIUM.max_formula_units("Ti3O5") == 2
+    with pytest.raises(UnknownFormulaError, match="TiO2"):
+        TITANIUM.reduced_formula("VO2")
 
 
 def test_json_round_trip_keeps_equality_and_hash():

@@ -1,4 +1,5 @@
 from .builders.stability import StabilityBuilder as StabilityBuilder
+from .chemistry import TITANIUM as TITANIUM
 from .chemistry import VANADIUM as VANADIUM
 from .chemistry import OxideSystem as OxideSystem
 from .engines import Engine as Engine

@@ -173,3 +173,17 @@ VANADIUM = OxideSystem(
     initial_moments={"V": 5.0, "O": 0.6},
 )
 """Vanadium oxides as in the paper: U(V 3d) = 3.25 eV (section 3.6), targets of section 3.3."""
+
+TITANIUM = OxideSystem(
+    metal="Ti",
+    target_formulas=("TiO2", "Ti2O3", "Ti3O5"),
+    oxidation_states={"Ti": (2, 3, 4), "O": (-2,)},
+    atomic_volumes={"Ti": 11.5, "O": 10.0},
+    minimum_distances={"Ti-Ti": 2.0, "Ti-O": 1.6, "O-O": 2.0},
+    initial_moments={"Ti": 0.6, "O": 0.6},
+)
+"""Titanium oxides, every number by the rules of `data.systems.oxide_system` but the targets.
+
+Oxidation states: pymatgen's table of the ICSD. Volumes and distances: the package's 16 prototypes
+of Ti and O between TiO and TiO2. No U, and moments of 0.6 μB: the Materials Project's settings.
+"""

@@ -19,6 +19,10 @@ class UnknownFormulaError(InputError):
     """A formula that is not a compound of the oxide system."""
 
 
+class UnknownSystemError(InputError):
+    """A name of no oxide system that the package knows, or a file that describes none."""
+
+
 class CountsError(InputError):
     """A request for zero, a negative or a non-integral number of crystals."""
 

@@ -12,6 +12,7 @@ from atomate2_vogen.cli import options
 from atomate2_vogen.errors import InputError
 
 if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.cli.console import Voice
 
 
@@ -29,10 +30,17 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Remove stability documents whose calculation is gone; without it they are left alone.",
 )
+@options.system_option
 @options.engine_option
 @options.json_option
 def build(
-    folder: Path | None, where: str | None, remove_orphans: bool, engine: str, as_json: bool
+    folder: Path | None,
+    *,
+    where: str | None,
+    remove_orphans: bool,
+    system: OxideSystem | None,
+    engine: str,
+    as_json: bool,
 ) -> None:
     """Rebuild the stability table of an output folder or of a store.
 
@@ -46,6 +54,7 @@ def build(
       vogen build vogen_output
       vogen build --store mongodb://localhost/vogen
       vogen build vogen_output --remove-orphans
+      vogen build --store mongodb://localhost/vogen --system Ti-O
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
@@ -54,14 +63,23 @@ def build(
 
     if (folder is None) == (where is None):
         raise InputError("give either an output folder or --store WHERE")
+    if folder is not None and system is not None:
+        raise InputError("--system: only with --store; an output folder says of which system it is")
     voice = Voice(quiet=as_json)
     if folder is None:
-        _build_store(voice, where, engine, remove_orphans=remove_orphans, as_json=as_json)
+        _build_store(
+            voice,
+            where,
+            engine,
+            system or VANADIUM,
+            remove_orphans=remove_orphans,
+            as_json=as_json,
+        )
         return
-    with open_run(folder, "build", None, voice, VANADIUM) as run:
+    with open_run(folder, "build", None, voice) as run:
         from atomate2_vogen.cli.report import print_build
 
-        judge = load_engine(engine)
+        judge = load_engine(engine, run.system)
         candidates = run.stored_candidates()
         stability, references = run.build(judge, candidates, remove_orphans=remove_orphans)
         written = run.export(stability, candidates, references)
@@ -69,22 +87,28 @@ def build(
 
 
 def _build_store(
-    voice: Voice, where: str | None, engine: str, *, remove_orphans: bool, as_json: bool
+    voice: Voice,
+    where: str | None,
+    engine: str,
+    system: OxideSystem,
+    *,
+    remove_orphans: bool,
+    as_json: bool,
 ) -> None:
     """Documents only; one line on what was written."""
     from atomate2_vogen.builders.stability import StabilityBuilder
-    from atomate2_vogen.chemistry import VANADIUM
-    from atomate2_vogen.engines import load_engine, load_references
+    from atomate2_vogen.engines import has_references, load_engine, load_references
 
     with options.open_where(where) as stores:
-        judge = load_engine(engine)
+        judge = load_engine(engine, system)
         ingested = stores.ingest_jobs()
-        stores.save(load_references(judge, VANADIUM))
+        if has_references(judge, system):  # else the store's own are taken
+            stores.save(load_references(judge, system))
         builder = StabilityBuilder(
             stores.calculations,
             stores.references,
             stores.stability,
-            [VANADIUM],
+            [system],
             remove_orphans=remove_orphans,
         )
         written = builder.build()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.cli.pipeline import reuse
 from atomate2_vogen.schemas import CharacterisationState, ElectronicDoc, PhononDoc, StabilityDoc
 
@@ -56,13 +57,17 @@ class Stage:
     scheme: str
 
 
-def make_stages(electronic: str | None = None, phonons: str | None = None) -> list[Stage]:
+def make_stages(
+    electronic: str | None = None, phonons: str | None = None, system: OxideSystem = VANADIUM
+) -> list[Stage]:
     """Stages with their engines, which are made here: what is missing shows before any work.
 
     Parameters
     ----------
     electronic, phonons
         Names of engines; None leaves the stage out.
+    system
+        Oxide system.
 
     Raises
     ------
@@ -75,9 +80,9 @@ def make_stages(electronic: str | None = None, phonons: str | None = None) -> li
 
     stages = []
     if electronic:
-        stages.append(_electronic_stage(load_engine(electronic)))
+        stages.append(_electronic_stage(load_engine(electronic, system), system))
     if phonons:
-        stages.append(_phonon_stage(load_engine(phonons)))
+        stages.append(_phonon_stage(load_engine(phonons, system)))
     return stages
 
 
@@ -160,7 +165,7 @@ def _has_failed(document: Document) -> bool:
     return document.state is CharacterisationState.FAILED
 
 
-def _electronic_stage(engine: Engine) -> Stage:
+def _electronic_stage(engine: Engine, system: OxideSystem) -> Stage:
     from atomate2_vogen.analysis.plots_electronic import plot_electronic
     from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
     from atomate2_vogen.jobs.electronic import DATA, band_scheme, failed_electronic
@@ -174,7 +179,7 @@ def _electronic_stage(engine: Engine) -> Stage:
     return Stage(
         "electronic",
         ElectronicDoc,
-        lambda document: ElectronicFlowMaker(engine=engine).make([document]),
+        lambda document: ElectronicFlowMaker(engine=engine, system=system).make([document]),
         failed,
         plot_electronic,
         DATA,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from atomate2_vogen.cli import options
 from atomate2_vogen.cli.decoding import Decoding, decoding_options
 
+if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
+
 
 @click.command(short_help="The whole chain: generate, relax, place on the hull.")
+@options.system_option
 @options.counts_option
 @options.sampler_options
 @decoding_options
@@ -24,9 +29,10 @@ from atomate2_vogen.cli.decoding import Decoding, decoding_options
 def discover(
     ctx: click.Context,
     *,
+    system: OxideSystem | None,
     counts: tuple[str, ...],
     sampler: str,
-    preset: str,
+    preset: str | None,
     seed: int,
     decoding: Decoding,
     engine: str,
@@ -58,6 +64,7 @@ def discover(
       vogen discover --counts VO2=8,V2O3=4 --seed 1 --out trial
       vogen discover --sampler substitution --workers 4
       vogen discover --phonons chgnet --top 2
+      vogen discover --system Ti-O --counts TiO2=8 --out titanium
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.analysis.selection import best_per_formula
     from atomate2_vogen.chemistry import VANADIUM
@@ -68,13 +75,17 @@ def discover(
 
     begin = time.perf_counter()
     voice = Voice(quiet=as_json)
-    wanted = options.parse_counts(counts, VANADIUM)
+    system = system or VANADIUM
+    preset = preset or options.default_preset(system)
+    wanted = options.parse_counts(counts, system)
     identity = generation_identity(sampler, preset, wanted, seed, decoding) | {"engine": engine}
-    with open_run(out, "discover", identity, voice, VANADIUM) as run:
+    with open_run(out, "discover", identity, voice, system) as run:
         from atomate2_vogen.cli.generation import sample as generate
+        from atomate2_vogen.cli.references import reference_phases
         from atomate2_vogen.cli.report import print_discovery
 
-        judge, stages = load_engine(engine), make_stages(electronic, phonons)
+        judge, stages = load_engine(engine, system), make_stages(electronic, phonons, system)
+        reference_phases(run, judge, workers)  # first, as a hull may lack them for good
         sample = generate(run, sampler, preset, wanted, seed, decoding=decoding, workers=workers)
         calculations = run.relax(judge, sample.candidates, workers)
         stability, references = run.build(judge, sample.candidates)

@@ -13,12 +13,14 @@ import click
 from atomate2_vogen.cli import options
 
 if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.data.readers import ReadStructure
     from atomate2_vogen.schemas import CandidateDoc
 
 
 @click.command(short_help="Relax and judge crystals of your own.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.system_option
 @options.engine_option
 @options.workers_option
 @options.json_option
@@ -28,6 +30,7 @@ def evaluate(
     ctx: click.Context,
     *,
     paths: tuple[Path, ...],
+    system: OxideSystem | None,
     engine: str,
     workers: int,
     as_json: bool,
@@ -57,8 +60,9 @@ def evaluate(
     from atomate2_vogen.data.readers import read_structures
     from atomate2_vogen.engines import load_engine
 
+    system = system or VANADIUM
     voice = Voice(quiet=as_json)
-    good, bad = read_structures(paths, VANADIUM)
+    good, bad = read_structures(paths, system)
     with ExitStack() as stack:
         kept = out is not None
         if out is None:
@@ -67,10 +71,13 @@ def evaluate(
         results: dict[str, Any] = {}
         if good:
             run = stack.enter_context(
-                open_run(out, "evaluate", engine_identity(engine), voice, VANADIUM)
+                open_run(out, "evaluate", engine_identity(engine), voice, system)
             )
-            judge = load_engine(engine)
+            from atomate2_vogen.cli.references import reference_phases
+
+            judge = load_engine(engine, system)
             candidates, names = candidates_of(good)
+            reference_phases(run, judge, workers)
             calculations = run.relax(judge, candidates, workers)
             stability, metrics, references = run.judge(judge, candidates, calculations)
             if kept:

@@ -25,12 +25,11 @@ BAND_ENGINES = ("gpaw", "vasp", "vasp-mp")
 PRESETS = ("quick", "paper")
 
 
-def default_preset() -> str:
+def default_preset(system: OxideSystem) -> str:
     """The paper's sizes where their trained networks are shipped, else what trains in minutes."""
-    from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.models.shipped import shipped_path
 
-    return "paper" if shipped_path("paper", VANADIUM).is_file() else "quick"
+    return "paper" if shipped_path("paper", system).is_file() else "quick"
 
 
 def usable_cores() -> int:
@@ -80,6 +79,27 @@ def parse_counts(entries: tuple[str, ...], system: OxideSystem) -> dict[str, int
     return check_counts(counts, system)
 
 
+def system_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--system``; the command gets an `OxideSystem`, or None where none is given."""
+    return click.option(
+        "--system",
+        metavar="METAL-O|FILE",
+        callback=_system,
+        help="Oxides of which metal, e.g. Ti-O; or a .json or .yaml file with the fields of an "
+        "OxideSystem.  [default: V-O]",
+    )(function)
+
+
+def _system(
+    context: click.Context, _parameter: click.Parameter, value: str | None
+) -> OxideSystem | None:
+    if value is None or context.resilient_parsing:
+        return None
+    from atomate2_vogen.data.systems import load_system
+
+    return load_system(value)
+
+
 def counts_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--counts``."""
     return click.option(
@@ -104,8 +124,7 @@ def sampler_options(function: Callable[..., Any]) -> Callable[..., Any]:
     function = click.option(
         "--preset",
         type=click.Choice(PRESETS),
-        default=default_preset,
-        show_default="paper if its trained networks are shipped",
+        show_default="paper if its trained networks are shipped, else quick",
         help="Size of the networks of the sampler wgan; what is not shipped is trained first.",
     )(function)
     return click.option(

@@ -237,7 +237,7 @@ def _argument(key: str) -> str:
 
 def _show(value: Any) -> str:
     if isinstance(value, dict):
-        return ",".join(f"{key}={entry}" for key, entry in value.items())
+        return ",".join(f"{k}={v}" for k, v in value.items() if not k.startswith("@"))
     if isinstance(value, list):
         return " ".join(map(str, value))
     return "not given" if value is None else str(value)

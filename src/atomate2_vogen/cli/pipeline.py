@@ -150,10 +150,10 @@ class Pipeline:
     ) -> tuple[list[StabilityDoc], list[ReferenceDoc]]:
         """Bring the store's stability documents up to date; those of the candidates."""
         from atomate2_vogen.builders.stability import StabilityBuilder
-        from atomate2_vogen.engines import load_references
+        from atomate2_vogen.cli.references import reference_phases
 
+        references = reference_phases(self, engine)
         with self.folder.stage("stability") as notes, self.voice.stage("stability") as stage:
-            references = load_references(engine, self.system)
             self.stores.save(references)
             builder = StabilityBuilder(
                 self.stores.calculations,
@@ -182,11 +182,11 @@ class Pipeline:
         calculations: Sequence[CalculationDoc],
     ) -> tuple[list[StabilityDoc], MetricsDoc, list[ReferenceDoc]]:
         """Stability of these calculations among themselves, whatever else the store holds."""
-        from atomate2_vogen.engines import load_references
+        from atomate2_vogen.cli.references import reference_phases
         from atomate2_vogen.jobs.evaluation import judge_and_measure
 
+        references = reference_phases(self, engine)
         with self.folder.stage("stability") as notes, self.voice.stage("stability") as stage:
-            references = load_references(engine, self.system)
             stability, metrics = judge_and_measure(
                 candidates, calculations, references, self.system
             )

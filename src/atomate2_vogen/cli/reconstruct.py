@@ -39,7 +39,7 @@ def reconstruct(
     """Encode crystals with both networks, decode them, and tell what survived.
 
     PATHS are CIF or POSCAR files, pymatgen JSON, or folders of them; each crystal is taken in
-    its primitive cell. Nothing is told to the decoder. Files that cannot be used are listed at
+    its primitive cell. Oxides are those that the networks are of. Nothing is told to the decoder. Files that cannot be used are listed at
     the end with what is wrong; the others are done all the same, and the exit code is 2. Known phases
     that the grids cannot hold are listed as well.
 
@@ -54,7 +54,6 @@ def reconstruct(
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     import json
 
-    from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.data.readers import BadFile, read_structures
     from atomate2_vogen.errors import InputError
@@ -62,14 +61,14 @@ def reconstruct(
     if not (paths or known):
         raise InputError("nothing to reconstruct: give files or folders, or --known")
     voice = Voice(quiet=as_json)
-    good, bad = read_structures(paths, VANADIUM)
+    networks = _load(model)
+    good, bad = read_structures(paths, networks.system)
     crystals = {file.label: file.structure for file in good}
-    phases = known_phases(VANADIUM) if known else {}
+    phases = known_phases(networks.system) if known else {}
 
     from atomate2_vogen.models.reconstruction import prepare, summarise
     from atomate2_vogen.models.reconstruction import reconstruct as encode_and_decode
 
-    networks = _load(model)
     usable: dict[str, Structure] = {}
     too_large: list[BadFile] = []
     for source, refused in ((crystals, bad), (phases, too_large)):

@@ -12,7 +12,6 @@ from atomate2_vogen.cli import options
 from atomate2_vogen.errors import OutputFolderError
 
 if TYPE_CHECKING:
-    from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.report import ReportDocuments
 
 
@@ -47,11 +46,10 @@ def report(
       vogen report vogen_output
       vogen report vogen_output --top 5 --out talk.html --title "Vanadium oxides, run 12"
     """  # noqa: D301 - click's mark for text that is not to be wrapped
-    from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.report import write_report
 
     target = out or folder / "report.html"
-    done = write_report(target, read_folder(folder, VANADIUM), top=top, title=title)
+    done = write_report(target, read_folder(folder), top=top, title=title)
     if as_json:
         content = {
             "report": str(done.path),
@@ -67,7 +65,7 @@ def report(
         click.echo(f"Written: {done.path} ({done.n_bytes / 1e6:.1f} MB, {pages})")
 
 
-def read_folder(folder: Path, system: OxideSystem) -> ReportDocuments:
+def read_folder(folder: Path) -> ReportDocuments:
     """Documents of the run that an output folder holds; the folder is only read.
 
     Raises
@@ -78,6 +76,7 @@ def read_folder(folder: Path, system: OxideSystem) -> ReportDocuments:
         If its store cannot be opened or read.
     """
     from atomate2_vogen.cli.output import RUN_FILE
+    from atomate2_vogen.cli.session import recorded_system
     from atomate2_vogen.report import ReportDocuments
     from atomate2_vogen.schemas import MetricsDoc
     from atomate2_vogen.stores import VogenStores
@@ -98,7 +97,7 @@ def read_folder(folder: Path, system: OxideSystem) -> ReportDocuments:
             candidate_ids=None if exported is None else [d["candidate_id"] for d in exported],
             metrics=None if metrics is None else MetricsDoc.model_validate(metrics),
             run=run,
-            system=system,
+            system=recorded_system(run),
         )
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from atomate2_vogen.cli import options
 from atomate2_vogen.cli.decoding import Decoding, decoding_options
 
+if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
+
 
 @click.command(short_help="Only generate crystals, as CIF files.")
+@options.system_option
 @options.counts_option
 @options.sampler_options
 @decoding_options
@@ -21,9 +26,10 @@ from atomate2_vogen.cli.decoding import Decoding, decoding_options
 def sample(
     ctx: click.Context,
     *,
+    system: OxideSystem | None,
     counts: tuple[str, ...],
     sampler: str,
-    preset: str,
+    preset: str | None,
     seed: int,
     decoding: Decoding,
     workers: int,
@@ -49,9 +55,11 @@ def sample(
     from atomate2_vogen.cli.session import generation_identity, open_run
 
     voice = Voice(quiet=as_json)
-    wanted = options.parse_counts(counts, VANADIUM)
+    system = system or VANADIUM
+    preset = preset or options.default_preset(system)
+    wanted = options.parse_counts(counts, system)
     identity = generation_identity(sampler, preset, wanted, seed, decoding)
-    with open_run(out, "sample", identity, voice, VANADIUM) as run:
+    with open_run(out, "sample", identity, voice, system) as run:
         import json
 
         from atomate2_vogen.cli.exports import candidate_cif, plain

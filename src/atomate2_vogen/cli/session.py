@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from atomate2_vogen import __version__
 from atomate2_vogen.cli.console import Voice
@@ -36,13 +37,37 @@ def engine_identity(engine: str) -> dict[str, Any]:
     return {"version": __version__, "engine": engine}
 
 
+def system_identity(system: OxideSystem | None) -> dict[str, Any]:
+    """What of a system decides a run; nothing for the default one."""
+    from atomate2_vogen.chemistry import VANADIUM
+
+    if system is None or system == VANADIUM:
+        return {}
+    # as the record has it: JSON knows no tuples
+    return {"system": json.loads(json.dumps(system.as_dict()))}
+
+
+def recorded_system(record: Mapping[str, Any]) -> OxideSystem:
+    """The system of a run by its record.
+
+    Raises
+    ------
+    InputError
+        If the record's system is impossible.
+    """
+    from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+
+    recorded = record.get("identity", {}).get("system")
+    return VANADIUM if recorded is None else cast("OxideSystem", OxideSystem.from_dict(recorded))
+
+
 @contextmanager
 def open_run(
     out: Path,
     command: str,
     identity: Mapping[str, Any] | None,
     voice: Voice,
-    system: OxideSystem,
+    system: OxideSystem | None = None,
 ) -> Iterator[Pipeline]:
     """Open an output folder and the stores in it.
 
@@ -57,7 +82,7 @@ def open_run(
     voice
         Where to speak.
     system
-        Oxide system.
+        Oxide system; None takes that of the run that is there, else the default one.
 
     Raises
     ------
@@ -66,6 +91,8 @@ def open_run(
     StoreConnectionError
         If the stores in it cannot be opened.
     """
+    if identity is not None:
+        identity = {**identity, **system_identity(system)}
     with OutputFolder(out, command, identity) as folder:
         from atomate2_vogen.cli.pipeline import Pipeline
         from atomate2_vogen.stores import VogenStores
@@ -73,4 +100,4 @@ def open_run(
         if folder.resumed and identity is not None:
             voice.say(f"[cyan]{out} holds this run already: what is finished is reused[/cyan]")
         with VogenStores.open(folder / "store") as stores:
-            yield Pipeline(folder, stores, voice, system)
+            yield Pipeline(folder, stores, voice, system or recorded_system(folder.record))

@@ -17,11 +17,13 @@ from atomate2_vogen.errors import InputError
 if TYPE_CHECKING:
     from jobflow import Flow
 
+    from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.flows.submission import Submission
     from atomate2_vogen.stores import VogenStores
 
 
 @click.command(short_help="Send the chain of vogen discover to FireWorks.")
+@options.system_option
 @options.counts_option
 @options.sampler_options
 @decoding_options
@@ -38,9 +40,10 @@ if TYPE_CHECKING:
 @options.json_option
 def submit(
     *,
+    system: OxideSystem | None,
     counts: tuple[str, ...],
     sampler: str,
-    preset: str,
+    preset: str | None,
     seed: int,
     decoding: Decoding,
     engine: str,
@@ -76,8 +79,10 @@ def submit(
     from atomate2_vogen.flows.submission import submit as add
     from atomate2_vogen.jobs.sampling import SampleMaker
 
-    wanted = options.parse_counts(counts, VANADIUM)
-    make_stages(electronic, phonons)  # refuses engines that cannot do it
+    system = system or VANADIUM
+    preset = preset or options.default_preset(system)
+    wanted = options.parse_counts(counts, system)
+    make_stages(electronic, phonons, system)  # refuses engines that cannot do it
     pad = open_launchpad(launchpad)
     with ExitStack() as open_stores:
         stores: VogenStores | None = None
@@ -92,18 +97,23 @@ def submit(
             sampler=SampleMaker(
                 sampler=sampler,
                 options=decoding.options,
-                system=VANADIUM,
+                system=system,
                 preset=preset,
                 judge_oversample=decoding.judge_oversample,
                 novel_only=decoding.novel_only,
                 novelty_margin=decoding.novelty_margin,
             ),
             counts=wanted,
-            engine=load_engine(engine),
+            engine=load_engine(engine, system),
             seed=seed,
+            system=system,
             training=training,
-            electronic=ElectronicFlowMaker(engine=load_engine(electronic)) if electronic else None,
-            phonons=PhononFlowMaker(engine=load_engine(phonons)) if phonons else None,
+            electronic=None
+            if electronic is None
+            else ElectronicFlowMaker(engine=load_engine(electronic, system), system=system),
+            phonons=None
+            if phonons is None
+            else PhononFlowMaker(engine=load_engine(phonons, system)),
             top=top,
             threshold=threshold,
         ).make()
@@ -113,7 +123,7 @@ def submit(
             store=None if stores is None else stores.job_store,
             allow_external_references=training is not None,
         )
-        commands = _next(launchpad, where)
+        commands = _next(launchpad, where, system)
     if as_json:
         content = {"launchpad": place(pad), "flow": submission.identity, "new": submission.new}
         content |= {
@@ -140,8 +150,11 @@ def _shared_model(file: Path, stores: VogenStores | None) -> Any:
     return keep_artefact(stores.job_store, make_artefact(file.name, file.read_bytes()))
 
 
-def _next(launchpad: Path | None, store: str | None) -> list[str]:
+def _next(launchpad: Path | None, store: str | None, system: OxideSystem) -> list[str]:
     """Commands that go on from here."""
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.data.systems import oxide_system
+
     option = "" if launchpad is None else f" -l {shlex.quote(str(launchpad))}"
     if store is not None and "://" in store:
         from atomate2_vogen.stores.address import MongoAddress
@@ -149,6 +162,9 @@ def _next(launchpad: Path | None, store: str | None) -> list[str]:
         store = MongoAddress(store).public
     place = "" if store is None else f" --store {shlex.quote(store)}"
     build = f"vogen build{place}" if place else "vogen build --store store.yaml"
+    if system != VANADIUM:
+        derived = system == oxide_system(system.metal)
+        build += f" --system {system.metal}-{system.anion}" if derived else " --system FILE"
     return [
         f"rlaunch{option} -w my_fworker.yaml rapidfire --sleep 5",
         f"lpad{option} get_wflows -d less -m 1",

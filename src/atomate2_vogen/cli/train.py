@@ -16,6 +16,7 @@ import click
 from atomate2_vogen.cli import options
 
 if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.schemas import TrainingDoc
 
@@ -25,6 +26,7 @@ FIGURE = "learning_curves.png"
 
 
 @click.command(short_help="Train the networks; goes on where it was stopped.")
+@options.system_option
 @click.option(
     "--preset",
     type=click.Choice(options.PRESETS),
@@ -49,7 +51,9 @@ FIGURE = "learning_curves.png"
 )
 @options.json_option
 @options.out_option("vogen_training")
-def train(*, preset: str, seed: int, workers: int, as_json: bool, out: Path) -> None:
+def train(
+    *, system: OxideSystem | None, preset: str, seed: int, workers: int, as_json: bool, out: Path
+) -> None:
     """Train the networks on crystals substituted into known prototypes.
 
     The folder --out then holds the trained networks (model.zip), how the training went
@@ -61,9 +65,9 @@ def train(*, preset: str, seed: int, workers: int, as_json: bool, out: Path) -> 
     Examples:
       vogen train
       vogen train --preset paper --seed 1 --out paper_1
+      vogen train --system Ti-O --out titanium
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen import __version__
-    from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.session import open_run
 
@@ -71,7 +75,7 @@ def train(*, preset: str, seed: int, workers: int, as_json: bool, out: Path) -> 
     # read when Keras is imported, which nothing has done yet
     os.environ.setdefault("VOGEN_THREADS", str(workers))
     identity = {"version": __version__, "preset": preset, "seed": seed}
-    with open_run(out, "train", identity, voice, VANADIUM) as run, _lines(voice):
+    with open_run(out, "train", identity, voice, system) as run, _lines(voice):
         from atomate2_vogen.analysis.plots_training import plot_training
         from atomate2_vogen.cli.exports import plain
         from atomate2_vogen.cli.generation import train as run_training

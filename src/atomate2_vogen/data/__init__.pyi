@@ -23,3 +23,5 @@ from .relaxed import Relaxation as Relaxation
 from .relaxed import RelaxedSet as RelaxedSet
 from .relaxed import relax_crystals as relax_crystals
 from .splits import assign_splits as assign_splits
+from .systems import load_system as load_system
+from .systems import oxide_system as oxide_system

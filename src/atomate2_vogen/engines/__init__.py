@@ -24,7 +24,12 @@ from atomate2_vogen.engines.corrections import (
 from atomate2_vogen.engines.gpaw import gpaw
 from atomate2_vogen.engines.gpaw_settings import GpawSettings
 from atomate2_vogen.engines.loading import ENGINES, load_engine
-from atomate2_vogen.engines.references import load_references, reference_structures
+from atomate2_vogen.engines.references import (
+    has_references,
+    load_references,
+    reference_metals,
+    reference_structures,
+)
 from atomate2_vogen.engines.sevennet import sevennet
 from atomate2_vogen.engines.vasp import vasp
 from atomate2_vogen.engines.vasp_mp import vasp_mp
@@ -71,8 +76,10 @@ __all__ = [
     "corrected_entries",
     "force_field_makers",
     "gpaw",
+    "has_references",
     "load_engine",
     "load_references",
+    "reference_metals",
     "reference_structures",
     "references_from_entries",
     "sevennet",

@@ -2,9 +2,10 @@
 
 Two kinds of package data lie in ``files/``:
 
-``reference_structures_<chemsys>.json.gz``
+``reference_structures.json.gz``
     Starting structures, condensed by ``scripts/condense_references.py``: every OQMD entry of
-    an ICSD compound in the chemical system that OQMD places at most 0.1 eV/atom above its hull.
+    an ICSD compound of oxygen, a metal or both that OQMD places at most 0.1 eV/atom above its
+    hull, for every metal of which there is both the element and an oxide.
 ``references_<chemsys>_<scheme>.json.gz``
     The same phases relaxed by the Makers of one engine (``scripts/relax_references.py``), with
     their energies in its scheme.
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.engines.base import Engine
 
 FORMAT_VERSION = 1
+STRUCTURES_FILE = "reference_structures.json.gz"
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,6 @@ def _folder() -> Traversable:
     return resources.files("atomate2_vogen.engines") / "files"
 
 
-def structures_filename(system: OxideSystem) -> str:
-    """Name of the file of starting structures of a system."""
-    return f"reference_structures_{system.chemsys}.json.gz"
-
-
 def references_filename(scheme: str, system: OxideSystem) -> str:
     """Name of the file of relaxed references of a system in a scheme."""
     safe = "".join(c if c.isalnum() or c in "-+.=()" else "_" for c in scheme)
@@ -93,27 +90,59 @@ def _decode(file: Traversable) -> dict[str, Any]:
     return content
 
 
+@lru_cache(maxsize=1)
+def _phases() -> tuple[dict[str, Any], ...]:
+    """Starting structures of every system, as they lie in the file."""
+    return tuple(_decode(_folder() / STRUCTURES_FILE)["phases"])
+
+
+def reference_metals() -> tuple[str, ...]:
+    """Metals of which the package has starting structures of the element and of oxides.
+
+    Returns
+    -------
+    tuple of str
+        Symbols in alphabetical order.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is damaged.
+    """
+    numbers = {number for phase in _phases() for number in phase["numbers"]}
+    symbols = {Element.from_Z(number).symbol for number in numbers}
+    return tuple(sorted(symbols - {VANADIUM.anion}))
+
+
 def reference_structures(system: OxideSystem = VANADIUM) -> list[ReferencePhase]:
     """Starting structures of the reference phases of a system, elements included.
 
     Returns
     -------
     list of ReferencePhase
-        In the order of the file: by composition, then by stability in the source.
+        By share of the anion, then by stability in the source.
 
     Raises
     ------
     MissingReferenceError
-        If none are shipped for the system.
+        If the package lacks one of the two elements, or any compound of both.
     ArtefactError
         If the file is damaged.
     """
-    file = _folder() / structures_filename(system)
-    if not file.is_file():
+    elements = set(system.atomic_numbers)
+    found = [phase for phase in _phases() if set(phase["numbers"]) <= elements]
+    kinds = {frozenset(phase["numbers"]) for phase in found}
+    if len(kinds) < 3:  # the metal, the anion, and compounds of both
         raise MissingReferenceError(
-            f"no reference structures are shipped for {system.chemsys}; make {file.name} with "
-            "scripts/condense_references.py"
+            f"no reference structures are shipped for {system.chemsys}, only for the oxides of "
+            f"{', '.join(reference_metals())}; pass phases of your own to ReferencesFlowMaker"
         )
+    anion = system.atomic_numbers[1]
+
+    def order(phase: dict[str, Any]) -> tuple[float, float, str]:
+        share = phase["numbers"].count(anion) / len(phase["numbers"])
+        return share, phase["stability"], phase["source"]
+
     return [
         ReferencePhase(
             source=phase["source"],
@@ -124,8 +153,14 @@ def reference_structures(system: OxideSystem = VANADIUM) -> list[ReferencePhase]
             ),
             source_stability=phase["stability"],
         )
-        for phase in _decode(file)["phases"]
+        for phase in sorted(found, key=order)
     ]
+
+
+def has_references(scheme: str | Engine, system: OxideSystem = VANADIUM) -> bool:
+    """Whether relaxed references of a system are shipped in a scheme; see `load_references`."""
+    name = scheme if isinstance(scheme, str) else scheme.scheme
+    return (_folder() / references_filename(name, system)).is_file()
 
 
 def load_references(scheme: str | Engine, system: OxideSystem = VANADIUM) -> list[ReferenceDoc]:
@@ -160,7 +195,7 @@ def _load(scheme: str, system: OxideSystem) -> tuple[ReferenceDoc, ...]:
     if not file.is_file():
         raise MissingReferenceError(
             f"no references of scheme {scheme} are shipped for {system.chemsys}; relax them with "
-            "scripts/relax_references.py, or pass references of your own"
+            "ReferencesFlowMaker (as scripts/relax_references.py does) and pass them on"
         )
     try:
         references = [ReferenceDoc.model_validate(doc) for doc in _decode(file)["references"]]

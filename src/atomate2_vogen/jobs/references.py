@@ -56,6 +56,11 @@ def make_reference(
 
 @job
 def collect_references(references: list[ReferenceDoc]) -> list[ReferenceDoc]:
+    """Distinct references; see `distinct_references`."""
+    return distinct_references(references)
+
+
+def distinct_references(references: list[ReferenceDoc]) -> list[ReferenceDoc]:
     """Distinct references; of those that relaxed into the same crystal the lowest stays.
 
     Names that still occur twice (two crystals of one formula and space group) get a number.

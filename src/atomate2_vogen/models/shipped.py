@@ -44,8 +44,8 @@ def load_shipped(preset: str = "paper", system: OxideSystem | None = None) -> Tr
     if not path.is_file():
         raise MissingModelError(
             f"no trained networks are shipped for {system.chemsys} and the preset {preset!r}; "
-            "train them (TrainWGANMaker, or vogen sample --preset quick) and give the model or "
-            "its file"
+            f"train them (TrainWGANMaker, or vogen train --system {system.metal}-{system.anion}) and "
+            "give the model or its file"
         )
     model = TrainedModel.load(path)
     if (model.system.chemsys, model.preset.name) != (system.chemsys, preset):

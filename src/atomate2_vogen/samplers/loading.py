@@ -104,7 +104,8 @@ def _networks(
     if networks.system.chemsys != system.chemsys:
         source = networks.model_id if isinstance(model, TrainedModel) else model
         raise InputError(
-            f"the model {source} is of {networks.system.chemsys}, asked for is {system.chemsys}"
+            f"the model {source} is of {networks.system.chemsys}, asked for is {system.chemsys}; "
+            f"train one: vogen train --system {system.metal}-{system.anion}"
         )
     return networks
 
