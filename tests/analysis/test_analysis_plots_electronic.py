@@ -6,8 +6,9 @@ import pytest
 from made_bands import gapped, metallic
 from matplotlib.figure import Figure
 
-from atomate2_vogen.analysis.plots_electronic import plot_electronic
+from atomate2_vogen.analysis.plots_electronic import _channel_text, plot_electronic
 from atomate2_vogen.errors import InputError
+from atomate2_vogen.schemas import BandEdge, SpinChannel
 
 document = made_bands.electronic
 HALF_METAL = [metallic(0.0), gapped(-0.8, 1.2)]
@@ -84,3 +85,11 @@ def test_what_cannot_be_drawn_is_said(tmp_path):
     with pytest.raises(InputError, match="window"):
         plot_electronic(document(HALF_METAL), path, window=(3, -3))
     assert not path.exists()
+
+
+def test_an_edge_without_a_label_is_told_by_its_coordinates():
+    edge = BandEdge(energy=0, band=3, k_point=[-1e-17, 0.30769, -0.5], label=None, mesh="line")
+    other = edge.model_copy(update={"label": "\\Gamma"})
+    channel = SpinChannel(spin="up", state="gapped", gap=1.05, is_direct=False, vbm=edge, cbm=other)
+    text = _channel_text(channel)
+    assert text == "gap up: 1.05 eV (indirect, (0.00, 0.31, -0.50) to Γ)"

@@ -23,7 +23,13 @@ from atomate2_vogen.analysis.figures import (
     panel_title,
 )
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.schemas import ChannelState, ElectronicDoc, ElectronicStructure, SpinChannel
+from atomate2_vogen.schemas import (
+    BandEdge,
+    ChannelState,
+    ElectronicDoc,
+    ElectronicStructure,
+    SpinChannel,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -150,10 +156,17 @@ def _channel_text(channel: SpinChannel) -> str:
     kind = "direct" if channel.is_direct else "indirect"
     text = f"{name}: {channel.gap:.2f} eV ({kind}"
     if channel.vbm is not None and channel.cbm is not None:
-        places = [edge.label or f"off the line, {edge.mesh}" for edge in (channel.vbm, channel.cbm)]
-        places = [place.replace("\\Gamma", "Γ").replace("GAMMA", "Γ") for place in places]
+        places = [_place(edge) for edge in (channel.vbm, channel.cbm)]
         text += f", {' to '.join(places)}" if places[0] != places[1] else f", at {places[0]}"
     return text + ")"
+
+
+def _place(edge: BandEdge) -> str:
+    """Label of a k point, or its fractional coordinates where it has none."""
+    if edge.label:
+        return edge.label.replace("\\Gamma", "Γ").replace("GAMMA", "Γ")
+    # adding 0.0 takes the sign from a rounded zero
+    return f"({', '.join(f'{round(c, 2) + 0.0:.2f}' for c in edge.k_point)})"
 
 
 def _caption(document: ElectronicDoc, electrons: ElectronicStructure) -> str:
