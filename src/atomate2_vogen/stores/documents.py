@@ -42,14 +42,19 @@ KEYS: dict[str, tuple[type[VogenDoc], str]] = {
 JOBS, DATA = "jobs", "data"
 
 
-def parse(document_class: type[Doc], content: Mapping[str, Any]) -> Doc:
+def parse(document_class: type[Doc], content: Mapping[str, Any] | Doc) -> Doc:
     """Document from what a store holds; its time of change comes back in UTC.
+
+    The output of a job that refers to outputs of others is a document already when jobflow's
+    `JobStore.get_output` returns it.
 
     Raises
     ------
     pydantic.ValidationError
         If the content does not fit the class.
     """
+    if isinstance(content, document_class):
+        return content
     return document_class.model_validate({**content, "last_updated": moment(content)})
 
 
