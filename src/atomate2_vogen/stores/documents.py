@@ -42,7 +42,7 @@ KEYS: dict[str, tuple[type[VogenDoc], str]] = {
 JOBS, DATA = "jobs", "data"
 
 
-def parse(document_class: type[Doc], content: Mapping[str, Any] | Doc) -> Doc:
+def parse(document_class: type[Doc], content: Mapping[str, Any] | VogenDoc) -> Doc:
     """Document from what a store holds; its time of change comes back in UTC.
 
     The output of a job that refers to outputs of others is a document already when jobflow's
@@ -53,8 +53,8 @@ def parse(document_class: type[Doc], content: Mapping[str, Any] | Doc) -> Doc:
     pydantic.ValidationError
         If the content does not fit the class.
     """
-    if isinstance(content, document_class):
-        return content
+    if isinstance(content, VogenDoc):
+        return document_class.model_validate(content)
     return document_class.model_validate({**content, "last_updated": moment(content)})
 
 
