@@ -77,9 +77,7 @@ def compare(crystals: Sequence[Comparable]) -> None:
             held = places[:count]
             # whom it is known to differ from, and whom it is known to match
             asked = ~(led[held] & (held < end)) & edges_may_fit(edges[held], edges[place])
-            its_own = int(np.searchsorted(held, end)) if 0 <= end < place else count
-            if its_own < count and held[its_own] != end:
-                its_own = count
+            its_own = next(iter(np.flatnonzero(held == end)), count)
             found = next(
                 (
                     int(index)

@@ -39,7 +39,8 @@ def reconstruct(
     """Encode crystals with both networks, decode them, and tell what survived.
 
     PATHS are CIF or POSCAR files, pymatgen JSON, or folders of them; each crystal is taken in
-    its primitive cell. Oxides are those that the networks are of. Nothing is told to the decoder. Files that cannot be used are listed at
+    its primitive cell. Oxides are those that the networks are of. Nothing is told to the
+    decoder. Files that cannot be used are listed at
     the end with what is wrong; the others are done all the same, and the exit code is 2. Known phases
     that the grids cannot hold are listed as well.
 

@@ -52,8 +52,8 @@ def assign_splits(groups: np.ndarray, is_parent: np.ndarray) -> np.ndarray:
 def split_groups(groups: np.ndarray) -> np.ndarray:
     """Split of every crystal of a small data set: the same shares, no split empty.
 
-    Test and validation get one group each, and more while a tenth of all crystals holds them; groups larger
-    than a share come last, else the order depends on the groups' ids alone.
+    Test and validation get one group each, and more while a tenth of all crystals holds them;
+    groups larger than a share come last, else the order depends on the groups' ids alone.
 
     Parameters
     ----------
