@@ -65,6 +65,25 @@ def test_networks_of_ones_own_travel_through_the_store(launchpad, launchpad_file
     assert kept["uuid"] in str(launchpad.fireworks.find_one({"spec._category": "sampling"}))
 
 
+def test_references_that_are_not_shipped_are_relaxed_by_the_workers(
+    launchpad, launchpad_file, database
+):
+    from atomate2_vogen.data import oxide_system
+    from atomate2_vogen.engines import reference_structures
+
+    asked = ("submit", "--system", "Zr-O", "--sampler", "substitution", "-n", "ZrO2=1")
+    result = vogen(*asked, "-l", launchpad_file, "--store", database, "--json")
+    assert result.exit_code == 0, result.output
+    phases = len(reference_structures(oxide_system("Zr")))
+    assert json.loads(result.stdout)["categories"] == {
+        "forcefield": 2 * phases, "analysis": phases + 3, "sampling": 1,
+    }  # fmt: skip
+    (summary,) = launchpad.fireworks.find({"name": "summarise"})
+    (collected,) = launchpad.fireworks.find({"name": "collect_references"})
+    (workflow,) = launchpad.workflows.find({})
+    assert summary["fw_id"] in workflow["links"][str(collected["fw_id"])]
+
+
 @pytest.mark.parametrize("verb", [("submit",), ("recover", "--dry-run")])
 def test_an_error_is_one_line(tmp_path, verb):
     path = tmp_path / "my_launchpad.yaml"

@@ -11,6 +11,7 @@ from monty.json import MontyDecoder, MontyEncoder
 from sampler_job import GridSampleMaker
 
 from atomate2_vogen.builders.stability import StabilityBuilder
+from atomate2_vogen.engines.references import ReferencePhase
 from atomate2_vogen.errors import (
     CountsError,
     EngineCapabilityError,
@@ -19,10 +20,18 @@ from atomate2_vogen.errors import (
     SchemeMismatchError,
     UnknownFormulaError,
 )
+from atomate2_vogen.flows import references as reference_flows
 from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker
 from atomate2_vogen.flows.phonons import PhononFlowMaker
-from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, DiscoveryDoc, StabilityDoc
+from atomate2_vogen.flows.references import ReferencesFlowMaker
+from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CandidateDoc,
+    DiscoveryDoc,
+    ReferenceDoc,
+    StabilityDoc,
+)
 from atomate2_vogen.stores import VogenStores
 
 
@@ -58,7 +67,8 @@ def test_from_counts_to_stability(tmp_path):
     with VogenStores.open(tmp_path / "store") as stores:
         written = stores.ingest_jobs()
         assert written == {
-            "candidates": 3, "calculations": 3, "electronic": 0, "phonons": 0, "training": 0,
+            "candidates": 3, "calculations": 3, "references": 0, "electronic": 0, "phonons": 0,
+            "training": 0,
         }  # fmt: skip
         assert set(stores.ingest_jobs().values()) == {0}
         stores.save(cheap_engine.references())
@@ -71,6 +81,31 @@ def test_from_counts_to_stability(tmp_path):
         assert twin.energy_above_hull == document.energy_above_hull
         assert twin.is_novel == document.is_novel
         assert twin.hull_id == document.hull_id
+
+
+def test_references_are_relaxed_first_where_a_maker_is_given(tmp_path, monkeypatch):
+    starts = [
+        ReferencePhase(f"{formula} {edge}", cheap_engine.crystal(formula, edge), 0.0)
+        for formula, edge in (("V", 2.2), ("O2", 2.8), ("VO", 2.8), ("VO", 3.0))
+    ]
+    monkeypatch.setattr(reference_flows, "reference_structures", lambda _: starts)
+    relaxing = ReferencesFlowMaker(engine=cheap_engine.engine())
+    with VogenStores.open(tmp_path / "store") as stores:
+        found = run(maker(references=relaxing).make(), stores, tmp_path / "run")
+    best = found.stability[0]
+    # everything has the energy of the ground state: nothing forms, and nothing is above the hull
+    assert best.formation_energy_per_atom == pytest.approx(0, abs=0.01)
+    with VogenStores.open(tmp_path / "store") as stores:
+        # one of two that are the same crystal; each by itself is no reference yet
+        assert stores.ingest_jobs()["references"] == 3
+        assert stores.ingest_jobs()["references"] == 0
+        assert {r.formula for r in stores.load(ReferenceDoc)} == {"V", "O2", "VO"}
+        StabilityBuilder(stores.calculations, stores.references, stores.stability).build()
+        rebuilt = {d.stability_id: d for d in stores.load(StabilityDoc)}
+    assert rebuilt[best.stability_id].hull_id == best.hull_id
+    other = maker(references=ReferencesFlowMaker(engine=cheap_engine.engine(scheme="other")))
+    with pytest.raises(SchemeMismatchError, match="other"):
+        other.make()
 
 
 def test_the_same_request_gives_the_same_keys(tmp_path):

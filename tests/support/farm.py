@@ -96,6 +96,7 @@ class Farm:
         self.file = self.folder / "my_launchpad.yaml"
         self.file.write_text(
             f"host: {self.uri}\nname: {self.name}\nuri_mode: true\nstrm_lvl: WARNING\n"
+            "mongoclient_kwargs: {serverSelectionTimeoutMS: 60000}\n"  # as in examples/fireworks
         )
 
     @property

@@ -38,7 +38,7 @@ def reference_phases(run: Pipeline, engine: Engine, workers: int = 1) -> list[Re
         found = {}
         query = {"output.@class": ReferenceDoc.__name__}
         for held in run.stores.job_store.query(query, properties=["output"]):
-            # a phase by itself, or the list that its flow ends with
+            # a phase by itself, or the list that the flow of all ends with
             outputs = held["output"] if isinstance(held["output"], list) else [held["output"]]
             for document in (parse(ReferenceDoc, output) for output in outputs):
                 if document.scheme == engine.scheme and document.source in sources:
@@ -49,7 +49,7 @@ def reference_phases(run: Pipeline, engine: Engine, workers: int = 1) -> list[Re
     with run.folder.stage("references") as notes, run.voice.stage("references") as stage:
         done = relaxed()
         reused = len(done)
-        flows = [(s, maker.make([phase])) for s, phase in sources.items() if s not in done]
+        flows = [(s, maker.make_one(phase)) for s, phase in sources.items() if s not in done]
         stage.advance(reused, len(sources), f"{reused} reused" if reused else "")
         with run.side_by_side(flows, workers) as outcomes:
             for number, outcome in enumerate(outcomes, reused + 1):

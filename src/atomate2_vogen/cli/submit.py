@@ -71,11 +71,12 @@ def submit(
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.characterise import make_stages
     from atomate2_vogen.cli.console import Voice
-    from atomate2_vogen.engines import load_engine
+    from atomate2_vogen.engines import has_references, load_engine
     from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
     from atomate2_vogen.flows.electronic import ElectronicFlowMaker
     from atomate2_vogen.flows.launchpads import open_launchpad, place
     from atomate2_vogen.flows.phonons import PhononFlowMaker
+    from atomate2_vogen.flows.references import ReferencesFlowMaker
     from atomate2_vogen.flows.submission import submit as add
     from atomate2_vogen.jobs.sampling import SampleMaker
 
@@ -83,6 +84,10 @@ def submit(
     preset = preset or options.default_preset(system)
     wanted = options.parse_counts(counts, system)
     make_stages(electronic, phonons, system)  # refuses engines that cannot do it
+    judge = load_engine(engine, system)
+    relaxing = None
+    if not has_references(judge, system):
+        relaxing = ReferencesFlowMaker(engine=judge, system=system)
     pad = open_launchpad(launchpad)
     with ExitStack() as open_stores:
         stores: VogenStores | None = None
@@ -104,7 +109,8 @@ def submit(
                 novelty_margin=decoding.novelty_margin,
             ),
             counts=wanted,
-            engine=load_engine(engine, system),
+            engine=judge,
+            references=relaxing,
             seed=seed,
             system=system,
             training=training,

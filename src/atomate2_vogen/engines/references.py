@@ -194,8 +194,8 @@ def _load(scheme: str, system: OxideSystem) -> tuple[ReferenceDoc, ...]:
     file = _folder() / references_filename(scheme, system)
     if not file.is_file():
         raise MissingReferenceError(
-            f"no references of scheme {scheme} are shipped for {system.chemsys}; relax them with "
-            "ReferencesFlowMaker (as scripts/relax_references.py does) and pass them on"
+            f"no references of scheme {scheme} are shipped for {system.chemsys}; give a flow "
+            "references=ReferencesFlowMaker(engine=..., system=...), which relaxes them first"
         )
     try:
         references = [ReferenceDoc.model_validate(doc) for doc in _decode(file)["references"]]

@@ -11,11 +11,11 @@ from jobflow import Flow, Job, Maker, OutputReference
 from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.selection import best_per_formula
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines import Engine, load_references
+from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
-from atomate2_vogen.errors import SchemeMismatchError
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
 from atomate2_vogen.flows.phonons import PhononFlowMaker
+from atomate2_vogen.flows.references import reference_phases
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.characterisation import characterise_best
 from atomate2_vogen.jobs.placement import ANALYSIS, SAMPLING, TRAINING, place
@@ -54,7 +54,8 @@ class DiscoveryFlowMaker(Maker):
         Trained networks for ``wgan``: what `TrainWGANMaker` gave, its file, or a reference to
         either in the job store (`keep_artefact`).
     references
-        Relaxed reference phases in the engine's scheme; by default those that are shipped.
+        Relaxed reference phases in the engine's scheme, by default those that are shipped; or
+        a Maker that relaxes them first, such as `ReferencesFlowMaker`.
     electronic, phonons
         Flows that the best crystals go on to, each with an engine of its own; None leaves the
         stage out.
@@ -72,7 +73,7 @@ class DiscoveryFlowMaker(Maker):
     system: OxideSystem = VANADIUM
     preset: str = "quick"
     training: TrainingDoc | Artefact | OutputReference | None = None
-    references: list[ReferenceDoc] | None = None
+    references: list[ReferenceDoc] | Maker | None = None
     electronic: ElectronicFlowMaker | None = None
     phonons: PhononFlowMaker | None = None
     top: int = 1
@@ -90,7 +91,7 @@ class DiscoveryFlowMaker(Maker):
         MissingReferenceError
             If no references are shipped for the engine's scheme and none are given.
         SchemeMismatchError
-            If references are of another scheme than the engine.
+            If references, or the engine of their Maker, are of another scheme than the engine.
         EngineCapabilityError, SupercellError
             If an engine cannot do the stage that it is given for.
         """
@@ -98,14 +99,7 @@ class DiscoveryFlowMaker(Maker):
         if wanted is None:
             wanted = dict.fromkeys(self.system.target_formulas, DEFAULT_COUNT)
         counts = check_counts(wanted, self.system)
-        references = self.references
-        if references is None:
-            references = load_references(self.engine, self.system)
-        if others := sorted({r.scheme for r in references} - {self.engine.scheme}):
-            raise SchemeMismatchError(
-                f"references of {', '.join(others)} make no hull for energies of "
-                f"{self.engine.scheme}"
-            )
+        relaxing, references = reference_phases(self.references, self.engine, self.system)
         if self.electronic is not None:
             check_bands(self.electronic.engine)
         if self.phonons is not None:
@@ -121,7 +115,7 @@ class DiscoveryFlowMaker(Maker):
         )
         summary.update_metadata({"scheme": self.engine.scheme, "stage": "summary"})
         place(summary, ANALYSIS)
-        jobs: list[Job | Flow] = [*before, sample, screening, summary]
+        jobs: list[Job | Flow] = [*relaxing, *before, sample, screening, summary]
         output = summary.output
         if self.electronic is not None or self.phonons is not None:
             best = characterise_best(

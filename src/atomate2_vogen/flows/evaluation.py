@@ -9,8 +9,9 @@ from jobflow import Flow, Maker, OutputReference
 from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines import Engine, load_references
+from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.flows.references import reference_phases
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.evaluation import checked_candidates, evaluate
 from atomate2_vogen.jobs.placement import ANALYSIS, place
@@ -30,13 +31,14 @@ class EvaluateMaker(Maker):
     system
         Oxide system.
     references
-        Relaxed reference phases in the engine's scheme; by default those that are shipped.
+        Relaxed reference phases in the engine's scheme, by default those that are shipped; or
+        a Maker that relaxes them first, such as `ReferencesFlowMaker`.
     """
 
     name: str = "evaluation"
     engine: Engine = field(default_factory=chgnet)
     system: OxideSystem = field(default_factory=lambda: VANADIUM)
-    references: list[ReferenceDoc] | None = None
+    references: list[ReferenceDoc] | Maker | None = None
 
     def make(
         self, crystals: SampleDoc | Sequence[Structure | CandidateDoc] | OutputReference
@@ -57,10 +59,10 @@ class EvaluateMaker(Maker):
             of the system or has overlapping atoms.
         MissingReferenceError
             If no references are shipped for the engine's scheme and none are given.
+        SchemeMismatchError
+            If references, or the engine of their Maker, are of another scheme than the engine.
         """
-        references = self.references
-        if references is None:
-            references = load_references(self.engine, self.system)
+        before, references = reference_phases(self.references, self.engine, self.system)
         screening = ScreeningFlowMaker(engine=self.engine)
         delivered: SampleDoc | list[CandidateDoc] | OutputReference
         if isinstance(crystals, OutputReference):
@@ -76,4 +78,4 @@ class EvaluateMaker(Maker):
         document = evaluate(delivered, relaxing.output, references, self.system)
         document.update_metadata({"scheme": self.engine.scheme, "stage": "evaluation"})
         place(document, ANALYSIS)
-        return Flow([relaxing, document], output=document.output, name=self.name)
+        return Flow([*before, relaxing, document], output=document.output, name=self.name)

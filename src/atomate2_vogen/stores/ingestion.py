@@ -14,6 +14,7 @@ from atomate2_vogen.schemas import (
     CalculationDoc,
     ElectronicDoc,
     PhononDoc,
+    ReferenceDoc,
     SampleDoc,
     TrainingDoc,
     VogenDoc,
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 OUTPUTS: dict[type[VogenDoc], tuple[str, str]] = {
     SampleDoc: ("candidates", "candidate_id"),
     CalculationDoc: ("calculations", "calculation_id"),
+    ReferenceDoc: ("references", "reference_id"),
     ElectronicDoc: ("electronic", "electronic_id"),
     PhononDoc: ("phonons", "phonon_id"),
     TrainingDoc: ("training", "model_id"),
@@ -81,8 +83,13 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
 
 
 def _outputs(job: Mapping[str, Any], output_class: type[VogenDoc]) -> list[Any]:
-    """What is to be stored of a job; a list of outputs is left to the jobs that made them."""
+    """What is to be stored of a job; a list of outputs is left to the jobs that made them.
+
+    Except for references: their flow names and weeds them as a whole.
+    """
     output = job.get("output")
+    if output_class is ReferenceDoc:
+        return output if isinstance(output, list) else []
     if not isinstance(output, Mapping):
         return []
     if output_class is not SampleDoc:
