@@ -1,6 +1,8 @@
 """Oxides of another metal, by one instance: data set, networks, crystals, a hull of their own.
 
-Usage: python examples/another_oxide.py [METAL] [FOLDER] [PRESET] [CRYSTALS PER FORMULA]
+Usage: python examples/another_oxide.py [METAL] [FOLDER] [PRESET] [CRYSTALS PER FORMULA] [fit]
+
+With the word fit the energies bear a correction per oxygen atom that is fitted to measured enthalpies.
 """
 
 from __future__ import annotations
@@ -11,14 +13,24 @@ from jobflow import Flow, run_locally
 
 from atomate2_vogen import DiscoveryFlowMaker, ReferencesFlowMaker
 from atomate2_vogen.data import oxide_system
-from atomate2_vogen.engines import chgnet, has_references, load_references
+from atomate2_vogen.engines import (
+    chgnet,
+    fit_anion_correction,
+    has_references,
+    load_references,
+    with_correction,
+)
 from atomate2_vogen.jobs import BuildDatasetMaker, SampleMaker, TrainWGANMaker
 from atomate2_vogen.schemas import DiscoveryDoc, ReferenceDoc, TrainingDoc
 from atomate2_vogen.stores import VogenStores, parse
 
 
 def main(
-    metal: str = "Ti", folder: str = "another_oxide", preset: str = "quick", crystals: str = "8"
+    metal: str = "Ti",
+    folder: str = "another_oxide",
+    preset: str = "quick",
+    crystals: str = "8",
+    fit: str = "",
 ) -> None:
     """Stop it at any time: run again, labels and networks go on from where they were."""
     system, engine = oxide_system(metal), chgnet()
@@ -35,6 +47,9 @@ def main(
             phases = ReferencesFlowMaker(engine=engine, system=system).make()
             run_locally(phases, store=store, ensure_success=True)
             references = [parse(ReferenceDoc, d) for d in store.get_output(phases.output.uuid)]
+        if fit:
+            correction = fit_anion_correction(references, system).correction
+            engine, references = with_correction(engine, references, correction)
         run_locally(Flow([dataset, training]), store=store, ensure_success=True)
         networks = parse(TrainingDoc, store.get_output(training.uuid, load=True))
         given = {"system": system, "engine": engine, "references": references}

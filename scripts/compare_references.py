@@ -1,52 +1,63 @@
 """Formation energies of a system's reference phases beside experiment, as a table.
 
-    python scripts/compare_references.py --system Ti-O --out results/titanium/references.md
+    python scripts/compare_references.py --system Ti-O --fit --out results/titanium/references.md
 
 Experiment: standard enthalpies of formation that pymatgen bundles for fitting corrections
-(``pymatgen/analysis/compatibility/exp_compounds.json.gz``), by formula.
+(``pymatgen/analysis/compatibility/exp_compounds.json.gz``), by formula. With ``--fit`` a second table
+tells what a correction per anion that is fitted to them changes.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import math
 from importlib.metadata import version
 from pathlib import Path
 
-from pymatgen.analysis import compatibility
-from pymatgen.core import Composition
-
 from atomate2_vogen.analysis.hull import ReferenceHull
 from atomate2_vogen.data.labels import JUDGE_SCHEME
 from atomate2_vogen.data.systems import load_system
-from atomate2_vogen.engines.references import load_references
+from atomate2_vogen.engines import (
+    AnionFit,
+    fit_anion_correction,
+    load_references,
+    measured_formation_energies,
+)
 
 
-def measured() -> dict[str, tuple[float, float]]:
-    """Formation energy and its uncertainty in eV/atom, by reduced formula."""
-    file = Path(compatibility.__file__).parent / "exp_compounds.json.gz"
-    found = {}
-    for row in json.loads(gzip.decompress(file.read_bytes())):
-        n = Composition(row["formula"]).num_atoms
-        found[Composition(row["formula"]).reduced_formula] = (
-            row["exp energy"] / n,
-            row["uncertainty"] / n,
-        )
-    return found
+def told(fit: AnionFit) -> list[str]:
+    """Table of a fit."""
+    correction = fit.correction
+    lines = [
+        "",
+        (
+            f"With {correction.shift:+.3f} eV per {correction.anion} in compounds, fitted to "
+            f"{len(fit.compounds)} of them; left out: with the correction fitted to the others."
+        ),
+        "",
+        "| phase | experiment | as calculated | corrected | left out |",
+        "|---|---|---|---|---|",
+    ]
+    for c in fit.compounds:
+        cells = [
+            f"{value:.3f} ({value - c.measured:+.3f})"
+            for value in (c.calculated, c.corrected, c.left_out)
+        ]
+        lines.append(f"| {c.name} | {c.measured:.3f} | {' | '.join(cells)} |")
+    return lines
 
 
 def main() -> None:
     """Write and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--system", default="Ti-O", help="one whose references are shipped")
+    parser.add_argument("--fit", action="store_true", help="fit a correction per anion too")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     system = load_system(arguments.system)
     references = load_references(JUDGE_SCHEME, system)
     hull = ReferenceHull(references, system)
-    experiment = measured()
+    experiment = measured_formation_energies()
     lines = [
         (
             f"Judge {JUDGE_SCHEME}, hull {hull.hull_id}, {len(references)} phases; "
@@ -76,6 +87,8 @@ def main() -> None:
             f"| {reference.name} | {len(reference.structure)} | {formation:.3f} | {above:.3f} "
             f"| {cells[0]} | {cells[1]} |".replace("|  |", "| |").replace("|  |", "| |")
         )
+    if arguments.fit:
+        lines += told(fit_anion_correction(references, system))
     text = "\n".join(lines) + "\n"
     print(text, end="")
     if arguments.out is not None:

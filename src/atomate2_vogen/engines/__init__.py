@@ -15,6 +15,14 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 from atomate2_vogen.engines.base import EnergyCorrections, Engine
+from atomate2_vogen.engines.calibration import (
+    AnionCorrection,
+    AnionFit,
+    FittedCompound,
+    fit_anion_correction,
+    measured_formation_energies,
+    with_correction,
+)
 from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.engines.corrections import (
     MP2020Corrections,
@@ -62,8 +70,11 @@ else:
 
 __all__ = [
     "ENGINES",
+    "AnionCorrection",
+    "AnionFit",
     "EnergyCorrections",
     "Engine",
+    "FittedCompound",
     "GpawBandStructureMaker",
     "GpawNonSCFMaker",
     "GpawRelaxMaker",
@@ -74,15 +85,18 @@ __all__ = [
     "SharedStaticMaker",
     "chgnet",
     "corrected_entries",
+    "fit_anion_correction",
     "force_field_makers",
     "gpaw",
     "has_references",
     "load_engine",
     "load_references",
+    "measured_formation_energies",
     "reference_metals",
     "reference_structures",
     "references_from_entries",
     "sevennet",
     "vasp",
     "vasp_mp",
+    "with_correction",
 ]
