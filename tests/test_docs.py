@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from atomate2_vogen.jobs.placement import CATEGORIES
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("docs/when_something_goes_wrong.md", "examples/fireworks/README.md")
+PAGES = ("README.md", "docs/when_something_goes_wrong.md", "examples/fireworks/README.md")
 SCHEMA = Path(__file__).parent / "support" / "jobflow_remote_project.json"
 
 
@@ -56,7 +56,7 @@ def test_links_lead_somewhere():
             if target.startswith("#"):
                 assert target[1:] in anchors, target
             else:
-                assert (ROOT / page).parent.joinpath(target).is_file(), target
+                assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
 def read(name):

@@ -1,0 +1,158 @@
+"""The README's commands and code are run, in its order, in one folder: as written, but smaller.
+
+What makes them smaller is `SMALLER`, and no other word of theirs is touched.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import judged_documents
+import numpy as np
+import pytest
+import standin_gpaw
+import vasp_stand_in
+from checked_commands import check
+from click.testing import CliRunner
+from fireworks.scripts.rlaunch_run import rlaunch
+from tiny_model import eager
+from train_tiny import SHORT
+
+from atomate2_vogen.cli.main import cli
+from atomate2_vogen.data.dataset import load_dataset
+from atomate2_vogen.jobs import dataset
+from atomate2_vogen.models import presets
+from atomate2_vogen.stores import VogenStores
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+SMALLER = [
+    (r'\b((?:V|Ti|Zn)\w*O\d?)(=|": )\d+', r"\g<1>\g<2>1"),  # one crystal of each formula
+    (r"Zn-O|ZnO", lambda found: {"Zn-O": "Ti-O", "ZnO": "TiO2"}[found[0]]),  # relaxed references
+    # corundum: few displacements
+    (r"^vogen discover --electronic.*", r"\g<0> --sampler substitution -n V2O3=1 --seed 5"),
+    (r"^(vogen discover .*)--seed 1(.* trial.*)", r"\1--seed 5\2 --sampler substitution"),
+    (r"^vogen discover .*trial --phonons.*", r"\g<0> --threshold -9"),  # done above
+    (r"^vogen discover .*--model .*", r"\g<0> --max-attempts 16"),
+    (r"^vogen sample (?!.*--counts).*", r"\g<0> -n VO2=1"),
+    (r"^rlaunch .*", r"\g<0> --nlaunches 1"),
+    (r"--sleep 5", "--sleep 1"),
+    (r'sampler="wgan", ', 'sampler="substitution", '),
+]
+
+
+def blocks(language):
+    """Code of the README in a language, with the number of its first line."""
+    for found in re.finditer(rf"```{language}\n(.*?)```", README, re.DOTALL):
+        yield README[: found.start(1)].count("\n") + 1, found[1]
+
+
+def commands():
+    """Command lines with their numbers, without comments."""
+    for first, block in blocks("console"):
+        for number, line in enumerate(block.splitlines(), first):
+            if command := shlex.join(shlex.split(line, comments=True)):
+                yield number, command
+
+
+def smaller(text):
+    """What is run instead."""
+    for written, run in SMALLER:
+        text = re.sub(written, run, text)
+    return text
+
+
+def make(target):
+    """What make would do, as commands."""
+    return subprocess.run(
+        ["make", "--dry-run", "--always-make", target],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+
+
+def test_what_make_would_run_exists():
+    lines = [
+        line
+        for _, command in commands()
+        if command.startswith("make")
+        for line in make(command.split()[1])
+    ]
+    ours = [line.partition(".venv/bin/")[2] for line in lines if ".venv/bin/vogen" in line]
+    assert ours
+    for line in ours:
+        check(line)
+
+
+def test_scripts_are_there():
+    scripts = [command.split()[1] for _, command in commands() if command.startswith("python ")]
+    assert scripts
+    for script in scripts:  # run by tests/test_examples.py
+        assert (ROOT / script).is_file()
+
+
+@pytest.fixture
+def prepared(database, launchpad_file, monkeypatch):
+    """What the README takes for granted, in the working folder; how an address is called here."""
+    Path("my_crystals").mkdir()
+    vasp_stand_in.rutile().to(filename="my_crystals/rutile.cif")
+    Path("cifs").mkdir()
+    lines = ["file,energy_per_atom"]
+    crystals = load_dataset().select(np.arange(60))
+    for index, energy in enumerate(crystals.energies.tolist()):
+        crystals.structure(index).to(filename=f"cifs/{index}.cif")
+        lines.append(f"{index}.cif,{energy}")
+    Path("energies.csv").write_text("\n".join(lines) + "\n")
+    Path("my_fworker.yaml").write_text("name: any\ncategory: ''\nquery: '{}'\n")
+    with VogenStores.open(database) as stores:
+        stores.save([*judged_documents.documents(), *judged_documents.REFERENCES])
+    monkeypatch.setenv("GPAW_COMMAND", shlex.join([sys.executable, standin_gpaw.__file__]))
+
+    def slice_of(system, *_, **__):
+        whole = load_dataset(system)
+        small = whole.select(whole.n_atoms <= 6)
+        return small.select(np.arange(300)), types.SimpleNamespace(failures={}, n_reused=300)
+
+    monkeypatch.setattr(dataset, "build_dataset", slice_of)
+    monkeypatch.setitem(presets.PRESETS, "quick", SHORT)
+
+    def here(text):
+        server, _, name = database.rpartition("/")
+        text = text.replace("mongodb://localhost/vogen", database)
+        return text.replace(
+            'MongoClient("mongodb://localhost")["vogen"]', f'MongoClient("{server}")["{name}"]'
+        )
+
+    return here
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_every_command_and_every_line_of_code_runs(prepared):
+    with eager():
+        for number, written in commands():
+            command = prepared(smaller(written))
+            program, *arguments = shlex.split(command)
+            if program == "vogen":
+                result = CliRunner().invoke(cli, arguments)
+                # networks of three epochs deliver nothing, which is told
+                wanted = 1 if "model.zip" in command else 0
+                told = f"README line {number}: {command}\n{result.output}"
+                assert result.exit_code == wanted, told
+            elif program == "rlaunch":
+                rlaunch(arguments)
+            else:
+                assert program in {"make", "python"}
+        assert Path("trained/model.zip").is_file()
+        names = {}
+        for number, block in blocks("python"):
+            code = "\n" * (number - 1) + prepared(smaller(block))
+            exec(compile(code, "README.md", "exec"), names)
