@@ -18,7 +18,7 @@ discover: $(VENV)/.installed
 	$(BIN)/vogen discover --novel-only --novelty-margin 2 --out $(OUT) --workers 2
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

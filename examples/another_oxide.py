@@ -11,15 +11,8 @@ import sys
 
 from jobflow import Flow, run_locally
 
-from atomate2_vogen import DiscoveryFlowMaker, ReferencesFlowMaker
+from atomate2_vogen import DiscoveryFlowMaker, ReferencesFlowMaker, engines
 from atomate2_vogen.data import oxide_system
-from atomate2_vogen.engines import (
-    chgnet,
-    fit_anion_correction,
-    has_references,
-    load_references,
-    with_correction,
-)
 from atomate2_vogen.jobs import BuildDatasetMaker, SampleMaker, TrainWGANMaker
 from atomate2_vogen.schemas import DiscoveryDoc, ReferenceDoc, TrainingDoc
 from atomate2_vogen.stores import VogenStores, parse
@@ -33,7 +26,7 @@ def main(
     fit: str = "",
 ) -> None:
     """Stop it at any time: run again, labels and networks go on from where they were."""
-    system, engine = oxide_system(metal), chgnet()
+    system, engine = oxide_system(metal), engines.chgnet()
     options = {"system": system, "checkpoint_dir": f"{folder}/checkpoints"}
     dataset = BuildDatasetMaker(**options).make()
     training = TrainWGANMaker(preset=preset, **options).make(dataset.output)
@@ -41,15 +34,15 @@ def main(
     counts = dict.fromkeys(system.target_formulas, int(crystals))
     with VogenStores.open(folder) as stores:
         store = stores.job_store
-        if has_references(engine, system):
-            references = load_references(engine, system)
+        if engines.has_references(engine, system):
+            references = engines.load_references(engine, system)
         else:  # of the metal, oxygen and its oxides, each relaxed by the judge
             phases = ReferencesFlowMaker(engine=engine, system=system).make()
             run_locally(phases, store=store, ensure_success=True)
             references = [parse(ReferenceDoc, d) for d in store.get_output(phases.output.uuid)]
         if fit:
-            correction = fit_anion_correction(references, system).correction
-            engine, references = with_correction(engine, references, correction)
+            correction = engines.fit_anion_correction(references, system).correction
+            engine, references = engines.with_correction(engine, references, correction)
         run_locally(Flow([dataset, training]), store=store, ensure_success=True)
         networks = parse(TrainingDoc, store.get_output(training.uuid, load=True))
         given = {"system": system, "engine": engine, "references": references}
