@@ -11,9 +11,11 @@ from monty.json import MontyDecoder, MontyEncoder
 from sampler_job import GridSampleMaker
 
 from atomate2_vogen.builders.stability import StabilityBuilder
+from atomate2_vogen.chemistry import TITANIUM
 from atomate2_vogen.engines.references import ReferencePhase
 from atomate2_vogen.errors import (
     CountsError,
+    ElementError,
     EngineCapabilityError,
     InputError,
     MissingReferenceError,
@@ -106,6 +108,9 @@ def test_references_are_relaxed_first_where_a_maker_is_given(tmp_path, monkeypat
     other = maker(references=ReferencesFlowMaker(engine=cheap_engine.engine(scheme="other")))
     with pytest.raises(SchemeMismatchError, match="other"):
         other.make()
+    titanium = ReferencesFlowMaker(engine=cheap_engine.engine(), system=TITANIUM)
+    with pytest.raises(ElementError, match="O-Ti make no hull of O-V"):
+        maker(references=titanium).make()
 
 
 def test_the_same_request_gives_the_same_keys(tmp_path):

@@ -15,7 +15,7 @@ from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
 from atomate2_vogen.flows.phonons import PhononFlowMaker
-from atomate2_vogen.flows.references import reference_phases
+from atomate2_vogen.flows.references import references_for
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.characterisation import characterise_best
 from atomate2_vogen.jobs.placement import ANALYSIS, SAMPLING, TRAINING, place
@@ -92,6 +92,8 @@ class DiscoveryFlowMaker(Maker):
             If no references are shipped for the engine's scheme and none are given.
         SchemeMismatchError
             If references, or the engine of their Maker, are of another scheme than the engine.
+        ElementError
+            If the Maker of the references is of another oxide.
         EngineCapabilityError, SupercellError
             If an engine cannot do the stage that it is given for.
         """
@@ -99,7 +101,7 @@ class DiscoveryFlowMaker(Maker):
         if wanted is None:
             wanted = dict.fromkeys(self.system.target_formulas, DEFAULT_COUNT)
         counts = check_counts(wanted, self.system)
-        relaxing, references = reference_phases(self.references, self.engine, self.system)
+        relaxing, references = references_for(self.references, self.engine, self.system)
         if self.electronic is not None:
             check_bands(self.electronic.engine)
         if self.phonons is not None:

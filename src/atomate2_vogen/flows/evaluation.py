@@ -11,7 +11,7 @@ from pymatgen.core import Structure
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
-from atomate2_vogen.flows.references import reference_phases
+from atomate2_vogen.flows.references import references_for
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.evaluation import checked_candidates, evaluate
 from atomate2_vogen.jobs.placement import ANALYSIS, place
@@ -61,8 +61,10 @@ class EvaluateMaker(Maker):
             If no references are shipped for the engine's scheme and none are given.
         SchemeMismatchError
             If references, or the engine of their Maker, are of another scheme than the engine.
+        ElementError
+            If the Maker of the references is of another oxide.
         """
-        before, references = reference_phases(self.references, self.engine, self.system)
+        before, references = references_for(self.references, self.engine, self.system)
         screening = ScreeningFlowMaker(engine=self.engine)
         delivered: SampleDoc | list[CandidateDoc] | OutputReference
         if isinstance(crystals, OutputReference):

@@ -14,7 +14,7 @@ from atomate2_vogen.engines.references import (
     load_references,
     reference_structures,
 )
-from atomate2_vogen.errors import SchemeMismatchError
+from atomate2_vogen.errors import ElementError, SchemeMismatchError
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.references import collect_references, make_reference
 from atomate2_vogen.schemas import ReferenceDoc
@@ -78,7 +78,7 @@ class ReferencesFlowMaker(Maker):
         return Flow([relax, static, reference], output=reference.output, name=phase.source)
 
 
-def reference_phases(
+def references_for(
     references: list[ReferenceDoc] | Maker | None, engine: Engine, system: OxideSystem
 ) -> tuple[list[Flow | Job], list[ReferenceDoc] | OutputReference]:
     """Reference phases for a flow that places crystals on a hull.
@@ -106,10 +106,17 @@ def reference_phases(
         If none are given and none are shipped.
     SchemeMismatchError
         If documents, or the engine of a Maker, are of another scheme than the engine.
+    ElementError
+        If a Maker is of another oxide: its phases would be relaxed in vain.
     """
     if isinstance(references, Maker):
-        judge = getattr(references, "engine", engine)
+        judge, oxide = getattr(references, "engine", engine), getattr(references, "system", system)
         _require_scheme({judge.scheme}, engine)
+        if oxide.chemsys != system.chemsys:
+            raise ElementError(
+                f"references of {oxide.chemsys} make no hull of {system.chemsys}; give their "
+                "Maker the same system"
+            )
         relaxing = references.make()
         return [relaxing], relaxing.output
     if references is None:
