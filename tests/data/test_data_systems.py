@@ -16,9 +16,9 @@ from atomate2_vogen.data.systems import derive_system, load_system, oxide_system
 from atomate2_vogen.engines.references import reference_metals, reference_structures
 from atomate2_vogen.errors import InputError, UnknownSystemError
 
-# Pa: its oxide here is PaO2, but pymatgen's ICSD table knows Pa5+ alone
+# Pa: its oxide here is PaO2, but pymatgen's ICSD table knows Pa5+ alone; Ti and V are written down;
+# U: see the test of uranyl
 METALS = [metal for metal in reference_metals() if metal not in {"Pa", "Ti", "U", "V"}]
-"""Of Pa there is no prototype, Ti and V are written down, and for U see below."""
 
 
 def test_titanium_is_what_its_rule_gives():

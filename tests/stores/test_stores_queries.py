@@ -143,7 +143,7 @@ def some(values):
 
 
 def limits(low, high):
-    """To 1e-6: the server of these tests finds nothing above the smallest of floats, 2e-308."""
+    """To 1e-6: by an index SecantusDB finds nothing above the smallest of floats, 2e-308."""
     return st.integers(round(low * 1e6), round(high * 1e6)).map(lambda millionths: millionths / 1e6)
 
 

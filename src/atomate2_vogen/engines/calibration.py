@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from monty.json import MSONable
 from pymatgen.core import Composition
 
 from atomate2_vogen.analysis.phases import ReferenceHull
@@ -42,7 +41,7 @@ FEWEST = 3
 
 
 @dataclass(frozen=True)
-class AnionCorrection(EnergyCorrections, MSONable):
+class AnionCorrection(EnergyCorrections):
     """The same energy for every anion of a compound, none for elements.
 
     Parameters
@@ -214,7 +213,7 @@ def fit_anion_correction(
                 measured=float(wanted[i]),
                 uncertainty=None if math.isnan(uncertainty) else uncertainty,
                 calculated=float(calculated[i]),
-                corrected=float(calculated[i] + correction.shift * shares[i]),
+                corrected=float(calculated[i] + correction.of(compositions[i])),
                 left_out=float(calculated[i] + fitted(others) * shares[i]),
             )
         )
