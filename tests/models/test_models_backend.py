@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -39,3 +43,32 @@ def test_a_single_input_may_come_in_a_list(wrap):
     for rows in (None, 2):
         (found,) = run(network, wrap(x), rows=rows)
         assert found == pytest.approx(x @ kernel + bias, abs=1e-6)
+
+
+FAULTS = """
+import resource
+import numpy as np
+import atomate2_vogen.models.backend
+
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(50_000_000, dtype="u1")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_that_is_freed_is_kept():
+    """A block of the size of a feature map is used again, and not mapped anew page by page."""
+    run = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 10  # 12,000 pages, or 25 large ones, where it is mapped anew
+
+
+def test_an_array_is_handed_on_as_it_is(monkeypatch):
+    """Neither layer of the library's conversions copies a grid."""
+    inputs = keras.Input((3,))
+    network = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    array = np.zeros((5, 2), dtype="f4")
+    monkeypatch.setattr(network, "predict_on_batch", lambda _: array)
+    (found,) = run(network, np.zeros((5, 3), dtype="f4"), compiled=True)
+    assert found is array
