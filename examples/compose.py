@@ -1,4 +1,4 @@
-"""Compose a flow of your own: sampler, screening, electronic structure, phonons.
+"""Compose a flow of your own: sampler, judgement, bands and phonons of the best.
 
 Usage: python examples/compose.py [FOLDER] [LENGTH]
 
@@ -10,44 +10,32 @@ from __future__ import annotations
 
 import sys
 
-from jobflow import Flow, Response, job, run_locally
+from jobflow import Flow, run_locally
 
 from atomate2_vogen import VogenStores, load_engine
-from atomate2_vogen.flows import ElectronicFlowMaker, PhononFlowMaker, ScreeningFlowMaker
-from atomate2_vogen.jobs import SampleMaker
-from atomate2_vogen.schemas import CalculationDoc, ElectronicDoc, PhononDoc
-
-
-@job
-def characterise_lowest(
-    calculations: list[CalculationDoc], electronic: ElectronicFlowMaker, phonons: PhononFlowMaker
-) -> Response:
-    """What goes on is decided when the energies are known: here the lowest alone."""
-    done = [doc for doc in calculations if doc.state == "completed"]
-    lowest = min(done, key=lambda doc: doc.energy_per_atom)
-    return Response(replace=Flow([electronic.make([lowest]), phonons.make([lowest])]))
+from atomate2_vogen.flows import ElectronicFlowMaker, EvaluateMaker, PhononFlowMaker
+from atomate2_vogen.jobs import SampleMaker, select_best
+from atomate2_vogen.schemas import ElectronicDoc, PhononDoc
 
 
 def main(folder: str = "compose_store", length: str = "9") -> None:
     """Each Maker has an engine of its own; any of them may be replaced by yours."""
     engine = load_engine("chgnet", fmax=0.05)
     sample = SampleMaker(sampler="substitution").make({"VO2": 2}, seed=5)
-    screening = ScreeningFlowMaker(engine=engine).make(sample.output)
-    best = characterise_lowest(
-        screening.output,
-        ElectronicFlowMaker(engine=load_engine("gpaw")),
-        PhononFlowMaker(engine=engine, min_length=float(length)),
-    )
+    judged = EvaluateMaker(engine=engine).make(sample.output)
+    best = select_best(judged.output, top=1, threshold=0.5)  # eV/atom above hull
+    bands = ElectronicFlowMaker(engine=load_engine("gpaw")).make(best.output)
+    modes = PhononFlowMaker(engine=engine, min_length=float(length)).make(best.output)
     with VogenStores.open(folder) as stores:
-        flow = Flow([sample, screening, best])
+        flow = Flow([sample, judged, best, bands, modes])
         run_locally(flow, store=stores.job_store, root_dir=folder, ensure_success=True)
         print(stores.ingest_jobs())
-        for bands in stores.load(ElectronicDoc):
-            found = bands.electrons.character if bands.electrons else bands.error
-            print(f"{bands.candidate_id}  {bands.scheme}  {found}")
-        for modes in stores.load(PhononDoc):
-            found = modes.phonons.verdict if modes.phonons else modes.error
-            print(f"{modes.candidate_id}  {modes.scheme}  {found}")
+        for doc in stores.load(ElectronicDoc):
+            character = doc.electrons.character if doc.electrons else doc.error
+            print(f"{doc.candidate_id}  {doc.scheme}  {character}")
+        for doc in stores.load(PhononDoc):
+            verdict = doc.phonons.verdict if doc.phonons else doc.error
+            print(f"{doc.candidate_id}  {doc.scheme}  {verdict}")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobflow import Flow, Job, Maker
+from jobflow import Flow, Job, Maker, OutputReference
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.errors import EngineCapabilityError
+from atomate2_vogen.jobs.characterisation import characterise_later
 from atomate2_vogen.jobs.electronic import band_scheme, collect_electronic, record_electronic
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORD_STAGE, TOLERANT
@@ -46,13 +47,15 @@ class ElectronicFlowMaker(Maker):
     symprec: float | None = 0.02
     system: OxideSystem = VANADIUM
 
-    def make(self, crystals: Sequence[Crystal]) -> Flow:
+    def make(self, crystals: Sequence[Crystal] | OutputReference) -> Flow:
         """Flow whose output is a list of `ElectronicDoc`, in the order of the crystals.
 
         Parameters
         ----------
         crystals
-            Structures, candidates, or calculations and stability documents of one scheme.
+            Structures, candidates, or calculations and stability documents of one scheme; or the
+            output of a job that gives one of these or a list of them, such as `select_best`: then
+            the fan-out is made when that job has run.
 
         Raises
         ------
@@ -65,6 +68,8 @@ class ElectronicFlowMaker(Maker):
             If relaxed crystals are of several schemes.
         """
         check_bands(self.engine)
+        if isinstance(crystals, OutputReference):
+            return characterise_later(self, crystals)
         subjects = subjects_from(crystals)
         flows = [self._subject_flow(subject) for subject in subjects]
         gathered: Job = collect_electronic(subjects, self.engine, [flow.output for flow in flows])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jobflow import Flow, Job, Maker
+from jobflow import Flow, Job, Maker, OutputReference
 
 from atomate2_vogen.analysis.supercells import (
     CONVERGENCE_SERIES,
@@ -20,6 +20,7 @@ from atomate2_vogen.analysis.supercells import (
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.errors import EngineCapabilityError, InputError
+from atomate2_vogen.jobs.characterisation import characterise_later
 from atomate2_vogen.jobs.phonons import collect_phonons, phonon_cell, record_phonons
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORD_STAGE, TOLERANT
@@ -70,13 +71,15 @@ class PhononFlowMaker(Maker):
     max_atoms: int = MAX_ATOMS
     symprec: float | None = 0.01
 
-    def make(self, crystals: Sequence[Crystal]) -> Flow:
+    def make(self, crystals: Sequence[Crystal] | OutputReference) -> Flow:
         """Flow whose output is a list of `PhononDoc`, in the order of the crystals.
 
         Parameters
         ----------
         crystals
-            Structures, candidates, or calculations and stability documents of one scheme.
+            Structures, candidates, or calculations and stability documents of one scheme; or the
+            output of a job that gives one of these or a list of them, such as `select_best`: then
+            the fan-out is made when that job has run.
 
         Raises
         ------
@@ -91,6 +94,8 @@ class PhononFlowMaker(Maker):
             If relaxed crystals are of several schemes.
         """
         self.check()
+        if isinstance(crystals, OutputReference):
+            return characterise_later(self, crystals)
         return self.fan_out(subjects_from(crystals), [self.supercell])
 
     def make_series(

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jobflow import Flow, Maker, OutputReference
+from pymatgen.core import Structure
 
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.jobs.evaluation import as_candidates
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import fan_out, screen
 from atomate2_vogen.schemas import CandidateDoc
@@ -29,14 +31,14 @@ class ScreeningFlowMaker(Maker):
     name: str = "screening"
     engine: Engine = field(default_factory=chgnet)
 
-    def make(self, candidates: Sequence[CandidateDoc] | OutputReference) -> Flow:
-        """Flow whose output is a list of `CalculationDoc`, one per candidate.
+    def make(self, candidates: Sequence[Structure | CandidateDoc] | OutputReference) -> Flow:
+        """Flow whose output is a list of `CalculationDoc`, one per crystal.
 
         Parameters
         ----------
         candidates
-            Candidates, or the output of a job that gives a `SampleDoc` or a list of candidates:
-            then the fan-out is made when that job has run.
+            Candidates or structures, or the output of a job that gives a `SampleDoc` or a list
+            of these: then the fan-out is made when that job has run.
 
         Raises
         ------
@@ -47,4 +49,4 @@ class ScreeningFlowMaker(Maker):
             dynamic = screen(self.engine, candidates)
             place(dynamic, ANALYSIS, inherited=False)
             return Flow([dynamic], output=dynamic.output, name=self.name)
-        return fan_out(self.engine, candidates, name=self.name)
+        return fan_out(self.engine, as_candidates(candidates), name=self.name)

@@ -1,4 +1,5 @@
 from .characterisation import characterise_best as characterise_best
+from .characterisation import select_best as select_best
 from .dataset import BuildDatasetMaker as BuildDatasetMaker
 from .evaluation import evaluate as evaluate
 from .known import known_structures as known_structures

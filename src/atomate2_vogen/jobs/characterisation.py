@@ -1,18 +1,88 @@
-"""The jobs that send the best of a discovery on to bands and phonons."""
+"""The jobs that choose crystals and send them on to bands and phonons."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from jobflow import Flow, Job, Maker, Response, job
+from jobflow import Flow, Job, Maker, OutputReference, Response, job
 
+from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.selection import best_per_formula
 from atomate2_vogen.jobs.electronic import DATA as ELECTRONIC_DATA
 from atomate2_vogen.jobs.phonons import DATA as PHONON_DATA
 from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
 from atomate2_vogen.jobs.screening import TOLERANT
-from atomate2_vogen.schemas import DiscoveryDoc, ElectronicDoc, PhononDoc
+from atomate2_vogen.jobs.subjects import Crystal
+from atomate2_vogen.schemas import (
+    DiscoveryDoc,
+    ElectronicDoc,
+    EvaluationDoc,
+    PhononDoc,
+    StabilityDoc,
+)
+
+Judged = DiscoveryDoc | EvaluationDoc | list[StabilityDoc]
+
+
+def select_best(
+    judged: Judged | OutputReference, top: int = 1, threshold: float = NEAR_HULL_LIMIT
+) -> Job:
+    """Job whose output are the lowest crystals of each formula, duplicates left out.
+
+    Parameters
+    ----------
+    judged
+        Output of an `EvaluateMaker` or a `DiscoveryFlowMaker`, or stability documents of one
+        scheme.
+    top
+        Most crystals per formula.
+    threshold
+        Largest energy above hull in eV/atom. That nothing lies below it is a result: an empty
+        list.
+
+    Raises
+    ------
+    CountsError, InputError
+        As `analysis.selection.best_per_formula`.
+    """
+    best_per_formula([], top, threshold)  # refuses what is no number
+    made: Job = _select_best(judged, top, threshold)
+    made.name = "select best"
+    place(made, ANALYSIS)
+    return made
+
+
+@job
+def _select_best(judged: Judged, top: int, threshold: float) -> list[StabilityDoc]:
+    documents = judged if isinstance(judged, list) else judged.stability
+    return best_per_formula(documents, top, threshold)
+
+
+def characterise_later(maker: Maker, crystals: OutputReference) -> Flow:
+    """Flow that a Maker makes of crystals when the job that gives them has run.
+
+    Parameters
+    ----------
+    maker
+        Whose ``make(crystals)`` gives a flow.
+    crystals
+        Output of a job: one crystal or a list of them, in any form that the Maker takes.
+    """
+    made: Job = _characterise(maker, crystals)
+    made.name = maker.name
+    place(made, ANALYSIS, inherited=False)
+    return Flow([made], output=made.output, name=maker.name)
+
+
+@job
+def _characterise(maker: Maker, crystals: Crystal | list[Crystal]) -> Response:
+    """Replace itself by the flow; no crystal is a result, not an error."""
+    found = list(crystals) if isinstance(crystals, list | tuple) else [crystals]
+    if not found:
+        return Response(output=[])
+    flow: Any = maker.make(found)
+    return Response(replace=handed_on(flow))
 
 
 @job

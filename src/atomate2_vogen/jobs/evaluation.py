@@ -68,6 +68,12 @@ def candidates_from(
     return candidates
 
 
+def as_candidates(crystals: Sequence[Structure | CandidateDoc]) -> list[CandidateDoc]:
+    """Candidates of a mixed list, in its order; structures become some by `candidates_from`."""
+    made = iter(candidates_from([c for c in crystals if isinstance(c, Structure)]))
+    return [c if isinstance(c, CandidateDoc) else next(made) for c in crystals]
+
+
 def checked_candidates(
     crystals: Sequence[Structure | CandidateDoc], system: OxideSystem
 ) -> list[CandidateDoc]:
@@ -87,8 +93,7 @@ def checked_candidates(
             check_structure(structure, system)
         except InputError as error:
             raise type(error)(f"crystal {number}: {error}") from error
-    made = iter(candidates_from([c for c in crystals if isinstance(c, Structure)]))
-    return [c if isinstance(c, CandidateDoc) else next(made) for c in crystals]
+    return as_candidates(crystals)
 
 
 def judge_and_measure(

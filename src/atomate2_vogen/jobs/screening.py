@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobflow import Flow, Job, JobConfig, OnMissing, Response, job
+from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.geometry import shortest_distance
 from atomate2_vogen.analysis.matching import rmsd
 from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.errors import InputError, NonFiniteError, VogenError
 from atomate2_vogen.jobs import results
+from atomate2_vogen.jobs.evaluation import as_candidates
 from atomate2_vogen.jobs.guard import GuardedMaker, JobFailure
 from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
 from atomate2_vogen.schemas import (
@@ -223,12 +225,14 @@ def fan_out(engine: Engine, candidates: Sequence[CandidateDoc], name: str = "scr
 
 
 @job
-def screen(engine: Engine, candidates: SampleDoc | list[CandidateDoc]) -> Response:
-    """Replace itself by the fan-out over candidates that another job made.
+def screen(engine: Engine, candidates: SampleDoc | list[Structure | CandidateDoc]) -> Response:
+    """Replace itself by the fan-out over crystals that another job made.
 
     A sampling that found nothing gives an empty list: that is a result, not an error.
     """
-    found = candidates.candidates if isinstance(candidates, SampleDoc) else list(candidates)
+    found = (
+        candidates.candidates if isinstance(candidates, SampleDoc) else as_candidates(candidates)
+    )
     if not found:
         return Response(output=[])
     return Response(replace=handed_on(fan_out(engine, found)))
