@@ -96,6 +96,15 @@ def test_one_structure_or_several_of_any_job(stores, tmp_path):
     assert [d.candidate_id for d in again] == [d.candidate_id for d in found]
 
 
+def test_a_relaxation_that_failed_stops_no_other(stores, tmp_path, caplog):
+    crystals = [cheap_engine.crystal(cheap_engine.RAISES), CRYSTALS[0]]
+    screened = ScreeningFlowMaker(engine=cheap_engine.engine()).make(crystals)
+    modes = phonons().make(screened.output)
+    (document,) = run([screened, modes], stores, tmp_path, PhononDoc)
+    assert document.formula == "VO2"
+    assert "is left out: not relaxed" in caplog.text
+
+
 def test_typed_errors_before_anything_runs():
     output = give([]).output
     with pytest.raises(EngineCapabilityError, match="no phonon Maker"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,12 +16,15 @@ from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
 from atomate2_vogen.jobs.screening import TOLERANT
 from atomate2_vogen.jobs.subjects import Crystal
 from atomate2_vogen.schemas import (
+    CalculationDoc,
     DiscoveryDoc,
     ElectronicDoc,
     EvaluationDoc,
     PhononDoc,
     StabilityDoc,
 )
+
+logger = logging.getLogger(__name__)
 
 Judged = DiscoveryDoc | EvaluationDoc | list[StabilityDoc]
 
@@ -77,8 +81,18 @@ def characterise_later(maker: Maker, crystals: OutputReference) -> Flow:
 
 @job
 def _characterise(maker: Maker, crystals: Crystal | list[Crystal]) -> Response:
-    """Replace itself by the flow; no crystal is a result, not an error."""
-    found = list(crystals) if isinstance(crystals, list | tuple) else [crystals]
+    """Replace itself by the flow; no crystal is a result, not an error.
+
+    Documents of relaxations that failed have no structure and are left out: whoever makes the
+    flow cannot, for they are not known then, and one that failed stops no other.
+    """
+    given = list(crystals) if isinstance(crystals, list | tuple) else [crystals]
+    found = []
+    for crystal in given:
+        if isinstance(crystal, CalculationDoc | StabilityDoc) and crystal.structure is None:
+            logger.warning("%s: %s is left out: not relaxed", maker.name, crystal.candidate_id)
+        else:
+            found.append(crystal)
     if not found:
         return Response(output=[])
     flow: Any = maker.make(found)
