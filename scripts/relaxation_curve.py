@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from atomate2_vogen.chemistry import VANADIUM
-from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.dataset import load_dataset
-from atomate2_vogen.data.relaxed import RelaxedSet, crystal_key, relaxed_path
+from atomate2_vogen.data.ends import starts
+from atomate2_vogen.data.relaxed import RelaxedSet, relaxed_path
+from atomate2_vogen.models.artefact import TrainedModel
 from atomate2_vogen.models.shipped import load_shipped
 from atomate2_vogen.models.stagefile import NETWORKS, TrainedStage
 from atomate2_vogen.models.stages import train_energy
@@ -36,9 +37,8 @@ SHOWN = {
 console = Console()
 
 
-def shipped_autoencoders() -> TrainedStage:
-    """The package's autoencoders as the stage that the energy network is trained upon."""
-    model = load_shipped()
+def autoencoders(model: TrainedModel) -> TrainedStage:
+    """Those of a whole model, as the stage that the energy network is trained upon."""
     return TrainedStage(
         kind="vae",
         preset=model.preset,
@@ -51,13 +51,6 @@ def shipped_autoencoders() -> TrainedStage:
     )
 
 
-def held_out(crystals: CrystalSet, relaxations: RelaxedSet) -> np.ndarray:
-    """Which relaxations start from a crystal that training must not see, (n,)."""
-    unseen = np.flatnonzero(crystals.is_distinct & (crystals.splits != "train"))
-    keys = {crystal_key(crystals.structure(index)) for index in unseen.tolist()}
-    return np.array([key in keys for key in relaxations.keys.tolist()])
-
-
 def main() -> None:
     """Train, judge, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -66,15 +59,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     crystals, relaxations = load_dataset(), RelaxedSet.load(relaxed_path(VANADIUM))
-    vae, records = shipped_autoencoders(), relaxations.records()
-    kept = held_out(crystals, relaxations)
-    free = np.flatnonzero(~kept)
+    model, records = load_shipped(), relaxations.records()
+    vae, begun = autoencoders(model), starts(crystals, relaxations)
+    held_out = (begun >= 0) & (crystals.splits[begun] != "train")
+    kept, free = np.flatnonzero(held_out), np.flatnonzero(~held_out)
     rows = []
     for share in arguments.shares:
         for seed in range(arguments.seeds):
             n = round(share * len(free))
             drawn = np.random.default_rng(seed).permutation(free)[:n]
-            chosen = [records[index] for index in sorted([*np.flatnonzero(kept), *drawn])]
+            chosen = [records[index] for index in sorted([*kept, *drawn])]
             begin = time.perf_counter()
             metrics = train_energy(
                 crystals,
@@ -94,7 +88,7 @@ def main() -> None:
         table.add_row(str(n), *(f"{np.mean(cell):.3f} ± {np.std(cell):.3f}" for cell in cells))
     console.print(table)
     if arguments.out:
-        record = {"model": load_shipped().model_id, "preset": vae.preset.name, "rows": rows}
+        record = {"model": model.model_id, "preset": vae.preset.name, "rows": rows}
         arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 

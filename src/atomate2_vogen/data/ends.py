@@ -54,6 +54,13 @@ class Ends:
         return digest.hexdigest()[:16]
 
 
+def starts(crystals: CrystalSet, relaxed: RelaxedSet) -> np.ndarray:
+    """Row of each relaxation's start in the data set, -1 for none of its distinct crystals, (n,)."""
+    distinct = np.flatnonzero(crystals.is_distinct)
+    at = {crystal_key(crystals.structure(i)): i for i in distinct.tolist()}
+    return np.array([at.get(key, -1) for key in relaxed.keys.tolist()], dtype=int)
+
+
 def find_ends(crystals: CrystalSet, relaxed: RelaxedSet, *, random: bool = True) -> Ends:
     """Ends of a data set's crystals, and of random ones, without leaks.
 
@@ -71,9 +78,7 @@ def find_ends(crystals: CrystalSet, relaxed: RelaxedSet, *, random: bool = True)
     Ends
         In the order of the relaxations. Crystals that did not converge are left out.
     """
-    distinct = np.flatnonzero(crystals.is_distinct)
-    at = {crystal_key(crystals.structure(i)): i for i in distinct.tolist()}
-    rows = np.array([at.get(key, -1) for key in relaxed.keys.tolist()], dtype=int)
+    rows = starts(crystals, relaxed)
     taken = relaxed.converged & ((rows >= 0) | random)
     energies = np.full(len(crystals), np.nan)
     energies[rows[taken & (rows >= 0)]] = relaxed.energies[taken & (rows >= 0)]

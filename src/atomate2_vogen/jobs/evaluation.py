@@ -68,10 +68,13 @@ def candidates_from(
     return candidates
 
 
-def as_candidates(crystals: Sequence[Structure | CandidateDoc]) -> list[CandidateDoc]:
-    """Candidates of a mixed list, in its order; structures become some by `candidates_from`."""
+def as_candidates(crystals: Sequence[Any]) -> list[Any]:
+    """A mixed list with candidates, by `candidates_from`, in the place of bare structures.
+
+    Documents of any kind stay as they are, and where they are.
+    """
     made = iter(candidates_from([c for c in crystals if isinstance(c, Structure)]))
-    return [c if isinstance(c, CandidateDoc) else next(made) for c in crystals]
+    return [next(made) if isinstance(c, Structure) else c for c in crystals]
 
 
 def checked_candidates(

@@ -12,7 +12,7 @@ from pymatgen.core import Structure
 from atomate2_vogen.analysis.symmetry import symmetrise
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, SchemeMismatchError
-from atomate2_vogen.jobs.evaluation import candidates_from
+from atomate2_vogen.jobs.evaluation import as_candidates
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, StabilityDoc
 
 Crystal = Structure | CandidateDoc | CalculationDoc | StabilityDoc
@@ -57,10 +57,8 @@ def subjects_from(crystals: Sequence[Crystal]) -> list[Subject]:
             f"crystals relaxed in {' and '.join(schemes)} are in one list; characterise each "
             "scheme's by itself"
         )
-    bare = iter(candidates_from([c for c in crystals if isinstance(c, Structure)]))
     subjects = []
-    for crystal in crystals:
-        document = next(bare) if isinstance(crystal, Structure) else crystal
+    for document in as_candidates(crystals):
         if document.structure is None:
             raise InputError(
                 f"candidate {document.candidate_id} has no relaxed structure; give its "

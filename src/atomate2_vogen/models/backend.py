@@ -45,8 +45,8 @@ def _keep_memory() -> None:
     """Let the C library keep what is freed instead of handing it back to the system at once.
 
     The feature maps of a grid are tens of MB that are allocated and freed at every operation.
-    glibc maps such blocks one by one, and having their pages zeroed anew each time takes as long
-    as the networks themselves (a decoded grid 12 instead of 25 ms). Results do not change.
+    glibc maps such blocks one by one, and having their pages zeroed anew each time can take as
+    long as the networks themselves (`tests/benchmarks/test_bench_models.py`). Results stay.
     """
     # mallopt's parameters; another C library has none of this, and goes on as it is
     trim_threshold, mmap_max = -1, -4
