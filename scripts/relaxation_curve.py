@@ -22,9 +22,8 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.ends import starts
 from atomate2_vogen.data.relaxed import RelaxedSet, relaxed_path
-from atomate2_vogen.models.artefact import TrainedModel
 from atomate2_vogen.models.shipped import load_shipped
-from atomate2_vogen.models.stagefile import NETWORKS, TrainedStage
+from atomate2_vogen.models.stagefile import autoencoders
 from atomate2_vogen.models.stages import train_energy
 
 SHOWN = {
@@ -35,20 +34,6 @@ SHOWN = {
 }
 
 console = Console()
-
-
-def autoencoders(model: TrainedModel) -> TrainedStage:
-    """Those of a whole model, as the stage that the energy network is trained upon."""
-    return TrainedStage(
-        kind="vae",
-        preset=model.preset,
-        system=model.system,
-        seed=int(model.provenance["seed"]),
-        dataset_id=model.provenance["dataset_id"],
-        networks={name: model.networks[name] for name in NETWORKS["vae"]},
-        mean=model.mean,
-        width=model.width,
-    )
 
 
 def main() -> None:

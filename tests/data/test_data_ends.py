@@ -17,24 +17,27 @@ from atomate2_vogen.data.relaxed import Record, RelaxedSet, crystal_key
 
 @pytest.fixture(scope="module")
 def crystals():
-    """VO2 with at most six atoms, some of every split."""
+    """VO2 with six atoms, metal first, some of training and some of test."""
     every = load_dataset()
-    small = every.select((every.formulas() == "VO2") & (every.n_atoms <= 6) & every.is_distinct)
+    small = every.select((every.formulas() == "VO2") & (every.n_atoms == 6) & every.is_distinct)
     kept = np.concatenate([np.flatnonzero(small.splits == s)[:4] for s in ("train", "test")])
     return small.select(kept)
 
 
 def _record(start: Structure, end: Structure, energy: float, *, converged=True, source="s"):
+    # a relaxation keeps the order of the sites
+    order = np.argsort(end.atomic_numbers)[np.argsort(np.argsort(start.atomic_numbers))]
+    end = Structure.from_sites([end[index] for index in order.tolist()])
+    assert start.atomic_numbers == end.atomic_numbers
     return Record(
         key=crystal_key(start),
         source=source,
-        numbers=list(end.atomic_numbers),
-        # of the start only the key is looked at
-        start_lattice=end.lattice.matrix.tolist(),
-        start_coords=end.frac_coords.tolist(),
+        numbers=list(start.atomic_numbers),
+        start_lattice=start.lattice.matrix.tolist(),
+        start_coords=start.frac_coords.tolist(),
         lattice=end.lattice.matrix.tolist(),
         coords=end.frac_coords.tolist(),
-        start_energy=0.0,
+        start_energy=0.5,
         energy=energy,
         converged=converged,
     )
@@ -78,46 +81,53 @@ def test_what_matches_a_held_out_crystal_is_not_learned(crystals):
     held = _strained(test, -0.03)
     other = crystals.structure(_first(crystals, "train") + 1)
     assert not default_matcher().fit(test, train)
-    # one ends in the test crystal itself, a random one where the test crystal ends
-    random = _strained(test, 0.1)
+    # one ends in the test crystal itself, two random ones where it ends, one of them begins there
+    far = _strained(other, 0.1)
     records = [
         _record(train, _strained(test), -8.0),
         _record(test, held, -9.0),
-        _record(random, held, -9.0, source="random"),
+        _record(_strained(test, 0.1), held, -9.0, source="random"),
+        _record(far, held, -9.5, source="random"),
         _record(other, _strained(other), -7.0),
     ]
     ends = find_ends(crystals, RelaxedSet.from_records(records))
-    assert ends.n_leaks == 2
+    assert ends.n_leaks == 4
     assert sorted(ends.crystals.energies) == [-9.0, -7.0]
+    assert len(ends.random) == 1
+    assert default_matcher().fit(ends.random.structure(0), far)
+    assert ends.random_energies.tolist() == [-9.5]
     # the label of the training crystal stays: it is of another crystal than the test's
     assert ends.energies[_first(crystals, "train")] == -8.0
 
 
-def test_random_starts_are_of_training_or_left_out(crystals):
+def test_both_ends_of_random_crystals_are_kept_apart(crystals):
     start = crystals.structure(_first(crystals, "train"))
     strange = _strained(start, 0.05)
     records = [
         _record(start, _strained(start), -8.0),
-        _record(strange, _strained(strange), -7.0, source="random"),
-        _record(_strained(start, 0.07), start, -6.0, converged=False),
+        _record(_strained(start, 0.07), start, -6.0, converged=False, source="random"),
     ]
-    relaxed = RelaxedSet.from_records(records)
-    with_random = find_ends(crystals, relaxed).crystals
-    assert sorted(with_random.energies) == [-8.0, -7.0]
-    row = int(np.flatnonzero(with_random.energies == -7.0)[0])
-    assert with_random.prototype_ids[row] == RANDOM
-    assert with_random.groups[row] < 0
-    assert with_random.splits[row] == "train"
-    without = find_ends(crystals, relaxed, random=False)
-    assert without.crystals.energies.tolist() == [-8.0]
-    assert without.ends_id != find_ends(crystals, relaxed).ends_id
+    without = find_ends(crystals, RelaxedSet.from_records(records))
+    assert len(without.random) == 0
+    records.append(_record(strange, _strained(strange, 0.1), -7.0, source="random"))
+    ends = find_ends(crystals, RelaxedSet.from_records(records))
+    assert ends.crystals.energies.tolist() == [-8.0]
+    assert ends.random.energies.tolist() == [0.5, -7.0]
+    assert ends.random_energies.tolist() == [-7.0, -7.0]
+    for row, structure in enumerate((strange, _strained(strange, 0.1))):
+        assert ends.random.structure(row).volume == pytest.approx(structure.volume, rel=1e-4)
+    assert (ends.random.prototype_ids == RANDOM).all()
+    assert (ends.random.groups < 0).all()
+    assert len(set(ends.random.groups)) == 2
+    assert (ends.random.splits == "train").all()
+    assert without.ends_id != ends.ends_id
 
 
 def test_nothing_converged(crystals):
     start = crystals.structure(0)
     relaxed = RelaxedSet.from_records([_record(start, start, -8.0, converged=False)])
     ends = find_ends(crystals, relaxed)
-    assert len(ends.crystals) == 0
+    assert len(ends.crystals) == len(ends.random) == 0
     assert np.isnan(ends.energies).all()
     assert ends.crystals.system == VANADIUM
     assert dataclasses.is_dataclass(ends)

@@ -15,7 +15,8 @@ from atomate2_vogen.errors import GridError, TrainingError
 from atomate2_vogen.models import assessment, batches, fitting, training
 from atomate2_vogen.models.backend import keras
 from atomate2_vogen.models.memory import UNUSED
-from atomate2_vogen.models.stagefile import NETWORKS, TrainedStage
+from atomate2_vogen.models.setup import make_setup
+from atomate2_vogen.models.stagefile import autoencoders
 from atomate2_vogen.models.vae import VAE
 from atomate2_vogen.voxels.codec import VoxelCodec
 
@@ -23,18 +24,9 @@ from atomate2_vogen.voxels.codec import VoxelCodec
 @pytest.fixture
 def vae(trained, crystals, tiny):
     """The autoencoders of the trained model as a stage."""
-    model = trained.model
-    return TrainedStage(
-        "vae",
-        tiny,
-        VANADIUM,
-        3,
-        crystals.dataset_id,
-        {name: model.networks[name] for name in NETWORKS["vae"]},
-        mean=model.mean,
-        width=model.width,
-        metrics={"n_train": trained.metrics["n_train"]},
-    )
+    stage = autoencoders(trained.model)
+    assert (stage.preset, stage.dataset_id) == (tiny, crystals.dataset_id)
+    return replace(stage, metrics={"n_train": trained.metrics["n_train"]})
 
 
 def strained_ends(crystals):
@@ -111,6 +103,44 @@ def test_relaxations_teach_energy_network_and_generator(crystals, tiny, vae):
     assert abs(np.nanmedian(above)) < 0.5
     stored = np.asarray(result.model.networks["generator"].get_layer("memory").counts)
     assert (stored < UNUSED).all(axis=1).sum() > result.metrics["n_train"]
+
+
+def test_random_relaxations_teach_the_energy_network_alone(crystals, tiny, vae, monkeypatch):
+    """A generator that repeated them would be credited with what a random search found."""
+    preset = replace(tiny, relaxed=True, energy=replace(tiny.energy, epochs=1))
+    known = strained_ends(crystals)
+    index = int(np.flatnonzero(crystals.is_distinct & (crystals.splits == "train"))[0])
+    start = crystals.structure(index).apply_strain(0.06, inplace=False)
+    random = replace(
+        known.records()[0],
+        key=crystal_key(start),
+        source="random",
+        numbers=list(start.atomic_numbers),
+        start_lattice=start.lattice.matrix.tolist(),
+        start_coords=start.frac_coords.tolist(),
+        lattice=start.lattice.matrix.tolist(),
+        coords=start.frac_coords.tolist(),
+        start_energy=-1.0,
+        energy=-2.0,
+    )
+    more = RelaxedSet.from_records([*known.records(), random])
+    setups = [make_setup(crystals, preset, 3, None, None, relaxations=r) for r in (known, more)]
+    assert len(setups[1].labelled) == len(setups[0].labelled) + 2
+    assert setups[1].labelled.relaxed[-2:].tolist() == [-2.0, -2.0]
+    assert setups[1].labelled.energies[-2:].tolist() == [-1.0, -2.0]
+
+    class Reached(Exception):
+        pass
+
+    def stop(_preset, _energy, means, *_, chance, **__):
+        raise Reached(len(means), len(chance))
+
+    monkeypatch.setattr(training, "fit_wgan", stop)
+    with eager(), pytest.raises(Reached) as reached:
+        training.train_wgan(crystals, preset, 3, vae=vae, relaxations=more)
+    n = len(setups[0].learned("train")[0])
+    assert n == len(setups[0].labelled)
+    assert reached.value.args == (n, n)
 
 
 def test_cells_are_counted_by_formula_units():

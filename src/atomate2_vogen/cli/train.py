@@ -77,18 +77,12 @@ def train(
     identity = {"version": __version__, "preset": preset, "seed": seed}
     with open_run(out, "train", identity, voice, system) as run, _lines(voice):
         from atomate2_vogen.analysis.plots_training import plot_training
-        from atomate2_vogen.cli.exports import plain
         from atomate2_vogen.cli.generation import train as run_training
         from atomate2_vogen.data.artefact import read_artefact
 
         document, _ = run_training(run, preset, seed)
         run.folder.write(MODEL, read_artefact(document.artefact))
-        text = plain(document)
-        # JSON knows no infinity, which an error is where nothing could be decoded
-        text["metrics"] = {k: v if math.isfinite(v) else None for k, v in text["metrics"].items()}
-        # the file lies beside it
-        text["artefact"] = {"filename": MODEL, "sha256": document.artefact.sha256}
-        content = json.dumps(text, indent=1) + "\n"
+        content = document_json(document)
         run.folder.write(DOCUMENT, content)
         with run.folder.replacing(FIGURE) as draft:
             plot_training(document, draft)
@@ -96,6 +90,17 @@ def train(
             click.echo(content, nl=False)
         else:
             _print(voice, document, run.folder.path)
+
+
+def document_json(document: TrainingDoc) -> str:
+    """The document as a file beside the networks, which are not in it again."""
+    from atomate2_vogen.cli.exports import plain
+
+    text = plain(document)
+    # JSON knows no infinity, which an error is where nothing could be decoded
+    text["metrics"] = {k: v if math.isfinite(v) else None for k, v in text["metrics"].items()}
+    text["artefact"] = {"filename": MODEL, "sha256": document.artefact.sha256}
+    return json.dumps(text, indent=1) + "\n"
 
 
 @contextmanager

@@ -5,8 +5,12 @@ known (see `data.relaxed`). The energy at the end is a second label of the start
 crystal at the end is one that the judge takes for stable against small moves, which a scaled
 copy seldom is.
 
+Random crystals are relaxed too, and kept apart: they teach the energy network what a crystal
+that resembles no prototype comes to. The generator never sees them, as one that repeated the
+finds of a random search would be credited with them.
+
 Leaks. An end belongs to the split of its start. Two starts of different splits may end in one
-crystal, and random starts belong to no split; an end of training is therefore dropped if it
+crystal, and random starts belong to no split; a crystal of training is therefore dropped if it
 matches a crystal that training must not see: one of validation, test or parents, as it stands
 or as it ends.
 """
@@ -14,6 +18,7 @@ or as it ends.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +29,7 @@ from atomate2_vogen.data.crystals import DECIMALS, CrystalSet
 from atomate2_vogen.data.relaxed import RelaxedSet, crystal_key
 
 RANDOM = -1
-"""Prototype id of an end whose start is no crystal of the data set; groups count down from it."""
+"""Prototype id of a crystal that is none of the data set; groups count down from it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +42,21 @@ class Ends:
         Energy at the end for each crystal of the data set, eV/atom, not-a-number where it was
         not relaxed, shape (n,).
     crystals
-        The ends, with these energies as labels and the splits and groups of their starts.
+        The ends of the data set's crystals, with these energies as labels and the splits and
+        groups of their starts.
+    random
+        The m others, as they started and as they ended, with their energies as they stand as
+        labels. All belong to the split ``train``.
+    random_energies
+        Energies (m,) that these relax to, eV/atom.
     n_leaks
-        Ends left out because they match a crystal that training must not see.
+        Crystals left out because they match a crystal that training must not see.
     """
 
     energies: np.ndarray
     crystals: CrystalSet
+    random: CrystalSet
+    random_energies: np.ndarray
     n_leaks: int
 
     @property
@@ -51,6 +64,8 @@ class Ends:
         """Hash of the whole content."""
         digest = hashlib.sha256(self.crystals.dataset_id.encode())
         digest.update(np.nan_to_num(self.energies, nan=1e6).astype("<f4").tobytes())
+        digest.update(self.random.dataset_id.encode())
+        digest.update(self.random_energies.astype("<f4").tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -61,38 +76,47 @@ def starts(crystals: CrystalSet, relaxed: RelaxedSet) -> np.ndarray:
     return np.array([at.get(key, -1) for key in relaxed.keys.tolist()], dtype=int)
 
 
-def find_ends(crystals: CrystalSet, relaxed: RelaxedSet, *, random: bool = True) -> Ends:
-    """Ends of a data set's crystals, and of random ones, without leaks.
+def find_ends(crystals: CrystalSet, relaxed: RelaxedSet) -> Ends:
+    """What relaxations add to a data set with splits, without leaks.
 
-    Parameters
-    ----------
-    crystals
-        Data set with splits.
-    relaxed
-        Relaxations; those whose start is not a distinct crystal of the data set count as random.
-    random
-        Whether random starts are taken; they belong to the split ``train``.
-
-    Returns
-    -------
-    Ends
-        In the order of the relaxations. Crystals that did not converge are left out.
+    Those whose start is not a distinct crystal of the data set count as random. Both ends of
+    each are in the order of the relaxations; what did not converge is left out.
     """
     rows = starts(crystals, relaxed)
-    taken = relaxed.converged & ((rows >= 0) | random)
+    known = np.flatnonzero(relaxed.converged & (rows >= 0))
+    others = np.flatnonzero(relaxed.converged & (rows < 0))
+    both_ends = [(index, start) for start in (True, False) for index in others.tolist()]
     energies = np.full(len(crystals), np.nan)
-    energies[rows[taken & (rows >= 0)]] = relaxed.energies[taken & (rows >= 0)]
-    found = _crystals(crystals, relaxed, np.flatnonzero(taken), rows[taken])
-    leaks = _leaks(crystals, found)
-    return Ends(energies, found.select(~leaks), int(leaks.sum()))
+    energies[rows[known]] = relaxed.energies[known]
+    ends = _crystals(
+        crystals,
+        [relaxed.structure(index) for index in known.tolist()],
+        relaxed.energies[known],
+        rows[known],
+    )
+    random = _crystals(
+        crystals,
+        [relaxed.structure(index, start=start) for index, start in both_ends],
+        np.concatenate([relaxed.start_energies[others], relaxed.energies[others]]),
+        np.full(2 * len(others), RANDOM),
+    )
+    unseen = _unseen(crystals, ends)
+    leaks, random_leaks = _leaks(ends, unseen), _leaks(random, unseen)
+    return Ends(
+        energies,
+        ends.select(~leaks),
+        random.select(~random_leaks),
+        np.tile(relaxed.energies[others], 2)[~random_leaks],
+        int(leaks.sum() + random_leaks.sum()),
+    )
 
 
 def _crystals(
-    crystals: CrystalSet, relaxed: RelaxedSet, chosen: np.ndarray, rows: np.ndarray
+    crystals: CrystalSet, structures: Sequence[Structure], energies: np.ndarray, rows: np.ndarray
 ) -> CrystalSet:
-    """The chosen ends as a data set; `rows` are their starts in `crystals`, -1 for none."""
-    reduced = [standard_cell(relaxed.structure(index)) for index in chosen.tolist()]
-    known = rows >= 0
+    """Structures as a data set; `rows` are their starts in `crystals`, `RANDOM` for none."""
+    reduced = [standard_cell(structure) for structure in structures]
+    known = rows != RANDOM
     strangers = RANDOM - np.arange(len(rows))
     return CrystalSet(
         system=crystals.system,
@@ -105,7 +129,7 @@ def _crystals(
         groups=np.where(known, crystals.groups[rows], strangers).astype(np.int32),
         splits=np.where(known, crystals.splits[rows], "train").astype("<U10"),
         is_distinct=np.ones(len(rows), dtype=bool),
-        energies=relaxed.energies[chosen].astype(float),
+        energies=energies.astype(float),
     )
 
 
@@ -120,23 +144,25 @@ def standard_cell(structure: Structure) -> Structure:
     )
 
 
-def _leaks(crystals: CrystalSet, ends: CrystalSet) -> np.ndarray:
-    """Whether each end is one of training that matches a crystal held out, shape (n,)."""
-    training = ends.splits == "train"
-    formulas = set(ends.formulas()[training].tolist())
-    unseen = crystals.select(crystals.is_distinct & (crystals.splits != "train"))
-    pool = KnownStructures(
+def _unseen(crystals: CrystalSet, ends: CrystalSet) -> KnownStructures:
+    """What training must not see: crystals that are held out, as they stand and as they end."""
+    held = crystals.select(crystals.is_distinct & (crystals.splits != "train"))
+    held_ends = ends.select(ends.splits != "train")
+    return KnownStructures(
         {
-            f"{kind} {index}": held.structure(index)
-            for kind, held in (("held out", unseen), ("end", ends.select(~training)))
-            for index, formula in enumerate(held.formulas().tolist())
-            if formula in formulas
+            f"{kind} {index}": unseen.structure(index)
+            for kind, unseen in (("held out", held), ("end", held_ends))
+            for index in range(len(unseen))
         }
     )
+
+
+def _leaks(crystals: CrystalSet, unseen: KnownStructures) -> np.ndarray:
+    """Whether each is one of training that matches one that training must not see, (n,)."""
     return np.array(
         [
-            bool(train) and pool.find(ends.structure(index)) is not None
-            for index, train in enumerate(training)
+            split == "train" and unseen.find(crystals.structure(index)) is not None
+            for index, split in enumerate(crystals.splits)
         ],
         dtype=bool,
     )

@@ -94,7 +94,7 @@ class Setup:
         return "" if self.ends is None else self.ends.ends_id
 
     def learned(self, split: str) -> tuple[Pool, int]:
-        """Crystals in whose latents the energy network and the WGAN learn.
+        """Crystals in whose latents the WGAN learns, and the energy network among others.
 
         Returns
         -------
@@ -106,6 +106,21 @@ class Setup:
         if split not in self._learned:
             self._learned[split] = self._learn(split)
         return self._learned[split]
+
+    @cached_property
+    def labelled(self) -> Pool:
+        """Crystals in whose latents the energy network learns: ``learned("train")``, then others.
+
+        The others are both ends of random crystals' relaxations.
+        """
+        pool = self.learned("train")[0]
+        if self.ends is None:
+            return pool
+        sane = physical(self.ends.random)
+        if not sane.any():
+            return pool
+        random, energies = self.ends.random.select(sane), self.ends.random_energies[sane]
+        return pool + pool_of(random, self.codec, "random relaxations", energies)
 
     @cached_property
     def _learned(self) -> dict[str, tuple[Pool, int]]:

@@ -175,6 +175,23 @@ class TrainedStage:
         return dict(json.loads(json.dumps(record)))
 
 
+def autoencoders(model: TrainedModel) -> TrainedStage:
+    """Those of a whole model, as a stage that an energy network and a WGAN can be built upon.
+
+    How their training went is not in a model, and stays empty.
+    """
+    return TrainedStage(
+        kind="vae",
+        preset=model.preset,
+        system=model.system,
+        seed=int(model.provenance["seed"]),
+        dataset_id=model.provenance["dataset_id"],
+        networks={name: model.networks[name] for name in NETWORKS["vae"]},
+        mean=model.mean,
+        width=model.width,
+    )
+
+
 def bare(preset: Preset, system: OxideSystem, trained: Mapping[str, Any]) -> dict[str, Any]:
     """The same networks without optimizers, whose slots would triple the file."""
     every = build_networks(preset, system)

@@ -199,7 +199,7 @@ def train_energy(
     if (state := finished.load()) is not None:
         return TrainedStage.from_state(state)
     current = setup.checkpoint("energy_epochs", **asked)
-    train, _ = setup.learned("train")
+    train = setup.labelled
     held, _ = setup.learned("validation")
     held = held.take(np.isfinite(_targets(setup, held)[:, 0]))
     if not len(held):
@@ -249,13 +249,13 @@ def train_energy(
 
 
 def latents(setup: Setup, vae: TrainedStage) -> tuple[np.ndarray, np.ndarray]:
-    """Standardised posterior means and widths (n, L) of ``learned("train")``; kept on disk."""
+    """Standardised posterior means and widths (n, L) of ``setup.labelled``; kept on disk."""
     kept = setup.checkpoint(
         "latents", vae=vae.model_id, ends=setup.ends_id, preset=recipe(setup.preset)
     )
     state = kept.load()
     if state is None:
-        means, widths = posteriors(vae.networks, setup.learned("train")[0], setup.codec)
+        means, widths = posteriors(vae.networks, setup.labelled, setup.codec)
         state = State({"means": (means - vae.mean) / vae.width, "widths": widths / vae.width}, {})
         kept.save(state)
     return state.arrays["means"], state.arrays["widths"]

@@ -136,8 +136,9 @@ def train_wgan(
         "preset": recipe(preset, "wgan"),
     }
     current = setup.checkpoint("wgan", **asked)
-    means, widths = latents(setup, vae)
     train, n_start = setup.learned("train")
+    # behind them are the crystals that the energy network alone learns from
+    means, widths = (values[: len(train)] for values in latents(setup, vae))
     counts, targets = train.counts, system.target_formulas
     formulas = np.array([_formula(system, pair) for pair in counts])
     costs = boltzmann_costs(formulas, train.energies, preset.wgan.temperature)
