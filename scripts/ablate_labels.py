@@ -28,7 +28,7 @@ from atomate2_vogen.data.ends import starts
 from atomate2_vogen.data.relaxed import RelaxedSet, relaxed_path
 from atomate2_vogen.models.presets import LABELS, Preset
 from atomate2_vogen.models.shipped import load_shipped
-from atomate2_vogen.models.stagefile import autoencoders
+from atomate2_vogen.models.stagefile import stages_of
 from atomate2_vogen.models.stages import train_energy
 
 SHOWN = {
@@ -65,7 +65,7 @@ def main() -> None:
     arguments = parser.parse_args()
     crystals, relaxations = load_dataset(), RelaxedSet.load(relaxed_path(VANADIUM))
     model, records = load_shipped(), relaxations.records()
-    vae, begun = autoencoders(model), starts(crystals, relaxations)
+    vae, begun = stages_of(model)[0], starts(crystals, relaxations)
     held_out = (begun >= 0) & (crystals.splits[begun] != "train")
     rows: list[dict[str, str | float]] = []
     for name, preset, taken, share in cases(vae.preset, held_out, begun < 0, arguments.shares):
@@ -90,6 +90,9 @@ def main() -> None:
                 mean |= {key: round(float(metrics[of]), 4) for key, of in keys.items()}
                 rows.append(mean | {"test_energy_n": row["test_energy_n"]})
             console.print(row, f"{time.perf_counter() - begin:.0f} s")
+            if arguments.out:
+                record = {"model": model.model_id, "preset": vae.preset.name, "rows": rows}
+                arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     table = Table("labels", "relaxations to learn from", *SHOWN.values())
     for name in dict.fromkeys(row["labels"] for row in rows):
         of = [row for row in rows if row["labels"] == name]
@@ -97,9 +100,6 @@ def main() -> None:
         figures = (f"{np.mean(cell):.3f} ± {np.std(cell):.3f}" for cell in cells)
         table.add_row(str(name), str(of[0]["relaxations"]), *figures)
     console.print(table)
-    if arguments.out:
-        record = {"model": model.model_id, "preset": vae.preset.name, "rows": rows}
-        arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from atomate2_vogen.data.artefact import make_artefact, read_artefact
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.jobs.training import TrainWGANMaker
 from atomate2_vogen.models.shipped import load_shipped, shipped_path
-from atomate2_vogen.models.stagefile import TrainedStage, autoencoders
+from atomate2_vogen.models.stagefile import TrainedStage, stages_of
 
 NETWORKS = ("sites", "lattice")
 PARTS = ("pools", "sites", "lattice", "vae_metrics")
@@ -36,7 +36,7 @@ def shipped_autoencoders() -> TrainedStage:
     document = json.loads(path.read_text(encoding="utf-8"))
     metrics = document["metrics"]
     return replace(
-        autoencoders(model),
+        stages_of(model)[0],
         history={name: document["history"][name] for name in NETWORKS},
         metrics={k: v for k, v in metrics.items() if not k.startswith(OTHERS)},
         seconds={part: metrics[f"seconds_{part}"] for part in PARTS},

@@ -5,9 +5,10 @@ known (see `data.relaxed`). The energy at the end is a second label of the start
 crystal at the end is one that the judge takes for stable against small moves, which a scaled
 copy seldom is.
 
-Random crystals are relaxed too, and kept apart: they teach the energy network what a crystal
-that resembles no prototype comes to. The generator never sees them, as one that repeated the
-finds of a random search would be credited with them.
+Random crystals are relaxed too, and kept apart: from both ends the energy network learns energies
+of crystals as they stand. What they relax to it does not learn: they end higher than crystals of
+the same composition that resemble prototypes, which is what it is asked about. The generator
+never sees them, as one that repeated the finds of a random search would be credited with them.
 
 Leaks. An end belongs to the split of its start. Two starts of different splits may end in one
 crystal, and random starts belong to no split; a crystal of training is therefore dropped if it
@@ -45,10 +46,8 @@ class Ends:
         The ends of the data set's crystals, with these energies as labels and the splits and
         groups of their starts.
     random
-        The m others, as they started and as they ended, with their energies as they stand as
+        The others, as they started and as they ended, with their energies as they stand as
         labels. All belong to the split ``train``.
-    random_energies
-        Energies (m,) that these relax to, eV/atom.
     n_leaks
         Crystals left out because they match a crystal that training must not see.
     """
@@ -56,7 +55,6 @@ class Ends:
     energies: np.ndarray
     crystals: CrystalSet
     random: CrystalSet
-    random_energies: np.ndarray
     n_leaks: int
 
     @property
@@ -65,7 +63,6 @@ class Ends:
         digest = hashlib.sha256(self.crystals.dataset_id.encode())
         digest.update(np.nan_to_num(self.energies, nan=1e6).astype("<f4").tobytes())
         digest.update(self.random.dataset_id.encode())
-        digest.update(self.random_energies.astype("<f4").tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -106,7 +103,6 @@ def find_ends(crystals: CrystalSet, relaxed: RelaxedSet) -> Ends:
         energies,
         ends.select(~leaks),
         random.select(~random_leaks),
-        np.tile(relaxed.energies[others], 2)[~random_leaks],
         int(leaks.sum() + random_leaks.sum()),
     )
 

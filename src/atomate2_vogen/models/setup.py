@@ -111,16 +111,15 @@ class Setup:
     def labelled(self) -> Pool:
         """Crystals in whose latents the energy network learns: ``learned("train")``, then others.
 
-        The others are both ends of random crystals' relaxations.
+        The others are both ends of random crystals' relaxations, labelled as they stand.
         """
         pool = self.learned("train")[0]
         if self.ends is None:
             return pool
-        sane = physical(self.ends.random)
-        if not sane.any():
+        random = self.ends.random.select(physical(self.ends.random))
+        if not len(random):
             return pool
-        random, energies = self.ends.random.select(sane), self.ends.random_energies[sane]
-        return pool + pool_of(random, self.codec, "random relaxations", energies)
+        return pool + pool_of(random, self.codec, "random relaxations")
 
     @cached_property
     def _learned(self) -> dict[str, tuple[Pool, int]]:

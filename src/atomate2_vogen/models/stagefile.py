@@ -175,21 +175,33 @@ class TrainedStage:
         return dict(json.loads(json.dumps(record)))
 
 
-def autoencoders(model: TrainedModel) -> TrainedStage:
-    """Those of a whole model, as a stage that an energy network and a WGAN can be built upon.
+def stages_of(model: TrainedModel) -> tuple[TrainedStage, TrainedStage]:
+    """Autoencoders and energy network of a whole model, as stages that more can be built upon.
 
     How their training went is not in a model, and stays empty.
     """
-    return TrainedStage(
-        kind="vae",
-        preset=model.preset,
-        system=model.system,
-        seed=int(model.provenance["seed"]),
-        dataset_id=model.provenance["dataset_id"],
-        networks={name: model.networks[name] for name in NETWORKS["vae"]},
+    seed, dataset_id = int(model.provenance["seed"]), model.provenance["dataset_id"]
+    vae = TrainedStage(
+        "vae",
+        model.preset,
+        model.system,
+        seed,
+        dataset_id,
+        {name: model.networks[name] for name in NETWORKS["vae"]},
         mean=model.mean,
         width=model.width,
     )
+    energy = TrainedStage(
+        "energy",
+        model.preset,
+        model.system,
+        seed,
+        dataset_id,
+        {name: model.networks[name] for name in NETWORKS["energy"]},
+        numbers=model.energy_scale.as_dict(),
+        parent=vae.model_id,
+    )
+    return vae, energy
 
 
 def bare(preset: Preset, system: OxideSystem, trained: Mapping[str, Any]) -> dict[str, Any]:
