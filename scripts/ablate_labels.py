@@ -43,15 +43,15 @@ console = Console()
 
 
 def cases(
-    preset: Preset, held_out: np.ndarray, random: np.ndarray, shares: list[float]
+    preset: Preset, random: np.ndarray, shares: list[float]
 ) -> Iterator[tuple[str, Preset, np.ndarray, float]]:
     """Name, preset, mask of the relaxations, and share of them that is learned from."""
-    every = np.ones_like(held_out)
+    every = np.ones_like(random)
     for labels in LABELS:
         energy = replace(preset.energy, labels=labels)
         yield labels, replace(preset, energy=energy), every, 1.0
     if random.any():
-        yield f"{LABELS[0]}, of the data set's crystals", preset, held_out | ~random, 1.0
+        yield f"{LABELS[0]}, of the data set's crystals", preset, ~random, 1.0
     for share in shares:
         yield f"{LABELS[0]}, {share:.0%} of the relaxations", preset, every, share
 
@@ -68,7 +68,7 @@ def main() -> None:
     vae, begun = stages_of(model)[0], starts(crystals, relaxations)
     held_out = (begun >= 0) & (crystals.splits[begun] != "train")
     rows: list[dict[str, str | float]] = []
-    for name, preset, taken, share in cases(vae.preset, held_out, begun < 0, arguments.shares):
+    for name, preset, taken, share in cases(vae.preset, begun < 0, arguments.shares):
         free = np.flatnonzero(taken & ~held_out)
         for seed in range(arguments.seeds):
             n, begin = round(share * len(free)), time.perf_counter()

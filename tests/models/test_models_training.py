@@ -32,26 +32,29 @@ def vae(trained, crystals, tiny):
     return replace(stage, metrics={"n_train": trained.metrics["n_train"]})
 
 
+def relaxation(start, end, start_energy, energy, source="substitution"):
+    """A made-up relaxation between two structures with the same order of sites."""
+    return Record(
+        key=crystal_key(start),
+        source=source,
+        numbers=list(start.atomic_numbers),
+        start_lattice=start.lattice.matrix.tolist(),
+        start_coords=start.frac_coords.tolist(),
+        lattice=end.lattice.matrix.tolist(),
+        coords=end.frac_coords.tolist(),
+        start_energy=start_energy,
+        energy=energy,
+        converged=True,
+    )
+
+
 def strained_ends(crystals):
     """Made-up relaxations: a little larger, 2 eV/atom lower."""
     records = []
     for index in np.flatnonzero(crystals.is_distinct).tolist():
-        start = crystals.structure(index)
+        start, energy = crystals.structure(index), float(crystals.energies[index])
         end = start.apply_strain(0.02, inplace=False)
-        records.append(
-            Record(
-                key=crystal_key(start),
-                source="substitution",
-                numbers=list(start.atomic_numbers),
-                start_lattice=start.lattice.matrix.tolist(),
-                start_coords=start.frac_coords.tolist(),
-                lattice=end.lattice.matrix.tolist(),
-                coords=end.frac_coords.tolist(),
-                start_energy=float(crystals.energies[index]),
-                energy=float(crystals.energies[index]) - 2.0,
-                converged=True,
-            )
-        )
+        records.append(relaxation(start, end, energy, energy - 2.0))
     return RelaxedSet.from_records(records)
 
 
@@ -117,18 +120,7 @@ def test_random_relaxations_teach_the_energy_network_alone(crystals, tiny, vae, 
     known = strained_ends(crystals)
     index = int(np.flatnonzero(crystals.is_distinct & (crystals.splits == "train"))[0])
     start = crystals.structure(index).apply_strain(0.06, inplace=False)
-    random = replace(
-        known.records()[0],
-        key=crystal_key(start),
-        source="random",
-        numbers=list(start.atomic_numbers),
-        start_lattice=start.lattice.matrix.tolist(),
-        start_coords=start.frac_coords.tolist(),
-        lattice=start.lattice.matrix.tolist(),
-        coords=start.frac_coords.tolist(),
-        start_energy=-1.0,
-        energy=-2.0,
-    )
+    random = relaxation(start, start, -1.0, -2.0, source="random")
     more = RelaxedSet.from_records([*known.records(), random])
     setups = [make_setup(crystals, preset, 3, None, None, relaxations=r) for r in (known, more)]
     assert len(setups[1].labelled) == len(setups[0].labelled) + 2

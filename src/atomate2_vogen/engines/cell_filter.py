@@ -2,7 +2,8 @@
 
 An optimizer asks for the forces of one configuration several times in a step: to move, to judge
 convergence, to log. ASE's filter takes a matrix logarithm and nine derivatives of a matrix
-exponential each time, for a small cell a fifth of the time of a relaxation with CHGNet.
+exponential each time, which for a small cell is no small part of a relaxation with CHGNet
+(`tests/benchmarks/test_bench_engines.py`).
 """
 
 from __future__ import annotations
