@@ -64,8 +64,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     crystals, relaxations = load_dataset(), RelaxedSet.load(relaxed_path(VANADIUM))
-    model, records = load_shipped(), relaxations.records()
-    vae, begun = stages_of(model)[0], starts(crystals, relaxations)
+    vae, records = stages_of(load_shipped())[0], relaxations.records()
+    begun = starts(crystals, relaxations)
     held_out = (begun >= 0) & (crystals.splits[begun] != "train")
     rows: list[dict[str, str | float]] = []
     for name, preset, taken, share in cases(vae.preset, begun < 0, arguments.shares):
@@ -91,7 +91,7 @@ def main() -> None:
                 rows.append(mean | {"test_energy_n": row["test_energy_n"]})
             console.print(row, f"{time.perf_counter() - begin:.0f} s")
             if arguments.out:
-                record = {"model": model.model_id, "preset": vae.preset.name, "rows": rows}
+                record = {"autoencoders": vae.model_id, "preset": vae.preset.name, "rows": rows}
                 arguments.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     table = Table("labels", "relaxations to learn from", *SHOWN.values())
     for name in dict.fromkeys(row["labels"] for row in rows):

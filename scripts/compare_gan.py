@@ -1,11 +1,10 @@
 """Train a plain GAN and a Wasserstein GAN alike, and draw their generators' losses.
 
-Usage: python scripts/compare_gan.py FOLDER --out OUT [--preset paper] [--steps 1500] [--seed 0]
+Usage: python scripts/compare_gan.py --out OUT [--steps 1500] [--seed 0]
 
-FOLDER holds the checkpoints of a training of that preset (``checkpoints/`` of ``vogen train``);
-its autoencoders and energy network are taken. Both GANs are the paper's: latents from noise
-alone, without the memory that the presets give the generator. OUT gets the losses, the share of
-unfiltered latents that decode to what was asked for, and the figure (the paper's Fig. 5).
+Autoencoders and energy network are those of the package. Both GANs are the paper's: latents from
+noise alone, without the memory that the presets give the generator. OUT gets the losses, the share
+of unfiltered latents that decode to what was asked for, and the figure (the paper's Fig. 5).
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.relaxed import RelaxedSet, relaxed_path
 from atomate2_vogen.jobs.training import training_document
 from atomate2_vogen.models.artefact import TrainedModel
-from atomate2_vogen.models.presets import get_preset
-from atomate2_vogen.models.stages import train_energy, train_vae
+from atomate2_vogen.models.shipped import load_shipped
+from atomate2_vogen.models.stagefile import stages_of
 from atomate2_vogen.models.training import train_wgan
 from atomate2_vogen.samplers.wgan import WGANSampler
 
@@ -53,23 +52,14 @@ def decoded(model: TrainedModel, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Train both, decode, draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--preset", default="paper")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    preset, crystals = get_preset(arguments.preset), load_dataset()
+    crystals, model = load_dataset(), load_shipped()
+    vae, energy = stages_of(model)
+    preset = model.preset
     relaxations = RelaxedSet.load(relaxed_path(crystals.system)) if preset.relaxed else None
-    vae = train_vae(crystals, preset, arguments.seed, checkpoint=arguments.folder)
-    energy = train_energy(
-        crystals,
-        vae,
-        preset,
-        seed=arguments.seed,
-        checkpoint=arguments.folder,
-        relaxations=relaxations,
-    )
 
     def report(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
         shown = "  ".join(f"{key} {value:.4g}" for key, value in figures.items())
@@ -101,8 +91,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     plot_generator_losses(documents, arguments.out / "gan_against_wgan.png")
     record = {
-        "vae": vae.model_id,
-        "energy": energy.model_id,
+        "model": model.model_id,
         "preset": preset.name,
         "steps": arguments.steps,
         "seed": arguments.seed,
