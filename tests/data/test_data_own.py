@@ -7,7 +7,8 @@ import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.data.own import crystals_from_files, read_energies
+from atomate2_vogen.data.energies import read_energies
+from atomate2_vogen.data.own import crystals_from_files
 from atomate2_vogen.data.splits import split_groups
 from atomate2_vogen.errors import (
     ElementError,

@@ -5,6 +5,8 @@ from .crystals import substitute as substitute
 from .dataset import build_dataset as build_dataset
 from .dataset import label_statistics as label_statistics
 from .dataset import load_dataset as load_dataset
+from .energies import EnergyTable as EnergyTable
+from .energies import read_energies as read_energies
 from .labels import JUDGE_SCHEME as JUDGE_SCHEME
 from .labels import Labelling as Labelling
 from .labels import Labels as Labels
@@ -13,7 +15,6 @@ from .labels import label_crystals as label_crystals
 from .labels import shipped_labels as shipped_labels
 from .labels import single_points as single_points
 from .own import crystals_from_files as crystals_from_files
-from .own import read_energies as read_energies
 from .prototypes import Prototype as Prototype
 from .prototypes import load_prototypes as load_prototypes
 from .readers import BadFile as BadFile

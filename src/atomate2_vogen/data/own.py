@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,50 +14,10 @@ from atomate2_vogen.analysis.matching import duplicate_groups
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.ends import RANDOM, standard_cell
+from atomate2_vogen.data.energies import FileKey, energies_by_file
 from atomate2_vogen.data.readers import BadFile, ReadStructure, read_structures
 from atomate2_vogen.data.splits import split_groups
 from atomate2_vogen.errors import GridError, InputError, MissingEnergyError, NonFiniteError
-
-COLUMNS = ("file", "energy_per_atom")
-"""Columns of a table of energies; others are passed over."""
-
-
-def read_energies(path: str | Path) -> dict[str, float]:
-    """Energies of structure files from a table.
-
-    Parameters
-    ----------
-    path
-        CSV with the columns of `COLUMNS`: the file's name without its folder, and eV/atom.
-
-    Returns
-    -------
-    dict
-        Energy in eV/atom by name; what is no number becomes not-a-number, which
-        `crystals_from_files` refuses for its file alone.
-
-    Raises
-    ------
-    InputError
-        If the table cannot be read, lacks a column, or names a file twice.
-    """
-    energies: dict[str, float] = {}
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
-                raise InputError(
-                    f"{path} has no column {', '.join(missing)}; its first line names columns, "
-                    f"and {', '.join(COLUMNS)} are needed"
-                )
-            for row in table:
-                name = row["file"]
-                if name in energies:
-                    raise InputError(f"{path} names {name} twice, last in line {table.line_num}")
-                energies[name] = _number(row["energy_per_atom"])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a table of energies: {error}") from error
-    return energies
 
 
 def crystals_from_files(
@@ -76,8 +36,8 @@ def crystals_from_files(
     paths
         Files and folders, as `read_structures` takes them.
     energies
-        eV/atom by file name without folders, all in one scheme; of a CIF with several structures
-        by ``"name (block 2)"``.
+        eV/atom by path, all in one scheme, as `read_energies` gives them; of a CIF with several
+        structures by ``"path (block 2)"``.
     system
         The two elements, their minimum distances and the largest cell.
     max_edge
@@ -96,13 +56,17 @@ def crystals_from_files(
     Raises
     ------
     InputError
-        If fewer than three distinct crystals are left: each split needs one.
+        If fewer than three distinct crystals are left: each split needs one. If an energy could
+        be that of several files, or a file has several energies.
     """
-    found, bad = read_structures(paths, system)
+    places = [Path(path) for path in paths]
+    found, bad = read_structures(places, system)
+    files = [*(crystal.path for crystal in found), *(file.path for file in bad)]
+    labelled = energies_by_file(energies, files, [path for path in places if path.is_dir()])
     cells, labels = [], []
     for crystal in found:
         try:
-            labels.append(_energy(crystal, energies))
+            labels.append(_energy(crystal, labelled))
         except InputError as error:
             bad.append(BadFile(crystal.path, error))
             continue
@@ -120,26 +84,15 @@ def crystals_from_files(
     return _assemble(cells, labels, np.array(leaders, dtype=np.int32), system), bad
 
 
-def _number(text: str | None) -> float:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return math.nan
-
-
-def _energy(crystal: ReadStructure, energies: Mapping[str, float]) -> float:
-    name = (
-        crystal.path.name
-        if crystal.block is None
-        else f"{crystal.path.name} (block {crystal.block})"
-    )
-    if name not in energies:
-        raise MissingEnergyError(f"{crystal.label}: no energy is given for {name!r}")
-    if not math.isfinite(energies[name]):
-        raise NonFiniteError(
-            f"{crystal.label}: its energy is {energies[name]}, not a number of eV/atom"
+def _energy(crystal: ReadStructure, energies: Mapping[FileKey, float]) -> float:
+    energy = energies.get((os.path.realpath(crystal.path), crystal.block))
+    if energy is None:
+        raise MissingEnergyError(
+            f"{crystal.label}: no energy is given for it; the table names files by their path"
         )
-    return float(energies[name])
+    if not math.isfinite(energy):
+        raise NonFiniteError(f"{crystal.label}: its energy is {energy}, not a number of eV/atom")
+    return float(energy)
 
 
 def _cell(crystal: ReadStructure, system: OxideSystem, max_edge: float) -> Structure:
