@@ -214,9 +214,11 @@ def test_the_inputs_are_left_alone():
     [
         (-1.0, 0.3, PaperClass.STABLE),
         (-1.0, 0.1 + 0.2, PaperClass.STABLE),  # 0.30000000000000004
-        (-1.0, 0.30001, PaperClass.METASTABLE),
+        (-1.0, 0.3004, PaperClass.STABLE),  # prints as 0.300
+        (-1.0, 0.3006, PaperClass.METASTABLE),
         (-1.0, 0.5, PaperClass.METASTABLE),
-        (-1.0, 0.50001, PaperClass.UNSTABLE),
+        (-1.0, 0.5004, PaperClass.METASTABLE),
+        (-1.0, 0.5006, PaperClass.UNSTABLE),
         (-1.0, -0.2, PaperClass.STABLE),
         (0.0, 0.0, PaperClass.UNSTABLE),
         (0.1, 0.2, PaperClass.UNSTABLE),
@@ -231,9 +233,11 @@ def test_paper_classes(formation, above, expected):
     [
         (-0.1, FieldClass.ON_HULL),
         (5e-7, FieldClass.ON_HULL),
-        (1e-4, FieldClass.NEAR_HULL),
+        (4e-4, FieldClass.ON_HULL),  # prints as 0.000
+        (6e-4, FieldClass.NEAR_HULL),
         (0.1, FieldClass.NEAR_HULL),
-        (0.1001, FieldClass.ABOVE_HULL),
+        (0.1004, FieldClass.NEAR_HULL),
+        (0.1006, FieldClass.ABOVE_HULL),
     ],
 )
 def test_field_classes(above, expected):

@@ -73,6 +73,17 @@ def within(value, low, high):
     return value is not None and (low is None or value >= low) and (high is None or value <= high)
 
 
+def within_as_printed(value, low, high):
+    """Energies above hull meet a limit of whole meV by the number that is printed."""
+    if value is None:
+        return False
+
+    def compared(limit):
+        return float(f"{value:.3f}") if limit == float(f"{limit:.3f}") else value
+
+    return (low is None or compared(low) >= low) and (high is None or compared(high) <= high)
+
+
 def among(value, wanted):
     return wanted is None or value in wanted
 
@@ -121,7 +132,7 @@ def expected(c: CrystalFilter) -> set[str]:
             and among(d["scheme"], c.scheme)
             and (
                 (c.min_hull is None and c.max_hull is None)
-                or within(d["energy_above_hull"], c.min_hull, c.max_hull)
+                or within_as_printed(d["energy_above_hull"], c.min_hull, c.max_hull)
             )
         )
 

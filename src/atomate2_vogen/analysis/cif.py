@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pymatgen.core import Structure
 
+from atomate2_vogen.analysis.thresholds import DECIMALS, as_printed
+
 if TYPE_CHECKING:
     from pymatgen.io.cif import CifParser
 
@@ -104,4 +106,4 @@ def annotated_cif(structure: Structure, name: str, comments: Iterable[str]) -> s
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4f}"
+    return "unknown" if value is None else f"{as_printed(value):.{DECIMALS}f}"

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atomate2_vogen.analysis.judging import ENERGY_TOLERANCE
 from atomate2_vogen.analysis.statistics import proportion
+from atomate2_vogen.analysis.thresholds import as_printed
 from atomate2_vogen.schemas import (
     Distribution,
     FormulaMetrics,
@@ -136,7 +136,7 @@ CRITERIA: Mapping[str, tuple[str, Callable[[StabilityDoc], bool]]] = {
         "E_f < 0",
         lambda doc: (
             doc.formation_energy_per_atom is not None
-            and doc.formation_energy_per_atom < -ENERGY_TOLERANCE
+            and as_printed(doc.formation_energy_per_atom) < 0
         ),
     ),
     "stable": ("stable", lambda doc: doc.paper_class is PaperClass.STABLE),

@@ -2,8 +2,7 @@
 
 Conventions
 -----------
-- Every threshold is met within `ENERGY_TOLERANCE`, so that the last bit of a sum does not decide
-  a class.
+- Thresholds are met by the number that tables print, to 1 meV/atom; see `thresholds`.
 - Symmetry of a relaxed cell is found at `SYMMETRY_PRECISION` = 0.1 Å, as the Materials Project
   does: forces of 0.05 eV/Å leave atoms some hundredths of an Å from their special positions,
   and at 0.01 Å most relaxed cells would be called P1.
@@ -21,6 +20,7 @@ from atomate2_vogen.analysis.geometry import shortest_distance, too_close
 from atomate2_vogen.analysis.matching import KnownStructures, rmsd
 from atomate2_vogen.analysis.phases import ReferenceHull, check_elements
 from atomate2_vogen.analysis.reduction import ReducedCrystal
+from atomate2_vogen.analysis.thresholds import as_printed, at_most
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, SchemeMismatchError, VogenError
 from atomate2_vogen.schemas import (
@@ -31,9 +31,6 @@ from atomate2_vogen.schemas import (
     StabilityDoc,
     StabilityState,
 )
-
-ENERGY_TOLERANCE = 1e-6
-"""eV/atom within which a threshold counts as met."""
 
 STABLE_LIMIT = 0.3
 """Energy above hull of the paper's stable crystals, eV/atom (section 3.3)."""
@@ -53,20 +50,20 @@ SYMMETRY_PRECISION = 0.1
 
 def paper_class(formation_energy: float, energy_above_hull: float) -> PaperClass:
     """Class by the paper, section 3.3: negative formation energy, and 0.3 or 0.5 eV/atom."""
-    if formation_energy >= -ENERGY_TOLERANCE:
+    if as_printed(formation_energy) >= 0:
         return PaperClass.UNSTABLE
-    if energy_above_hull <= STABLE_LIMIT + ENERGY_TOLERANCE:
+    if at_most(energy_above_hull, STABLE_LIMIT):
         return PaperClass.STABLE
-    if energy_above_hull <= METASTABLE_LIMIT + ENERGY_TOLERANCE:
+    if at_most(energy_above_hull, METASTABLE_LIMIT):
         return PaperClass.METASTABLE
     return PaperClass.UNSTABLE
 
 
 def field_class(energy_above_hull: float) -> FieldClass:
     """Class by the field's thresholds of 0 and 0.1 eV/atom above hull."""
-    if energy_above_hull <= ENERGY_TOLERANCE:
+    if at_most(energy_above_hull, 0.0):
         return FieldClass.ON_HULL
-    if energy_above_hull <= NEAR_HULL_LIMIT + ENERGY_TOLERANCE:
+    if at_most(energy_above_hull, NEAR_HULL_LIMIT):
         return FieldClass.NEAR_HULL
     return FieldClass.ABOVE_HULL
 
@@ -148,7 +145,7 @@ def judge(
     above = _number(document.energy_above_hull)
     document.paper_class = paper_class(formation, above)
     document.field_class = field_class(above)
-    document.imatgen_stable = formation <= IMATGEN_LIMIT + ENERGY_TOLERANCE
+    document.imatgen_stable = at_most(formation, IMATGEN_LIMIT)
     if known is not None and calculation.structure is not None:
         # a known prototype that moves away from itself when relaxed is no discovery
         document.known_as = known.find(calculation.structure, crystal) or known.find(

@@ -8,7 +8,7 @@ Conventions
   It is counted among the candidates measured, also where more were judged together with them.
 - Intervals are Wilson's at 95 % and take the candidates for independent draws. Uniqueness
   depends on the size of the sample: compare samplers at the same number of candidates only.
-- Thresholds above the hull are met within `hull.ENERGY_TOLERANCE`.
+- Thresholds above the hull are met by the number that tables print; see `thresholds`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from atomate2_vogen.analysis.bookkeeping import (
     unpack,
 )
 from atomate2_vogen.analysis.geometry import too_close
-from atomate2_vogen.analysis.judging import ENERGY_TOLERANCE, NEAR_HULL_LIMIT
+from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.neutrality import charge_neutral, neutrality_settings
 from atomate2_vogen.analysis.statistics import INTERVAL, distribution, proportion
+from atomate2_vogen.analysis.thresholds import at_most
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import InputError, VogenError
 from atomate2_vogen.schemas import (
@@ -209,7 +210,7 @@ class _Fact:
     def within(self, threshold: float) -> bool:
         """Ranked, and no further above the hull than the threshold."""
         above = self.ranked.energy_above_hull if self.ranked else None
-        return above is not None and above <= threshold + ENERGY_TOLERANCE
+        return above is not None and at_most(above, threshold)
 
 
 def _formula_metrics(

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from atomate2_vogen.analysis.thresholds import at_most
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.schemas import StabilityDoc, StabilityState
 
@@ -22,7 +23,7 @@ def best_per_formula(
     top
         Most crystals per formula.
     threshold
-        Largest energy above hull in eV/atom.
+        Largest energy above hull in eV/atom, compared as printed; see `thresholds`.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def best_per_formula(
         if document.state is StabilityState.RANKED
         and document.is_unique is not False
         and document.energy_above_hull is not None
-        and document.energy_above_hull <= threshold
+        and at_most(document.energy_above_hull, threshold)
     ]
     eligible.sort(key=lambda pair: (pair[0], pair[1].candidate_id))
     taken: Counter[str] = Counter()

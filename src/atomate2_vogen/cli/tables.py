@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atomate2_vogen.analysis.order import by_energy
+from atomate2_vogen.analysis.thresholds import DECIMALS, as_printed
 
 if TYPE_CHECKING:
     from atomate2_vogen.schemas import (
@@ -256,7 +257,7 @@ def _styled(text: str) -> Text:
 
 
 def _energy(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None else f"{as_printed(value):.{DECIMALS}f}"
 
 
 def _answer(value: bool | None) -> str:

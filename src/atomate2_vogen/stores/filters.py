@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from pymatgen.core import Composition
 from pymatgen.symmetry.groups import SpaceGroup
 
+from atomate2_vogen.analysis.thresholds import largest_within, smallest_within
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import (
     ElectronicCharacter,
@@ -77,9 +78,9 @@ class CrystalFilter(BaseModel):
     field_class: tuple[str, ...] | None = None
     """Of `FieldClass`."""
     min_hull: float | None = None
-    """Smallest energy above hull, eV/atom, itself included."""
+    """Smallest energy above hull, eV/atom, itself included; compared as printed, to 1 meV."""
     max_hull: float | None = None
-    """Largest energy above hull, eV/atom, itself included."""
+    """Largest energy above hull, eV/atom, itself included; compared as printed, to 1 meV."""
     space_group: tuple[int | str, ...] | None = None
     """Numbers or Hermann-Mauguin symbols."""
     unique: bool | None = None
@@ -211,7 +212,9 @@ class CrystalFilter(BaseModel):
             value = getattr(self, condition)
             if value is not None:
                 criteria[name] = _any_of(value) if isinstance(value, tuple) else value
-        return criteria | _between("energy_above_hull", self.min_hull, self.max_hull)
+        low = None if self.min_hull is None else smallest_within(self.min_hull)
+        high = None if self.max_hull is None else largest_within(self.max_hull)
+        return criteria | _between("energy_above_hull", low, high)
 
     def electronic(self) -> Criteria | None:
         """Criteria on electronic documents; None without any."""

@@ -72,13 +72,15 @@ class CandidateTable {
     const formula = get("f-formula").value, kind = get("f-class").value;
     const limit = (id) => (get(id).value === "" ? null : Number(get(id).value));
     const low = limit("f-low"), high = limit("f-high");
+    // compared as printed, unless the limit itself has more decimals
+    const near = (value, bound) => (Number(bound.toFixed(3)) === bound ? Number(value.toFixed(3)) : value);
     const fits = (page) => {
       const text = [page.name, page.id, page.formula, page.group, page.state, page.reason].join(" ").toLowerCase();
       return words.every((word) => text.includes(word))
         && (!formula || page.formula === formula)
         && (!kind || [page.paper, page.field, page.state].includes(kind))
-        && (low === null || (page.above !== null && page.above >= low))
-        && (high === null || (page.above !== null && page.above <= high))
+        && (low === null || (page.above !== null && near(page.above, low) >= low))
+        && (high === null || (page.above !== null && near(page.above, high) <= high))
         && (!get("f-unique").checked || page.unique === true)
         && (!get("f-novel").checked || page.novel === true)
         && (!get("f-more").checked || page.sections.length > 0);
