@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition
 
-from atomate2_vogen.chemistry import TITANIUM, VANADIUM, OxideSystem
+from atomate2_vogen.chemistry import TITANIUM, VANADIUM, OxideSystem, reduced_formula
 from atomate2_vogen.errors import InputError, UnknownFormulaError, VogenError
+from atomate2_vogen.jobs.known import novelty_pool
+from atomate2_vogen.samplers.base import check_counts
+from atomate2_vogen.stores import CrystalFilter
 
 
 def test_vanadium_is_the_papers():
@@ -39,7 +42,34 @@ def test_formulas_reduce_as_pymatgen_reduces_them(metal, anion):
     assert units * (n_metal + n_anion) <= VANADIUM.max_atoms < (units + 1) * (n_metal + n_anion)
 
 
-@pytest.mark.parametrize("formula", ["V", "O2", "TiO2", "VO2.5", "V2O3N", "", "??", "vo2"])
+@pytest.mark.parametrize("text", ["VO2", "O2V", "V2O4", "O4V2", "V1O2", "V(O)2", "VOO"])
+def test_one_answer_for_every_way_to_write_a_formula(text):
+    assert reduced_formula(text) == "VO2"
+    assert VANADIUM.reduced_formula(text) == "VO2"
+    assert list(check_counts({text: 1}, VANADIUM)) == ["VO2"]
+    assert CrystalFilter.make({"formula": text}).stability()["formula"] == "VO2"
+    assert novelty_pool(formulas=[text]) == novelty_pool(formulas=["VO2"])
+
+
+@pytest.mark.parametrize(
+    "text", ["V0.5O1", "V0.33O0.67", "VO2.5", "V1e400O", f"V{'9' * 400}O", "", "Q"]
+)
+def test_one_refusal_for_what_is_no_formula(text):
+    asked = (
+        lambda: reduced_formula(text),
+        lambda: VANADIUM.reduced_formula(text),
+        lambda: check_counts({text: 1}, VANADIUM),
+        lambda: CrystalFilter.make({"formula": text}),
+        lambda: novelty_pool(formulas=[text]),
+    )
+    for ask in asked:
+        with pytest.raises(InputError, match=r"formula|compound"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "formula", ["V", "O2", "TiO2", "VO2.5", "V0.5O1", "V2O3N", "", "??", "vo2"]
+)
 def test_what_is_no_oxide_of_it(formula):
     with pytest.raises(UnknownFormulaError, match=r"formula|compound"):
         VANADIUM.reduced_formula(formula)

@@ -15,6 +15,35 @@ from pymatgen.core import Composition, Element
 from atomate2_vogen.errors import InputError, UnknownFormulaError
 
 
+def reduced_formula(text: str) -> str:
+    """Reduced formula of a composition, by which documents and queries name it.
+
+    The order of the symbols and a common factor do not matter: ``O4V2`` is ``VO2``.
+
+    Parameters
+    ----------
+    text
+        Formula with whole numbers of atoms.
+
+    Raises
+    ------
+    UnknownFormulaError
+        If the text is not a formula, or has fractions of atoms: rounded ones such as
+        ``V0.33O0.67`` name no single compound.
+    """
+    try:
+        composition = Composition(text, strict=True)
+        reduced = str(composition.reduced_formula)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise UnknownFormulaError(f"{text!r} is not a chemical formula") from error
+    amounts = [float(amount) for amount in composition.values()]
+    if not amounts or not all(amount.is_integer() for amount in amounts):
+        raise UnknownFormulaError(
+            f"{text!r} is not a formula with whole numbers of atoms; write for example VO2"
+        )
+    return reduced
+
+
 @dataclass(frozen=True)
 class OxideSystem(MSONable):
     """A binary oxide: its elements, targets and the physics that is fixed per element.
@@ -134,18 +163,14 @@ class OxideSystem(MSONable):
         UnknownFormulaError
             If the text is not a formula, or not of exactly these two elements.
         """
-        try:
-            composition = Composition(formula)
-        except (ValueError, TypeError, KeyError) as error:
-            raise UnknownFormulaError(f"{formula!r} is not a chemical formula") from error
-        symbols = {element.symbol for element in composition.elements}
-        integral = all(float(amount).is_integer() for amount in composition.values())
-        if symbols != set(self.elements) or not integral:
+        reduced = reduced_formula(formula)
+        symbols = {element.symbol for element in Composition(reduced).elements}
+        if symbols != set(self.elements):
             raise UnknownFormulaError(
-                f"{formula!r} is not a compound of {self.metal} and {self.anion} with whole "
-                f"numbers of atoms; ask for example for {', '.join(self.target_formulas)}"
+                f"{formula!r} is not a compound of {self.metal} and {self.anion}; ask for example "
+                f"for {', '.join(self.target_formulas)}"
             )
-        return composition.reduced_formula
+        return reduced
 
     def formula_unit(self, formula: str) -> tuple[int, int]:
         """Atoms of metal and anion in one reduced formula unit, e.g. (1, 2).

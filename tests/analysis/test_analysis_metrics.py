@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.analysis.metrics import STEPS, SUN_THRESHOLD, THRESHOLDS, measure
 from atomate2_vogen.analysis.neutrality import charge_neutral, neutrality_settings
 from atomate2_vogen.analysis.statistics import distribution, proportion
+from atomate2_vogen.chemistry import TITANIUM, VANADIUM
 from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.schemas import (
     CalculationDoc,
@@ -376,21 +378,36 @@ def test_quartiles():
 
 @pytest.mark.parametrize("formula", ["VO", "V2O3", "V3O5", "V4O7", "VO2", "V6O13", "V3O7", "V2O5"])
 def test_every_known_oxide_is_charge_neutral(formula):
-    assert charge_neutral(formula) is True
-    # pymatgen finds charges too, of its own accord
-    assert Composition(formula).oxi_state_guesses()
+    assert charge_neutral(formula, VANADIUM) is True
 
 
-def test_charges_that_cannot_be_found():
-    assert charge_neutral("V3O") is False
-    # V at +22/9 on average: SMACT gives up on a choice of charges for each of nine atoms
-    assert charge_neutral("V9O11") is None
-    settings_used = neutrality_settings()
-    assert settings_used["package"] == "smact"
-    assert settings_used["version"][0].isdigit()
+@pytest.mark.parametrize("system", [VANADIUM, TITANIUM])
+def test_charges_are_those_of_the_system(system):
+    """Against every choice of a state for each metal atom; VO3 would need V6+."""
+    for n_metal in range(1, 6):
+        totals = {
+            sum(choice)
+            for choice in itertools.product(system.oxidation_states[system.metal], repeat=n_metal)
+        }
+        for n_anion in range(1, 16):
+            formula = system.reduced_formula(f"{system.metal}{n_metal}{system.anion}{n_anion}")
+            assert charge_neutral(formula, system) is (2 * n_anion in totals)
+
+
+@pytest.mark.parametrize(
+    ("formula", "neutral"),
+    [("VO3", False), ("VO4", False), ("V2O7", False), ("V3O", False), ("V9O11", True), ("V", True)],
+)
+def test_states_beyond_those_of_the_system_are_refused(formula, neutral):
+    assert charge_neutral(formula, VANADIUM) is neutral
+
+
+def test_a_crystal_without_charges_is_not_valid():
+    settings_used = neutrality_settings(VANADIUM)
+    assert settings_used["oxidation_states"] == {"V": [2, 3, 4, 5], "O": [-2]}
     crystal = Structure(
-        Lattice.cubic(9.0), ["V"] * 9 + ["O"] * 11, [[i / 20, i / 20, 0] for i in range(20)]
+        Lattice.cubic(9.0), ["V", "O", "O", "O"], [[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]
     )
-    metrics = measure(candidate(0, crystal, "V9O11"))
-    assert metrics.undecided_formulas == ["V9O11"]
-    assert metrics.overall.charge_neutral.count == 0
+    metrics = measure(candidate(0, crystal, "VO3"))
+    assert metrics.overall.distances_valid.count == 1
+    assert metrics.overall.charge_neutral.count == metrics.overall.valid.count == 0

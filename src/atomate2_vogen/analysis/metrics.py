@@ -173,8 +173,7 @@ def measure(
         },
         rmsd_matcher=dict(matching.RMSD_SETTINGS),
         minimum_distances={f"{a}-{b}": system.minimum_distance(a, b) for a, b in system.pairs},
-        charge_neutrality=neutrality_settings(),
-        undecided_formulas=sorted({fact.composition for fact in facts if fact.neutral is None}),
+        charge_neutrality=neutrality_settings(system),
         novelty_pool=dict(novelty_pool or {}),
     )
 
@@ -190,9 +189,8 @@ class _Fact:
     """What the counts need to know about one candidate."""
 
     formula: str
-    composition: str
     distances: bool
-    neutral: bool | None
+    neutral: bool
     leads: bool
     """First of those that match it as generated."""
     leads_relaxed: bool
@@ -256,8 +254,8 @@ def _formula_metrics(
         exact_composition=passed("exact_composition"),
         sound=passed("sound"),
         distances_valid=rate(fact.distances for fact in facts),
-        charge_neutral=rate(fact.neutral is True for fact in facts),
-        valid=rate(fact.distances and fact.neutral is True for fact in facts),
+        charge_neutral=rate(fact.neutral for fact in facts),
+        valid=rate(fact.distances and fact.neutral for fact in facts),
         unique=rate(fact.leads for fact in facts),
         ranked=None,
         unique_relaxed=None,
@@ -316,9 +314,8 @@ def _facts(
         facts.append(
             _Fact(
                 formula=candidate.formula,
-                composition=composition,
                 distances=distances,
-                neutral=charge_neutral(composition),
+                neutral=charge_neutral(composition, system),
                 leads=leaders[index] == index,
                 leads_relaxed=candidate.candidate_id in lowest,
                 stability=judged.get(candidate.candidate_id),

@@ -48,7 +48,11 @@ class RangeType(click.ParamType):
 
 @click.command(short_help="Find crystals in a store.")
 @options.where_argument
-@click.option("--formula", multiple=True, help="Reduced formula; may be repeated.")
+@click.option(
+    "--formula",
+    multiple=True,
+    help="Formula with whole numbers, e.g. VO2 or O4V2; may be repeated.",
+)
 @click.option("--class", "paper_class", multiple=True, help="stable, metastable or unstable.")
 @click.option("--field-class", multiple=True, help="on hull, near hull or above hull.")
 @click.option("--max-hull", type=float, help="Largest energy above hull, eV/atom.")

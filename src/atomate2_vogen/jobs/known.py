@@ -15,7 +15,7 @@ from functools import lru_cache
 from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.matching import KnownStructures
-from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem, reduced_formula
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.prototypes import load_prototypes, prototypes_path
 from atomate2_vogen.data.relaxed import RelaxedSet, crystal_key, relaxed_path
@@ -41,7 +41,7 @@ def known_structures(
     references
         Relaxed reference phases; they give their names to what matches them.
     formulas
-        Reduced formulas to restrict the prototypes to; None takes all.
+        Formulas to restrict the prototypes to; None takes all.
     margin
         As for `KnownStructures`: 1 finds what is the same, more what resembles it too.
 
@@ -56,8 +56,9 @@ def known_structures(
         reference.name: reference.structure
         for reference in sorted(references, key=lambda reference: reference.energy_per_atom)
     }
+    wanted = _reduced(formulas)
     for name, formula, structure in (*_prototypes(system), *_relaxed_prototypes(system)):
-        if formulas is None or formula in formulas:
+        if wanted is None or formula in wanted:
             pool.setdefault(name, structure)
     return KnownStructures(pool, margin)
 
@@ -67,7 +68,7 @@ def novelty_pool(
     references: Sequence[ReferenceDoc] = (),
     formulas: Sequence[str] | None = None,
 ) -> dict[str, int]:
-    """Number of known crystals of each kind, of the given reduced formulas only if any are given.
+    """Number of known crystals of each kind, of the given formulas only if any are given.
 
     Only crystals of its own formula can make a crystal known, so these counts tell how much a
     claim of novelty is worth.
@@ -79,10 +80,15 @@ def novelty_pool(
             name: formula for name, formula, _ in _relaxed_prototypes(system)
         },
     }
+    wanted = _reduced(formulas)
     return {
-        kind: sum(formulas is None or formula in formulas for formula in found.values())
+        kind: sum(wanted is None or formula in wanted for formula in found.values())
         for kind, found in kinds.items()
     }
+
+
+def _reduced(formulas: Sequence[str] | None) -> set[str] | None:
+    return None if formulas is None else {reduced_formula(formula) for formula in formulas}
 
 
 def pool_id(system: OxideSystem, references: Sequence[ReferenceDoc]) -> str:

@@ -84,7 +84,7 @@ def metrics_rows(metrics: FormulaMetrics, sun_threshold: float) -> list[Row]:
     rows = [
         _proportion("delivered", metrics.delivered, 3),
         _rate("no two atoms too close, as generated", metrics.distances_valid),
-        _rate("charges can balance (SMACT)", metrics.charge_neutral),
+        _rate("charges can balance", metrics.charge_neutral),
         _rate("unlike the others, as generated", metrics.unique),
         _rate("ranked: relaxed, converged, not collapsed", metrics.ranked),
         _rate("unlike the others, relaxed", metrics.unique_relaxed),

@@ -68,7 +68,7 @@ class FormulaMetrics(BaseModel):
     )
 
     distances_valid: Rate = Field(description="no pair below its minimum distance, as generated")
-    charge_neutral: Rate = Field(description="SMACT finds charges for the composition")
+    charge_neutral: Rate = Field(description="oxidation states of the oxide system cancel")
     valid: Rate = Field(description="both of these")
     unique: Rate = Field(description="as generated: crystals that differ, one counted per group")
 
@@ -142,9 +142,8 @@ class MetricsDoc(VogenDoc):
     matcher: dict[str, float] = Field(description="StructureMatcher of unique and novel")
     rmsd_matcher: dict[str, float | bool] = Field(description="StructureMatcher of the RMSD")
     minimum_distances: dict[str, float] = Field(description="Å, by pair")
-    charge_neutrality: dict[str, Any] = Field(description="package, version and options")
-    undecided_formulas: list[str] = Field(
-        default_factory=list, description="given up by SMACT; counted as not charge neutral"
+    charge_neutrality: dict[str, Any] = Field(
+        description="package, version and oxidation states of `charge_neutral`"
     )
     novelty_pool: dict[str, int] = Field(
         default_factory=dict,

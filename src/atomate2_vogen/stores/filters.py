@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
-from pymatgen.core import Composition
 from pymatgen.symmetry.groups import SpaceGroup
 
 from atomate2_vogen.analysis.thresholds import largest_within, smallest_within
+from atomate2_vogen.chemistry import reduced_formula
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import (
     ElectronicCharacter,
@@ -70,7 +70,7 @@ class CrystalFilter(BaseModel):
     state: tuple[str, ...] | None = (StabilityState.RANKED.value,)
     """Of `StabilityState`; None for every state."""
     formula: tuple[str, ...] | None = None
-    """In any notation; compared as reduced formulas."""
+    """With whole numbers of atoms, in any order; compared as reduced formulas."""
     chemsys: tuple[str, ...] | None = None
     """Symbols joined with hyphens, in any order."""
     paper_class: tuple[str, ...] | None = None
@@ -170,15 +170,7 @@ class CrystalFilter(BaseModel):
     @field_validator("formula")
     @classmethod
     def _reduced(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if value is None:
-            return None
-        reduced = []
-        for formula in value:
-            try:
-                reduced.append(Composition(formula, strict=True).reduced_formula)
-            except (ValueError, TypeError, KeyError) as error:
-                raise ValueError(f"{formula!r} is not a chemical formula") from error
-        return tuple(reduced)
+        return None if value is None else tuple(reduced_formula(formula) for formula in value)
 
     @field_validator("chemsys")
     @classmethod
