@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.image
 import pytest
 from drawn_figures import caption
+from judged_documents import REFERENCES, documents
 
 from atomate2_vogen.analysis import figures as frame
+from atomate2_vogen.analysis.plots_hull import plot_hull
+from atomate2_vogen.errors import InputError
 
 
 def test_figure_is_written_with_its_caption(tmp_path, figures):
@@ -37,6 +41,44 @@ def test_nothing_is_written_where_drawing_fails(tmp_path):
         draw()
     assert not list(tmp_path.iterdir())
     assert mpl.rcParams["font.size"] == size
+
+
+MAGIC = {".png": b"\x89PNG", ".pdf": b"%PDF-", ".svg": b"<?xml"}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg", ".PNG", ".Pdf"])
+def test_the_suffix_decides_the_format(tmp_path, suffix):
+    written = []
+    for name in ("first", "second"):
+        path = tmp_path / f"{name}{suffix}"
+        with frame.drawing(path, "caption", width=2, height=2) as figure:
+            figure.subplots().plot([0, 1])
+        written.append(path.read_bytes())
+    assert written[0].startswith(MAGIC[suffix.lower()])
+    assert written[0] == written[1]  # no date, no random names
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.eps", "x", "x.pdf.gz", ".png", "png"])
+def test_other_suffixes_are_refused_before_anything_is_drawn(tmp_path, name):
+    with (
+        pytest.raises(InputError, match=r"\.png, \.pdf, \.svg"),
+        frame.drawing(tmp_path / name, "", width=1, height=1),
+    ):
+        pytest.fail("drawn")
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_plotting_function_writes_by_the_frame():
+    """One place writes pictures, so that one rule holds for all."""
+    folder = Path(frame.__file__).parents[1]
+    writers = [p.name for p in folder.rglob("*.py") if ".savefig(" in p.read_text()]
+    assert writers == ["figures.py"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_hull_in_every_format(tmp_path, suffix):
+    path = plot_hull(documents(), REFERENCES, tmp_path / f"hull{suffix}")
+    assert path.read_bytes().startswith(MAGIC[suffix])
 
 
 def test_one_legend_for_all_panels(tmp_path):

@@ -14,6 +14,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atomate2_vogen.errors import InputError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -23,6 +25,13 @@ DPI = 200
 
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
+
+FORMATS: dict[str, tuple[str, ...]] = {
+    ".png": ("Software",),
+    ".pdf": ("CreationDate", "Creator", "Producer"),
+    ".svg": ("Creator", "Date"),
+}
+"""Suffixes of pictures, and what is left out of each so that the same figure is the same file."""
 
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 """Colours of what is compared, in order."""
@@ -36,6 +45,7 @@ _RC: dict[Any, Any] = {
     "axes.spines.right": False,
     "mathtext.fontset": "dejavusans",
     "svg.hashsalt": "vogen",  # the same figure is the same file
+    "pdf.fonttype": 42,  # text that can be searched and edited
 }
 
 
@@ -50,7 +60,7 @@ def drawing(
     Parameters
     ----------
     path
-        File to write: SVG where its name ends so, else PNG. Folders that are missing are made.
+        File to write; its suffix is one of `FORMATS`. Folders that are missing are made.
     caption
         Text below the panels, wrapped to the width.
     width, height
@@ -60,23 +70,28 @@ def drawing(
     ------
     matplotlib.figure.Figure
         Empty, with constrained layout; `rcParams` are those of the house within the block.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    target = Path(path)
+    kind = target.suffix.lower()
+    if kind not in FORMATS:
+        raise InputError(f"{target}: pictures are written as {', '.join(FORMATS)}; end the name so")
     with rc_context(_RC):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
         lines = textwrap.fill(caption, width=int(17 * width))
         figure.supxlabel(lines, fontsize=7.5, color="#444444", x=0.01, ha="left")
-        target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.suffix == ".svg":
-            figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
-        else:
-            figure.savefig(target, dpi=DPI, format="png", metadata={"Software": None})
+        figure.savefig(target, dpi=DPI, format=kind[1:], metadata=dict.fromkeys(FORMATS[kind]))
 
 
 def panel_title(axes: Axes, text: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from pymatgen.util.string import latexify
 
+from atomate2_vogen.analysis.binning import draw_bars, edges_of, heights
 from atomate2_vogen.analysis.figures import (
     SERIES,
     drawing,
@@ -52,7 +53,7 @@ def plot_formation_comparison(
     judged
         Judgements by sampler; only ranked ones are drawn.
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
     system
         The oxide.
 
@@ -72,10 +73,10 @@ def plot_formation_comparison(
     groups = {name: ranked_by_formula(documents, system) for name, documents in judged.items()}
     everything = ranked([doc for documents in judged.values() for doc in documents])
     on_hull = energies_of_hull(ranked_by_formula(everything, system))
-    bins = _bins([*formation_energies(everything).tolist(), *on_hull.values()], 0.05)
+    edges = _edges(heights(everything), 0.05)
     caption = (
-        f"{count_ranked(judged, scheme)} Bins of {bins[1] - bins[0]:.2g} eV/atom, the last one "
-        "with all that lies above; dashed: the hull."
+        f"{count_ranked(judged, scheme)} Bins of {edges[1] - edges[0]:.2g} eV/atom from the "
+        "hull on, the last one with all that lies above; dashed: the hull."
     )
     rows = max(1, len(on_hull))
     width, height = 0.6 + 2.5 * len(judged), 0.9 + 1.5 * rows
@@ -87,13 +88,8 @@ def plot_formation_comparison(
                 say_empty(grid[0, column], height=0.5)
             for axes, formula in zip(grid[:, column], on_hull, strict=False):
                 documents = by_formula.get(formula, [])
-                axes.hist(
-                    np.minimum(formation_energies(documents), bins[-1]),
-                    bins=bins,
-                    color=SERIES[column % len(SERIES)],
-                    edgecolor="white",
-                    linewidth=0.3,
-                )
+                colour = SERIES[column % len(SERIES)]
+                draw_bars(axes, documents, edges, on_hull[formula], colour=colour, line=0.3)
                 axes.axvline(on_hull[formula], color="black", linestyle=(0, (4, 2)), linewidth=1.0)
                 axes.annotate(
                     f"{latexify(formula)}   n = {len(documents)}" + _median(documents),
@@ -131,7 +127,7 @@ def plot_hull_comparison(
     references
         The phases that they were judged against.
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
     system
         The oxide.
 
@@ -173,10 +169,10 @@ def plot_hull_comparison(
     return Path(path)
 
 
-def _bins(values: Sequence[float], width: float) -> np.ndarray:
-    low, high = (min(values), float(np.percentile(values, 99))) if values else (-1.0, 0.0)
-    width = max(width, round((high - low) / 60, 2))
-    return np.arange(np.floor(low / width) - 1, np.ceil(high / width) + 2) * width
+def _edges(above: np.ndarray, width: float) -> np.ndarray:
+    """Edges in eV/atom above hull, up to all but the highest hundredth of the crystals."""
+    low, high = (min(0.0, above.min()), float(np.percentile(above, 99))) if len(above) else (0, 0)
+    return edges_of(low, max(0.0, high), max(width, round((high - low) / 60, 2)))
 
 
 def _median(documents: Sequence[StabilityDoc]) -> str:

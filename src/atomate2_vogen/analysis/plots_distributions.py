@@ -56,7 +56,7 @@ def plot_above_hull(
     requested
         Crystals asked for, by sampler and formula.
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
     published
         Points to compare with: share by eV/atom above hull, by formula or ``all``.
     system
@@ -126,7 +126,7 @@ def plot_cells(
     cells
         Crystals as generated and as relaxed, by sampler.
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
 
     Returns
     -------

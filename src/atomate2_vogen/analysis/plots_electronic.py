@@ -59,7 +59,7 @@ def plot_electronic(
     document
         Completed, with its bands and density of states loaded (``load=True``).
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
     window
         Lowest and highest energy shown, eV.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pymatgen.util.string import latexify
 
+from atomate2_vogen.analysis.binning import draw_bars, edges_of, heights
 from atomate2_vogen.analysis.figures import SKY, VERMILION, drawing, say_empty
 from atomate2_vogen.analysis.plots_documents import (
     count_states,
@@ -32,15 +33,15 @@ def plot_formation_energies(
 ) -> Path:
     """Draw the distribution of formation energies by formula, as in the paper's Fig. 6.
 
-    One row per formula: histogram with bins shared by all rows, every crystal as a tick, and
-    the energy of the hull at that composition as a dashed line.
+    One row per formula: histogram with bins of one width, counted from the hull; every crystal
+    as a tick; and the energy of the hull at that composition as a dashed line.
 
     Parameters
     ----------
     stability
         Judged candidates of one scheme; only ranked ones are drawn.
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
     system
         The oxide.
 
@@ -73,14 +74,15 @@ def _draw_histograms(
     rows: Sequence[Axes] | np.ndarray, by_formula: Mapping[str, Sequence[StabilityDoc]]
 ) -> None:
     on_hull = energies_of_hull(by_formula)
-    everything = np.concatenate([formation_energies(docs) for docs in by_formula.values()])
-    low = min(*on_hull.values(), everything.min())
-    low, high = float(low) - 0.1, float(everything.max()) + 0.1
-    width = max(0.05, round((high - low) / 40, 2))
-    bins = np.arange(np.floor(low / width), np.ceil(high / width) + 1) * width
+    everything = np.concatenate([heights(docs) for docs in by_formula.values()])
+    low, high = min(0.0, float(everything.min())), float(everything.max())
+    edges = edges_of(low, high, max(0.05, round((high - low) / 40, 2)))
+    left, right = min(on_hull.values()) + edges[0], max(on_hull.values()) + edges[-1]
+    # room for the word beside the lowest hull
+    rows[0].set_xlim(left - 0.1 * (right - left), right + 0.02 * (right - left))
     for axes, (formula, documents) in zip(rows, by_formula.items(), strict=True):
         energies = formation_energies(documents)
-        axes.hist(energies, bins=bins, color=SKY, edgecolor="white", linewidth=0.4)
+        draw_bars(axes, documents, edges, on_hull[formula], colour=SKY, line=0.4)
         axes.plot(
             energies,
             np.zeros(len(energies)),

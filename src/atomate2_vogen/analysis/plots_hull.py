@@ -38,7 +38,7 @@ def plot_hull(
     references
         The phases that they were judged against.
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
     system
         The oxide.
 

@@ -39,7 +39,7 @@ def plot_phonons(document: PhononDoc, path: str | PathLike[str]) -> Path:
     document
         Completed, with dispersion and density of states loaded (``load=True``).
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def plot_phonon_series(documents: Sequence[PhononDoc], path: str | PathLike[str]
     documents
         Of one candidate and scheme; failed ones are named in the caption.
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
 
     Returns
     -------

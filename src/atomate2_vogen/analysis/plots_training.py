@@ -71,7 +71,7 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
     document
         Of any stage.
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | Path
     documents
         Trainings by the name to show, e.g. ``GAN`` and ``WGAN``; two at most.
     path
-        PNG to write.
+        Picture to write: PNG, PDF or SVG by its suffix.
 
     Returns
     -------

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from pymatgen.core import Structure
 
+from atomate2_vogen.analysis.binning import edges_of
 from atomate2_vogen.analysis.geometry import shortest_distance
 from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.plots_documents import energies_above_hull
@@ -114,9 +115,9 @@ def _histogram(
     axis = Axis(float(everything.min()), float(everything.max()) + 1e-6, label)
     width = np.diff([place for place, _ in axis.marks(14)] or [0, 1])
     step = float(width.min()) if len(width) else 1.0
-    low = np.floor(axis.low / step) * step
-    bins = np.arange(low, axis.high + step, step)
-    bins = bins if len(bins) > 2 else np.array([low - step, low, low + step, low + 2 * step])
+    bins = edges_of(axis.low, axis.high, step)
+    if len(bins) < 3:
+        bins = edges_of(axis.low - step, axis.high + step, step)
     counts = {
         kind: np.histogram(values, bins)[0]
         for kind, values in (("relaxed", relaxed), ("generated", generated))
