@@ -11,6 +11,7 @@ from jobflow import CURRENT_JOB
 from monty.json import MontyDecoder, MontyEncoder
 
 from atomate2_vogen.analysis.matching import rmsd
+from atomate2_vogen.engines.methods import Method
 from atomate2_vogen.jobs import screening
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.screening import collect, record, screen
@@ -30,9 +31,16 @@ def task(energy=-21.0, force=0.01, state="successful", **changes):
     )
 
 
-def recorded(**tasks):
+METHODS = {stage: Method("CHGNet", scheme="s-1") for stage in ("relax", "static")}
+
+
+def recorded(methods=None, **tasks):
     tasks = {"initial": task(-18.0), "relaxed": task(), "static": task()} | tasks
-    return record.original(CANDIDATE, "s-1", {"chgnet": "0.4.2"}, **tasks)
+    return record.original(CANDIDATE, "s-1", {"chgnet": "0.4.2"}, methods=methods, **tasks)
+
+
+def chgnet_task(version="0.4.2", **changes):
+    return task(forcefield_name="MLFF.CHGNet", forcefield_version=version, **changes)
 
 
 def test_numbers_are_taken_from_the_right_calculation():
@@ -58,10 +66,7 @@ def test_numbers_are_taken_from_the_right_calculation():
         ({"static": task(force=math.inf)}, "force is inf"),
         ({"static": task(structure=None)}, "no structure"),
         ({"static": SimpleNamespace(structure=cheap_engine.crystal())}, "output"),
-        (
-            {"static": task(forcefield_name="MLFF.CHGNet", forcefield_version="0.5.0")},
-            r"chgnet 0\.5\.0 computed this, the engine was made with 0\.4\.2",
-        ),
+        ({"static": chgnet_task()}, "CHGNet computed this.* does not state its method"),
     ],
 )
 def test_what_cannot_be_trusted_is_failed_with_a_reason(tasks, reason):
@@ -78,9 +83,29 @@ def test_unconverged_relaxations_keep_their_numbers(changes):
     assert document.energy_per_atom == pytest.approx(-7.0)
 
 
-def test_the_same_version_at_work_is_fine():
-    static = task(forcefield_name="MLFF.CHGNet", forcefield_version="0.4.2")
-    assert recorded(static=static).state is CalculationState.COMPLETED
+def test_the_same_method_at_work_is_fine():
+    tasks = dict.fromkeys(("initial", "relaxed", "static"), chgnet_task())
+    document = recorded(METHODS, **tasks)
+    assert document.state is CalculationState.COMPLETED
+    assert document.error is None
+
+
+@pytest.mark.parametrize("stage", ["relaxed", "static"])
+@pytest.mark.parametrize(
+    ("foreign", "reason"),
+    [
+        (chgnet_task("0.5.0"), r"CHGNet computed this with chgnet 0\.5\.0 instead of 0\.4\.2"),
+        (task(forcefield_name="MLFF.MACE"), "MACE computed this.* of scheme s-1 is CHGNet"),
+        (task(), "does not tell what computed it"),
+    ],
+)
+def test_another_method_at_work_fails_and_leaves_no_number(stage, foreign, reason):
+    tasks = dict.fromkeys(("initial", "relaxed", "static"), chgnet_task()) | {stage: foreign}
+    document = recorded(METHODS, **tasks)
+    assert document.state is CalculationState.FAILED
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(document.error)
+    assert document.energy_per_atom is document.structure is document.max_force is None
 
 
 def test_an_energy_before_relaxation_may_be_missing():

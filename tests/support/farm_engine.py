@@ -41,10 +41,11 @@ def engine() -> Engine:
     from dataclasses import replace
 
     calculator = {"@module": "farm_engine", "@callable": "moody"}
-    plain = cheap_engine.engine(steps=STEPS, scheme=SCHEME)
+    plain = cheap_engine.engine(steps=STEPS)
     return replace(
         plain,
         name="moody",
+        scheme=SCHEME,
         relax_maker=replace(plain.relax_maker, force_field_name=calculator),
         static_maker=replace(plain.static_maker, force_field_name=calculator),
     )

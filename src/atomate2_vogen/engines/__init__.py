@@ -32,6 +32,7 @@ from atomate2_vogen.engines.corrections import (
 from atomate2_vogen.engines.gpaw import gpaw
 from atomate2_vogen.engines.gpaw_settings import GpawSettings
 from atomate2_vogen.engines.loading import ENGINES, load_engine
+from atomate2_vogen.engines.methods import Method
 from atomate2_vogen.engines.references import (
     has_references,
     load_references,
@@ -81,6 +82,7 @@ __all__ = [
     "GpawSettings",
     "GpawStaticMaker",
     "MP2020Corrections",
+    "Method",
     "SharedRelaxMaker",
     "SharedStaticMaker",
     "chgnet",

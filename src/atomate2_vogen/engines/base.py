@@ -9,6 +9,7 @@ from typing import Any
 from jobflow import Maker
 from monty.json import MSONable
 
+from atomate2_vogen.engines.methods import Method, declared_methods
 from atomate2_vogen.errors import InputError
 
 CATEGORY = "_category"
@@ -38,7 +39,8 @@ class Engine(MSONable):
 
     A plain value: any Maker of yours replaces one of ours with `dataclasses.replace`. Give the
     engine another `scheme` as soon as the replacement changes energies, for energies of one
-    scheme are taken as comparable.
+    scheme are taken as comparable. A Maker of another method (model, program, or settings that
+    move energies) under the same scheme is refused.
 
     Parameters
     ----------
@@ -71,11 +73,18 @@ class Engine(MSONable):
     manager_config
         What a workflow manager is told about the jobs of this engine, such as FireWorks'
         ``_category`` or ``_fworker``.
+    methods
+        What computes the energies of each stage (`engines.methods.STAGES`), e.g. ``static``;
+        every task document is checked against it. Derived from the Makers where these declare
+        it: atomate2's Makers of force fields and of VASP, and those of GPAW here. State it for
+        Makers of another class whose task documents name what computed them.
 
     Raises
     ------
     InputError
         If name or scheme is empty, or a Maker is none.
+    SchemeMismatchError
+        If a Maker's method is not that of the scheme.
     """
 
     name: str
@@ -90,6 +99,7 @@ class Engine(MSONable):
     band_structure_scheme: str | None = None
     k_path: str | None = None
     manager_config: dict[str, Any] = field(default_factory=lambda: {CATEGORY: FORCE_FIELD})
+    methods: dict[str, Method] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what a flow could only fail on."""
@@ -109,3 +119,8 @@ class Engine(MSONable):
                 f"energy_corrections of engine {self.name} is {type(corrections).__name__}, not "
                 "an EnergyCorrections"
             )
+        object.__setattr__(self, "methods", declared_methods(self))
+
+    def method(self, stage: str) -> Method | None:
+        """Method of a stage of `engines.methods.STAGES`; None where no Maker declares it."""
+        return (self.methods or {}).get(stage)

@@ -28,6 +28,7 @@ from pydantic import Field
 from pymatgen.core.trajectory import Trajectory
 
 from atomate2_vogen.engines.cell_filter import CachedCellFilter
+from atomate2_vogen.engines.methods import calculator_name, energy_arguments
 from atomate2_vogen.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,7 +65,19 @@ def shared_calculator(meta: Any, kwargs: dict[str, Any]) -> Calculator:
 
 
 class TimedTaskDocument(ForceFieldTaskDocument):
-    """atomate2's document with the CPU time: on a busy machine elapsed time says little."""
+    """atomate2's document with the calculator at work and its CPU time.
+
+    The name of a force field does not tell its weights; and on a busy machine elapsed time says
+    little.
+    """
+
+    calculator: str | None = Field(
+        None, description="name that atomate2 has for the force field, or import path"
+    )
+    calculator_arguments: dict[str, Any] = Field(
+        default_factory=dict, description="arguments of the calculator that move energies"
+    )
+    model_version: str | None = Field(None, description="version of the weights, where told")
 
     cpu_time: float | None = Field(
         None, description="CPU seconds of the process, the loading of the calculator left out"
@@ -84,7 +97,14 @@ class _SharedCalculator:
         document = super().make.original(self, structure, prev_dir)  # type: ignore[misc]
         if type(document) is not ForceFieldTaskDocument:
             return document
-        return TimedTaskDocument.model_construct(**dict(document), cpu_time=self._cpu_time)
+        model_version = getattr(self._get_calculator(), "version", None)
+        return TimedTaskDocument.model_construct(
+            **dict(document),
+            calculator=calculator_name(self.calculator_meta),
+            calculator_arguments=energy_arguments(self.calculator_kwargs),
+            model_version=model_version if isinstance(model_version, str) else None,
+            cpu_time=self._cpu_time,
+        )
 
     def _get_calculator(self) -> Calculator:
         return shared_calculator(self.calculator_meta, self.calculator_kwargs)

@@ -69,8 +69,12 @@ def _folder() -> Traversable:
 
 def references_filename(scheme: str, system: OxideSystem) -> str:
     """Name of the file of relaxed references of a system in a scheme."""
-    safe = "".join(c if c.isalnum() or c in "-+.=()" else "_" for c in scheme)
-    return f"references_{system.chemsys}_{safe}.json.gz"
+    return f"references_{system.chemsys}_{safe_scheme(scheme)}.json.gz"
+
+
+def safe_scheme(scheme: str) -> str:
+    """Name of a scheme as part of a file name."""
+    return "".join(c if c.isalnum() or c in "-+.=()" else "_" for c in scheme)
 
 
 def encode(content: dict[str, Any]) -> bytes:

@@ -84,6 +84,8 @@ class MoleculeReferencesFlowMaker(Maker):
             f"molecule in a box of {edges} Å",
             self.engine.scheme,
             self.engine.engine_versions,
+            corrections=self.engine.energy_corrections,
+            methods=self.engine.methods,
         )
         gathered = add_reference(solid.output, gas.output)
         for calculation in (relax, static):

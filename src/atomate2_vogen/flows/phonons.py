@@ -195,7 +195,15 @@ class PhononFlowMaker(Maker):
         )
         documents = []
         for supercell in supercells:
-            cell: Job = phonon_cell(relaxed, maker, supercell, self.max_atoms, self.symprec)
+            cell: Job = phonon_cell(
+                relaxed,
+                maker,
+                supercell,
+                self.max_atoms,
+                self.symprec,
+                method=self.engine.method("phonon relax"),
+                engine_versions=self.engine.engine_versions,
+            )
             displaced = bare.make(
                 cell.output["structure"], supercell_matrix=cell.output["supercell_matrix"]
             )

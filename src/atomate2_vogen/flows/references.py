@@ -71,6 +71,7 @@ class ReferencesFlowMaker(Maker):
             self.engine.scheme,
             self.engine.engine_versions,
             corrections=self.engine.energy_corrections,
+            methods=self.engine.methods,
         )
         for calculation in (relax, static):
             place(calculation, self.engine.manager_config)

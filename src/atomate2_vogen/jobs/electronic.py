@@ -9,6 +9,7 @@ from jobflow import job
 
 from atomate2_vogen.analysis.electronic import electronic_structure
 from atomate2_vogen.engines.base import Engine
+from atomate2_vogen.engines.methods import check_method
 from atomate2_vogen.errors import BandDataError, VogenError
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import JobFailure
@@ -64,6 +65,7 @@ def record_electronic(
     document.symmetry = symmetry
     found = read(outputs)
     try:
+        _check_methods(found, engine)
         _complete(document, found)
     except (VogenError, AttributeError, KeyError, TypeError, ValueError) as error:
         document.error = str(error)
@@ -86,6 +88,17 @@ def failed_electronic(subject: Subject, engine: Engine, reason: str = NO_RESULT)
         formula=subject.formula,
         structure=subject.structure,
     )
+
+
+def _check_methods(found: Any, engine: Engine) -> None:
+    """Refuse calculations of another method than that of the engine's bands."""
+    if not isinstance(found, Mapping):
+        return
+    stages = {"static": "bands static", "uniform": "bands", "line": "bands"}
+    for name, stage in stages.items():
+        calculation = found.get(name)
+        if calculation is not None and not isinstance(calculation, JobFailure):
+            check_method(calculation, engine.method(stage), engine.engine_versions)
 
 
 def _complete(document: ElectronicDoc, found: Any) -> None:

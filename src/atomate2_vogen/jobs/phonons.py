@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase.spacegroup.symmetrize import IntermediateDatasetError, refine_symmetry
-from jobflow import job
+from jobflow import OutputReference, job
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
@@ -21,6 +21,7 @@ from atomate2_vogen.analysis.phonons import (
 )
 from atomate2_vogen.analysis.supercells import check_size
 from atomate2_vogen.engines.base import Engine
+from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import BandDataError, NonFiniteError, VogenError
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.electronic import NO_RESULT
@@ -61,6 +62,9 @@ def phonon_cell(
     supercell: Sequence[int] | None,
     max_atoms: int,
     symprec: float | None,
+    *,
+    method: Method | None = None,
+    engine_versions: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """The cell to displace atoms of, and its supercell.
 
@@ -76,6 +80,8 @@ def phonon_cell(
         Limit to the supercell.
     symprec
         Å within which the symmetry is made exact, or None.
+    method, engine_versions
+        Method and versions that the relaxation must be of.
 
     Returns
     -------
@@ -88,11 +94,14 @@ def phonon_cell(
         If the relaxation did not converge: forces that are not zero are no phonons.
     SupercellError
         If the supercell is larger than the limit.
+    SchemeMismatchError
+        If the relaxation is of another method.
     """
     force = None
     if isinstance(relaxed, Structure):
         structure = relaxed
     else:
+        check_method(relaxed, method, engine_versions or {})
         if not results.is_converged(relaxed):
             raise NonFiniteError(
                 f"the tight relaxation did not converge in {results.n_steps(relaxed)} steps"
@@ -145,7 +154,9 @@ def record_phonons(
     """
     document = failed_phonons(subject, engine, supercell)
     try:
-        _complete(document, read(cell), read(phonons))
+        found = read(phonons)
+        _check_forces(found, engine)
+        _complete(document, read(cell), found)
     except (VogenError, AttributeError, KeyError, TypeError, ValueError) as error:
         document.error = str(error)
         return document
@@ -171,6 +182,20 @@ def failed_phonons(
         formula=subject.formula,
         structure=subject.structure,
     )
+
+
+def _check_forces(phonons: Any, engine: Engine) -> None:
+    """Refuse forces of another method than the engine's.
+
+    One Maker makes all displacements of a flow, so the first one's document tells for all:
+    reading each would take as long as computing them.
+    """
+    uuids = getattr(getattr(phonons, "uuids", None), "displacements_uuids", None)
+    if not uuids:
+        return
+    displaced = read(OutputReference(uuids[0]))
+    if not isinstance(displaced, JobFailure):
+        check_method(displaced, engine.method("phonon forces"), engine.engine_versions)
 
 
 def _complete(document: PhononDoc, cell: Any, phonons: Any) -> None:

@@ -9,6 +9,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from atomate2_vogen.engines.base import EnergyCorrections
+from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import NonFiniteError
 from atomate2_vogen.jobs.results import energy_per_atom, is_converged, relaxed_structure
 from atomate2_vogen.schemas import ReferenceDoc
@@ -25,6 +26,7 @@ def make_reference(
     engine_versions: dict[str, str],
     *,
     corrections: EnergyCorrections | None = None,
+    methods: dict[str, Method] | None = None,
 ) -> ReferenceDoc:
     """One reference document from a relaxation and the static on its result.
 
@@ -35,7 +37,12 @@ def make_reference(
     NonFiniteError
         If the relaxation did not converge, or an energy is not finite: a wrong vertex would
         shift every energy above hull.
+    SchemeMismatchError
+        If a task document tells of another method than `methods` of the stages ``relax`` and
+        ``static``, or of another version.
     """
+    for stage, calculation in (("relax", relaxed), ("static", static)):
+        check_method(calculation, (methods or {}).get(stage), engine_versions)
     structure = relaxed_structure(static)
     formula = structure.composition.reduced_formula
     if not is_converged(relaxed):

@@ -111,14 +111,3 @@ def cpu_time(document: Any) -> float | None:
 def _run_stats(document: Any) -> Any:
     """What VASP says about its own run times, None for other codes."""
     return (getattr(document, "run_stats", None) or {}).get("overall")
-
-
-def forcefield_version(document: Any) -> str | None:
-    """Version of the force field's package that a worker found, None for other codes."""
-    return getattr(document, "forcefield_version", None)
-
-
-def forcefield_package(document: Any) -> str | None:
-    """Name of the force field's package, None for other codes."""
-    name = getattr(document, "forcefield_name", None)
-    return None if name is None else str(name).removeprefix("MLFF.").lower()

@@ -17,6 +17,7 @@ from pymatgen.core import Structure
 from atomate2_vogen.analysis.geometry import shortest_distance
 from atomate2_vogen.analysis.matching import rmsd
 from atomate2_vogen.engines.base import EnergyCorrections, Engine
+from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import InputError, NonFiniteError, VogenError
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.evaluation import as_candidates
@@ -59,6 +60,7 @@ def candidate_flow(engine: Engine, candidate: CandidateDoc) -> Flow:
         relaxed=relax.output,
         static=static.output,
         corrections=engine.energy_corrections,
+        methods=engine.methods,
     )
     document.config = TOLERANT
     stages = {"initial": initial, "relax": relax, "static": static, RECORD_STAGE: document}
@@ -81,6 +83,7 @@ def record(
     relaxed: Any,
     static: Any,
     corrections: EnergyCorrections | None = None,
+    methods: dict[str, Method] | None = None,
 ) -> CalculationDoc:
     """What is known about one candidate after its calculations.
 
@@ -91,12 +94,15 @@ def record(
     scheme
         Energy scale of the engine.
     engine_versions
-        Versions that the engine was made with; a force field of another version at work makes
-        the calculation fail, for its energies are of another scheme.
+        Versions that the engine was made with; another version at work makes the calculation
+        fail, for its energies are of another scheme.
     initial, relaxed, static
         Task documents, a `JobFailure`, or None where a job left nothing.
     corrections
         Added to the energies before they are recorded.
+    methods
+        Methods of the stages ``relax`` and ``static`` of the engine. A task document that tells
+        of another one makes the calculation fail, and none of its numbers are recorded.
 
     Returns
     -------
@@ -119,12 +125,12 @@ def record(
     try:
         _require(relaxed, "relaxation")
         _require(static, "static calculation")
+        for stage, calculation in (("relax", relaxed), ("static", static)):
+            check_method(calculation, (methods or {}).get(stage), engine_versions)
         document.n_steps = results.n_steps(relaxed)
         document.structure = results.relaxed_structure(static)
         document.energy_per_atom = results.energy_per_atom(static, corrections)
         document.max_force = results.max_force(static)
-        for calculation in (relaxed, static):
-            _check_version(calculation, engine_versions)
     except (VogenError, AttributeError) as error:
         document.error = str(error)
         _compare(document)
@@ -135,6 +141,7 @@ def record(
         document.error = f"not converged after {document.n_steps} ionic steps"
     try:
         _require(initial, "static calculation before relaxation")
+        check_method(initial, (methods or {}).get("static"), engine_versions)
         document.initial_energy_per_atom = results.energy_per_atom(initial, corrections)
     except (VogenError, AttributeError) as error:
         document.error = document.error or f"no energy before relaxation: {error}"
@@ -169,15 +176,6 @@ def _sum(seconds: list[float | None]) -> float | None:
     """Seconds of all calculations; None unless every one tells."""
     known = [value for value in seconds if value is not None]
     return sum(known) if len(known) == len(seconds) else None
-
-
-def _check_version(calculation: Any, expected: dict[str, str]) -> None:
-    found = results.forcefield_version(calculation)
-    package = results.forcefield_package(calculation)
-    if package in expected and found is not None and found != expected[package]:
-        raise NonFiniteError(
-            f"{package} {found} computed this, the engine was made with {expected[package]}"
-        )
 
 
 @job
