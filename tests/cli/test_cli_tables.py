@@ -204,7 +204,7 @@ def test_cif_bears_its_provenance_and_reads_back():
         "seed 3",
         "attempt 0",
         "judge J",
-        "0.2500",
+        "energy above hull 0.250 eV",
         "stable",
         "hull",
     ):

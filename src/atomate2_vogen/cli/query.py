@@ -51,7 +51,7 @@ class RangeType(click.ParamType):
 @click.option(
     "--formula",
     multiple=True,
-    help="Formula with whole numbers, e.g. VO2 or O4V2; may be repeated.",
+    help="Formula with whole numbers of atoms; may be repeated.",
 )
 @click.option("--class", "paper_class", multiple=True, help="stable, metastable or unstable.")
 @click.option("--field-class", multiple=True, help="on hull, near hull or above hull.")

@@ -175,9 +175,9 @@ def check_method(document: Any, expected: Method | None, versions: Mapping[str, 
         or a document that tells nothing where the method is known, and the other way round.
     """
     found = told_method(document)
-    if expected is None and found is None:
-        return
     if expected is None:
+        if found is None:
+            return
         raise SchemeMismatchError(
             f"{found} computed this, and the engine does not state its method; make it with "
             f"methods={{'static': Method({found.code!r}), ...}} if that is the one"
