@@ -43,6 +43,10 @@ class OverlapError(InputError):
     """A structure whose atoms lie unphysically close together."""
 
 
+class MagneticMomentError(InputError):
+    """Magnetic moments of a structure that are incomplete, not finite or not collinear."""
+
+
 class NonFiniteError(InputError):
     """NaN or infinity in a lattice, in coordinates, in a grid or in an energy."""
 

@@ -70,14 +70,15 @@ def primitive(request):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_labels_mean_the_same_wave_vectors_in_every_cell(primitive):
-    standard = HighSymmKpath(primitive)
+@pytest.mark.parametrize("scheme", ["setyawan_curtarolo", "hinuma"])
+def test_labels_mean_the_same_wave_vectors_in_every_cell(primitive, scheme):
+    standard = HighSymmKpath(primitive, path_type=scheme)
     expected = {
         label: fingerprint(primitive, point) for label, point in standard.kpath["kpoints"].items()
     }
     for seed in range(3):
         cell = other_cell(primitive, seed)
-        found = high_symmetry_path(cell, 5, "setyawan_curtarolo")
+        found = high_symmetry_path(cell, 5, scheme)
         for label, point in found.labels.items():
             assert fingerprint(cell, np.array(point)) == pytest.approx(expected[label], rel=1e-6)
 
@@ -96,11 +97,12 @@ def test_standard_numbers_in_another_cell_are_other_points():
     assert wrong
 
 
-def test_supercell_keeps_the_labels_of_the_primitive_zone():
+@pytest.mark.parametrize("scheme", ["setyawan_curtarolo", "hinuma"])
+def test_supercell_keeps_the_labels_of_the_primitive_zone(scheme):
     primitive = SpacegroupAnalyzer(CRYSTALS["rocksalt"]).get_primitive_standard_structure()
     double = primitive * (1, 1, 2)
-    one = high_symmetry_path(primitive, 5, "setyawan_curtarolo")
-    two = high_symmetry_path(double, 5, "setyawan_curtarolo")
+    one = high_symmetry_path(primitive, 5, scheme)
+    two = high_symmetry_path(double, 5, scheme)
     for label, point in one.labels.items():
         assert fingerprint(double, np.array(two.labels[label])) == pytest.approx(
             fingerprint(primitive, np.array(point)), rel=1e-6
@@ -139,6 +141,27 @@ def test_moments_on_sites_do_not_disturb():
     crystal = CRYSTALS["rutile"].copy(site_properties={"magmom": [1.0] * 6})
     plain = high_symmetry_path(CRYSTALS["rutile"], 3)
     assert high_symmetry_path(crystal, 3).kpoints == pytest.approx(plain.kpoints)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_path_of_an_antiferromagnet_is_that_of_its_own_symmetry(scheme):
+    """Rutile with opposite moments: up and down do not map onto each other by a fourfold axis."""
+    crystal = CRYSTALS["rutile"].copy(site_properties={"magmom": [1.02, -0.98, *[0.0] * 4]})
+    path = high_symmetry_path(crystal, 5, scheme)
+    other = CRYSTALS["rutile"].copy()
+    other.replace(1, "Ti")  # as different as up and down
+    expected = high_symmetry_path(other, 5, scheme)
+    assert path.segments == expected.segments
+    assert path.kpoints == pytest.approx(expected.kpoints)
+    assert path.segments != high_symmetry_path(CRYSTALS["rutile"], 5, scheme).segments
+
+
+def test_each_labelled_point_bears_its_label():
+    path = high_symmetry_path(CRYSTALS["rutile"], 12)
+    assert len(path.point_labels) == len(path.kpoints)
+    for label, point in zip(path.point_labels, path.kpoints, strict=True):
+        if label:
+            assert point == pytest.approx(path.labels[label])
 
 
 def test_bad_requests_are_named():

@@ -6,7 +6,7 @@ Forces and stress come from `toy_crystal`, eigenvalues from `toy_bands`. Trouble
 the environment variable FAKE_VASP: ``unconverged`` (no self-consistency whatever one does),
 ``stubborn`` (none before ALGO = All), ``killed``, ``garbage``, ``positive`` (an energy above
 zero), ``steep`` (a step uphill until POTIM is halved), ``symmetry`` (complaints until SYMPREC is
-changed).
+changed). FAKE_VASP_EXCHANGE raises the energy of a cell with a net moment.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from fake_vasp_output import (
 )
 
 MODE = os.environ.get("FAKE_VASP", "")
+EXCHANGE = float(os.environ.get("FAKE_VASP_EXCHANGE", "0"))  # eV per μB of the cell's moment
 ELECTRONS = {"V": 11.0, "O": 6.0}  # where no POTCAR tells
 
 
@@ -166,8 +167,10 @@ def main() -> None:
         first = frames[0]
         frames = [first, (*first[:2], first[2] + 2.0 * len(symbols), *first[3:]), *frames[1:]]
 
+    moments = toy_bands.moments(symbols, initial, ispin)
+    total = abs(sum(moments))
+    frames = [(*frame[:2], frame[2] + EXCHANGE * total, *frame[3:]) for frame in frames]
     final = frames[-1]
-    total = toy_bands.moment(symbols, initial, ispin)
     nbands = int(
         number.get("NBANDS", max(nelect / 2 + max(len(symbols) // 2, 3), 0.6 * nelect) + total)
     )
@@ -178,7 +181,7 @@ def main() -> None:
         "tags": tags, "number": number, "symbols": symbols, "kinds": kinds, "titles": titles,
         "electrons": electrons, "nelect": nelect, "ispin": ispin, "nbands": nbands, "nsw": nsw,
         "nelm": nelm, "u": u, "initial": initial, "kpoints": kpoints, "frames": frames,
-        "cycles": cycles, "moment": total, "energies": energies[:ispin], "shares": shares[:ispin],
+        "cycles": cycles, "moment": sum(moments), "moments": moments, "energies": energies[:ispin], "shares": shares[:ispin],
         "fermi": toy_bands.fermi_level(energies, kpoints["weights"], nelect, ispin),
         "start": (lattice, frac),
     }  # fmt: skip

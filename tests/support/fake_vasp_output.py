@@ -57,17 +57,6 @@ def _change(run: dict, cycle: int) -> float:
     return 0.5 if run["cycles"] == run["nelm"] else 10.0 ** (-2 * cycle)
 
 
-def _moments(run: dict) -> list[float]:
-    """Moment of each atom: the total shared by the metal atoms that started with one."""
-    if run["ispin"] == 1:
-        return [0.0] * len(run["symbols"])
-    bearers = [
-        symbol != "O" and abs(start) > 0.02
-        for symbol, start in zip(run["symbols"], run["initial"], strict=True)
-    ]
-    return [run["moment"] / max(sum(bearers), 1) if bearer else 0.0 for bearer in bearers]
-
-
 def write_outcar(run: dict) -> None:
     """The parts of OUTCAR that are read by anyone."""
     kpoints = len(run["kpoints"]["points"])
@@ -100,7 +89,7 @@ def write_outcar(run: dict) -> None:
     if "LORBIT" in run["number"]:
         lines += _table(" total charge", [run["electrons"][symbol] for symbol in run["symbols"]])
         if run["ispin"] == 2:
-            lines += _table(" magnetization (x)", _moments(run))
+            lines += _table(" magnetization (x)", run["moments"])
     lines += [
         " General timing and accounting informations for this job:",
         "                  Total CPU time used (sec):        1.500",

@@ -12,11 +12,12 @@ import numpy as np
 WIDTH = 0.05  # eV, of every level in the density of states
 
 
-def moment(symbols: list[str], initial: list[float], ispin: int) -> float:
-    """Total moment in µB: one per metal atom that starts with more than 0.02."""
-    if ispin == 1:
-        return 0.0
-    return float(sum(s != "O" and abs(m) > 0.02 for s, m in zip(symbols, initial, strict=True)))
+def moments(symbols: list[str], initial: list[float], ispin: int) -> list[float]:
+    """Moment of each atom in µB: ±1 for a metal atom that starts with more than 0.02, else 0."""
+    return [
+        float(np.sign(start)) if ispin == 2 and symbol != "O" and abs(start) > 0.02 else 0.0
+        for symbol, start in zip(symbols, initial, strict=True)
+    ]
 
 
 def bands(

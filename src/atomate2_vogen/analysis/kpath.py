@@ -1,7 +1,7 @@
 """Lines through the Brillouin zone, in the basis of the cell that is really calculated.
 
-Setyawan's and Curtarolo's points are given for their own standard primitive cell. In any other
-cell of the same crystal the same three numbers are another point of the zone, and the bands get
+Setyawan's and Curtarolo's points are given for their own standard primitive cell, and pymatgen
+gives Hinuma's for the same one. In any other cell of the same crystal the same three numbers are another point of the zone, and the bands get
 wrong labels that look right; here they are carried over.
 """
 
@@ -15,10 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from atomate2_vogen.analysis.magnetism import by_moment
 from atomate2_vogen.errors import InputError, MissingDependencyError
 
-SCHEMES = ("latimer_munro", "setyawan_curtarolo", "hinuma")
+SCHEMES: tuple[str, ...] = ("latimer_munro", "setyawan_curtarolo", "hinuma")
 """Conventions: DOI 10.1038/s41524-020-00383-7 (the paper's), 10.1016/j.commatsci.2010.05.010,
 10.1016/j.commatsci.2016.10.015."""
 
@@ -40,11 +42,14 @@ class KPath:
         Fractions of each labelled point, by label.
     segments
         Labels of the two ends of each segment, in order.
+    point_labels
+        Label of each point; empty for those within a segment.
     """
 
     kpoints: np.ndarray
     labels: dict[str, tuple[float, float, float]]
     segments: tuple[tuple[str, str], ...]
+    point_labels: tuple[str, ...]
 
 
 def high_symmetry_path(
@@ -56,7 +61,8 @@ def high_symmetry_path(
     ----------
     structure
         Crystal. Of a cell that is not primitive the bands are folded; the labels stay those of
-        the primitive cell's zone (Setyawan-Curtarolo only).
+        the primitive cell's zone (not Latimer-Munro). Atoms with different moments are not
+        equivalent.
     line_density
         Points per 1/Å (with 2π) of each line, at least: as of pymatgen's and atomate2's lines.
         Both ends and one between them are points.
@@ -82,7 +88,8 @@ def high_symmetry_path(
         raise InputError(f"a line density of {line_density} is no line; it must be positive")
     from pymatgen.symmetry.bandstructure import HighSymmKpath
 
-    bare = Structure(structure.lattice, structure.species, structure.frac_coords)
+    # bands of one spin have the symmetry that the moments leave
+    bare = by_moment(structure)
     with warnings.catch_warnings():
         # on input cells that are not the standard one, which is what this module is about
         warnings.simplefilter("ignore")
@@ -97,8 +104,10 @@ def high_symmetry_path(
     if path.kpath is None:
         raise InputError(f"no {scheme} path for {structure.composition.reduced_formula}")
     points = {label: np.array(point, float) for label, point in path.kpath["kpoints"].items()}
-    if scheme == "setyawan_curtarolo":
-        matrix = _cell_in_terms_of(bare, path.prim)
+    if scheme != "latimer_munro":
+        analyzer = SpacegroupAnalyzer(bare, symprec=SYMPREC)
+        standard = analyzer.get_primitive_standard_structure(international_monoclinic=False)
+        matrix = _cell_in_terms_of(bare, standard)
         # k.a' = sum_j M_ij k.a_j for a'_i = sum_j M_ij a_j
         points = {label: matrix @ point for label, point in points.items()}
     segments = tuple(
@@ -106,11 +115,13 @@ def high_symmetry_path(
     )
     reciprocal = structure.lattice.reciprocal_lattice.matrix
     lines = []
+    names: list[str] = []
     for first, second in segments:
         length = np.linalg.norm((points[second] - points[first]) @ reciprocal)
         # a point between the ends: two labelled ones in a row mean to pymatgen that a line ended
         steps = max(2, math.ceil(length * line_density - 1e-8))
         lines.append(np.linspace(points[first], points[second], steps + 1))
+        names += [first, *[""] * (steps - 1), second]
     kpoints = np.vstack(lines)
     used = {label for segment in segments for label in segment}
     return KPath(
@@ -121,6 +132,7 @@ def high_symmetry_path(
             if label in used
         },
         segments=segments,
+        point_labels=tuple(names),
     )
 
 

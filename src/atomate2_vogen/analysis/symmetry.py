@@ -154,8 +154,10 @@ def _averaged(structure: Structure, tolerance: float) -> Structure | None:
 
 def _group(structure: Structure) -> tuple[str, int]:
     """Symbol and number of operations at `EXACT`; no operation where there is none to find."""
+    # pymatgen would count the operations of the moments, which are not averaged
+    bare = Structure(structure.lattice, structure.species, structure.frac_coords)
     try:
-        analyzer = SpacegroupAnalyzer(structure, symprec=EXACT)
+        analyzer = SpacegroupAnalyzer(bare, symprec=EXACT)
         return analyzer.get_space_group_symbol(), len(analyzer.get_symmetry_operations())
     except SymmetryUndeterminedError:
         return "unknown", 0

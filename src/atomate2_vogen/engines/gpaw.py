@@ -5,8 +5,9 @@ oxides. A hull therefore needs references of the same scheme; those of another o
 
 A self-consistent cycle ends in a solution, not always in the lowest: with the unnormalised form of
 +U rutile-type dioxide ends in a half metal from 1 μB on each metal atom, and in an insulator that
-is 22 meV/atom lower from the 5 μB of the system's initial moments. The moments are recorded in
-each document; a claim on character deserves a second start.
+is 22 meV/atom lower from the 5 μB of the system's initial moments. So every cycle starts from these
+magnitudes, with the signs of the moments that the structure carries; an `ElectronicFlowMaker` tries
+several patterns, and all moments are recorded in its document.
 
 GPAW is GPL-3 and runs as a separate program (`atomate2_vogen.engines.gpaw_process`).
 """

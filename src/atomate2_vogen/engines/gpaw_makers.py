@@ -19,6 +19,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.analysis.kpath import high_symmetry_path
+from atomate2_vogen.analysis.magnetism import given_moments, renewed_moments, with_moments
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.cells import reduced
 from atomate2_vogen.engines.gpaw_process import DENSITY, REQUEST, run_driver
@@ -39,16 +40,18 @@ def gpaw_job(method: Any) -> Any:
 def prepared(structure: Structure, system: OxideSystem) -> Structure:
     """The same crystal in its Niggli cell, sites in the same order, fit for a calculation.
 
-    In a strongly skewed cell GPAW's mesh is poor and a cycle that would converge does not.
+    In a strongly skewed cell GPAW's mesh is poor and a cycle that would converge does not. Of site
+    properties only the moments stay.
 
     Raises
     ------
-    NonFiniteError, DisorderError, ElementError, OverlapError
+    NonFiniteError, DisorderError, ElementError, OverlapError, MagneticMomentError
         If no energy of this structure can be trusted.
     """
     check_structure(structure, system)
     symbols = [site.specie.symbol for site in structure]
-    return reduced(Structure(structure.lattice, symbols, structure.frac_coords))
+    bare = reduced(Structure(structure.lattice, symbols, structure.frac_coords))
+    return with_moments(bare, given_moments(structure))
 
 
 @dataclass
@@ -68,6 +71,11 @@ class GpawMaker(Maker):
         environment variable ``GPAW_COMMAND`` where the job runs, else ``gpaw python``.
     timeout
         Seconds after which GPAW is ended; None waits for ever.
+    fresh_moments
+        Start a self-consistent cycle from the magnitudes of `system`; the signs are those of the
+        moments that the structure carries (`analysis.magnetism.renewed_moments`), so that a static
+        calculation starts as the relaxation before it did. False: from the structure's moments as
+        they are. Where the structure carries none, from those of the elements.
     """
 
     name: str = "GPAW"
@@ -75,6 +83,17 @@ class GpawMaker(Maker):
     system: OxideSystem = VANADIUM
     command: str = ""
     timeout: float | None = 4 * HOUR
+    fresh_moments: bool = field(default=True, kw_only=True)
+
+    def _initial_moments(self, structure: Structure) -> list[float]:
+        """Moments in μB by site that a self-consistent cycle starts from."""
+        moments = given_moments(structure)
+        if self.fresh_moments:
+            moments = renewed_moments(structure, self.system)
+        if moments is None:
+            table = self.system.initial_moments
+            moments = [float(table.get(site.specie.symbol, 0.0)) for site in structure]
+        return moments
 
     def _run(
         self,
@@ -88,7 +107,7 @@ class GpawMaker(Maker):
         """Run one task of the driver and parse its result."""
         parameters = self.settings.parameters(structure, self.system)
         symbols = [site.specie.symbol for site in structure]
-        moments = [float(self.system.initial_moments.get(symbol, 0.0)) for symbol in symbols]
+        moments = self._initial_moments(structure)
         given = GpawInput(
             scheme=self.settings.scheme(self.system),
             task=task,
@@ -130,7 +149,7 @@ class GpawStaticMaker(GpawMaker):
 
     Parameters
     ----------
-    name, settings, system, command, timeout
+    name, settings, system, command, timeout, fresh_moments
         As `GpawMaker`.
     keep_density
         Leave the density in the folder of the job, for a band structure: some MB.
@@ -166,7 +185,7 @@ class GpawRelaxMaker(GpawMaker):
 
     Parameters
     ----------
-    name, settings, system, command, timeout
+    name, settings, system, command, timeout, fresh_moments
         As `GpawMaker`.
     fmax
         Force criterion in eV/Å, on atoms and on the cell.

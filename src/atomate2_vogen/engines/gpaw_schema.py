@@ -44,7 +44,7 @@ class GpawInput(BaseModel):
     settings: dict[str, Any] = Field(description="of `GpawSettings`")
     parameters: dict[str, Any] = Field(description="as they reached GPAW")
     mesh: list[int] = Field(description="Gamma-centred mesh of the density")
-    initial_moments: list[float] = Field(description="μB, by site")
+    initial_moments: list[float] = Field(description="μB, by site; of bands those of the density")
     relax: dict[str, Any] | None = Field(None, description="criterion, steps and cell")
 
 

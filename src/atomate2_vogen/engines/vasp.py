@@ -6,6 +6,9 @@ crystals (section 3.6). U acts in the oxides but not in the elements, so a hull 
 fitted corrections as well; that is what `vasp_mp` is for. Hence two schemes: `Engine.scheme`
 is that of `relax_maker`, `static_maker` and `phonon_maker`; `Engine.band_structure_scheme` that
 of the static calculation with U from which bands start, whose energy never reaches a hull.
+
+Moments that a structure carries (site property ``magmom``) are those that a calculation starts
+from; only the one with U takes their signs alone, with the magnitudes of the oxide system.
 """
 
 from __future__ import annotations

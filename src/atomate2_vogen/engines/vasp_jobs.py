@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from atomate2.vasp.jobs.base import vasp_job
 from atomate2.vasp.jobs.core import NonSCFMaker, RelaxMaker, StaticMaker
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from atomate2_vogen.analysis.magnetism import by_moment, collinear, given_moments, with_moments
 from atomate2_vogen.engines.cells import reduced, unskewed
 from atomate2_vogen.engines.vasp_setup import check_setup, potcar_symbols
 
@@ -21,18 +25,45 @@ def cell_for_path(structure: Structure, k_path: str) -> Structure:
     """The cell in whose basis pymatgen gives a path.
 
     Latimer and Munro's path is made for any reduced cell; the others for the standard primitive
-    cell alone, and pymatgen gives wrong paths for any other. Moments are dropped with the
-    latter.
+    cell alone, and pymatgen gives wrong paths for any other. Atoms of different moments are not
+    equivalent, so that the standard cell of a magnetic crystal may be larger, and of a lower
+    symmetry, than that of the chemical one.
 
     Raises
     ------
     GridError, NonFiniteError
         If the cell cannot be reduced.
+    MagneticMomentError
+        If moments are incomplete, not finite or not collinear.
     """
     if k_path == "latimer_munro":
         return reduced(structure)
-    analyzer = SpacegroupAnalyzer(structure, symprec=SYMPREC)
-    return analyzer.get_primitive_standard_structure(international_monoclinic=False)
+    marked = by_moment(structure)
+    analyzer = SpacegroupAnalyzer(marked, symprec=SYMPREC)
+    standard = analyzer.get_primitive_standard_structure(international_monoclinic=False)
+    return with_moments(standard, moments_of_species(standard, marked, given_moments(structure)))
+
+
+def moments_of_species(
+    cell: Structure, marked: Structure, moments: Sequence[float] | None
+) -> list[float] | None:
+    """Moments of another cell of a crystal: of each species the mean of its atoms, in μB.
+
+    Parameters
+    ----------
+    cell
+        Other cell, whose species are those of `marked`.
+    marked
+        Crystal whose species are distinguished by `by_moment`.
+    moments
+        By site of `marked`; None gives None.
+    """
+    if moments is None:
+        return None
+    found = defaultdict(list)
+    for site, moment in zip(marked, moments, strict=True):
+        found[site.specie].append(moment)
+    return [float(np.mean(found[site.specie])) for site in cell]
 
 
 class _Checked:
@@ -59,8 +90,11 @@ class _Checked:
             Inside the job, if VASP or its POTCARs are not there.
         GridError
             Inside the job, if the cell has no volume.
+        MagneticMomentError
+            Inside the job, if moments are incomplete, not finite or not collinear.
         """
         self._check(structure)
+        structure = collinear(structure)
         if prev_dir is None:
             structure = self._prepared(structure)
         return super().make.original(self, structure, prev_dir)  # type: ignore[misc]

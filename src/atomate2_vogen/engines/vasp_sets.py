@@ -24,6 +24,8 @@ from pymatgen.core import Structure
 from pymatgen.io.vasp import Kpoints, VaspInput
 from pymatgen.io.vasp.sets import MPRelaxSet
 
+from atomate2_vogen.analysis.kpath import high_symmetry_path
+from atomate2_vogen.analysis.magnetism import collinear, renewed_moments, with_moments
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.vasp_moments import UnitCellMoments
 from atomate2_vogen.errors import ElementError, InputError
@@ -102,6 +104,32 @@ def gamma_mesh(structure: Structure | None, spacing: float) -> Kpoints:
     return Kpoints.gamma_automatic(tuple(counts.tolist()))
 
 
+def path_kpoints(structure: Structure, k_path: str, line_density: float) -> Kpoints:
+    """Path for line mode in the basis of any cell, with the symmetry that the moments leave.
+
+    pymatgen's own points are those of the standard primitive cell of the crystal without moments,
+    which are other points in the zone of a magnetic cell.
+
+    Parameters
+    ----------
+    structure
+        Crystal in the cell that is calculated.
+    k_path
+        One of `K_PATHS`.
+    line_density
+        Points per 1/Å, 2π included.
+    """
+    path = high_symmetry_path(structure, line_density, k_path)
+    return Kpoints(
+        comment="Non SCF run along symmetry lines",
+        style=Kpoints.supported_modes.Reciprocal,
+        num_kpts=len(path.kpoints),
+        kpts=path.kpoints.tolist(),
+        labels=list(path.point_labels),
+        kpts_weights=[1] * len(path.kpoints),
+    )
+
+
 @dataclass
 class PaperSetGenerator(VaspInputGenerator):
     """What the steps of the paper's recipe share.
@@ -118,8 +146,9 @@ class PaperSetGenerator(VaspInputGenerator):
     energy_tolerance
         ``EDIFF`` in eV.
     fresh_moments
-        Start from the moments of `system` even where the structure carries some. A crystal that
-        lost its moment without U would never get it back with U.
+        Start from the magnitudes of `system` even where the structure carries moments; their signs
+        are kept (`analysis.magnetism.renewed_moments`). A crystal that lost its moment without U
+        would never get it back with U.
     """
 
     config_dict: dict = field(default_factory=paper_config)
@@ -168,13 +197,16 @@ class PaperSetGenerator(VaspInputGenerator):
         ------
         ElementError
             If the structure holds an element outside the system.
+        MagneticMomentError
+            If its moments are incomplete, not finite or not collinear.
         """
         if structure is not None:
             symbols = {element.symbol for element in structure.composition.elements}
             if foreign := sorted(symbols - set(self.system.elements)):
                 raise ElementError(f"{', '.join(foreign)} is not part of {self.system.chemsys}")
-            if self.fresh_moments and "magmom" in structure.site_properties:
-                structure = structure.copy().remove_site_property("magmom")
+            structure = collinear(structure)
+            if self.fresh_moments:
+                structure = with_moments(structure, renewed_moments(structure, self.system))
         return super().get_input_set(structure, prev_dir, potcar_spec)
 
 
@@ -227,10 +259,9 @@ class PathNonSCFSetGenerator(NonSCFSetGenerator):
     @property
     def kpoints_updates(self) -> dict | Kpoints:  # type: ignore[override]
         """Path in line mode; otherwise as the class above."""
-        updates = super().kpoints_updates
-        if self.mode == "line" and isinstance(updates, dict):
-            return updates | {"kpath_kwargs": {"path_type": self.k_path}}
-        return updates
+        if self.mode == "line" and self.structure is not None:
+            return path_kpoints(self.structure, self.k_path, self.line_density)
+        return super().kpoints_updates
 
 
 @dataclass

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobflow import Flow, Job, Maker, OutputReference
+from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.errors import EngineCapabilityError
 from atomate2_vogen.jobs.characterisation import characterise_later
 from atomate2_vogen.jobs.electronic import band_scheme, collect_electronic, record_electronic
+from atomate2_vogen.jobs.magnetism import (
+    STARTS,
+    MagneticStartsMaker,
+    check_starts,
+    magnetic_starts,
+    missing_antiferromagnet,
+)
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORD_STAGE, TOLERANT
 from atomate2_vogen.jobs.subjects import Crystal, Subject, regular, subjects_from
@@ -39,13 +47,21 @@ class ElectronicFlowMaker(Maker):
         Å within which the symmetry is made exact, by `analysis.symmetry.symmetrise`; what was
         done is in the document. None leaves crystals as they are.
     system
-        Oxide system, for its minimum distances.
+        Oxide system: minimum distances, metal and initial moments.
+    magnetic_starts
+        Patterns of moments of which each gets a static calculation; bands are those of the lowest
+        energy, and the document has all of them. ``given``: the moments that the structure carries
+        (site property ``magmom``, or spins of species), if any. ``FM``: all parallel. ``AFM``:
+        close pairs of metal atoms antiparallel, where the cell has two or more; a cell with one
+        has no such start, and the document says so. Patterns that a symmetry of the crystal
+        relates are calculated once.
     """
 
     name: str = "electronic"
     engine: Engine = field(kw_only=True)
     symprec: float | None = 0.02
     system: OxideSystem = VANADIUM
+    magnetic_starts: tuple[str, ...] = STARTS
 
     def make(self, crystals: Sequence[Crystal] | OutputReference) -> Flow:
         """Flow whose output is a list of `ElectronicDoc`, in the order of the crystals.
@@ -63,11 +79,14 @@ class ElectronicFlowMaker(Maker):
             If the engine has no bands.
         InputError
             If there is no crystal, one comes twice, or one has no relaxed structure; if
-            `symprec` is not positive.
+            `symprec` is not positive or `magnetic_starts` has an unknown name.
+        MagneticMomentError
+            If the moments of a structure are incomplete, not finite or not collinear.
         SchemeMismatchError
             If relaxed crystals are of several schemes.
         """
         check_bands(self.engine)
+        check_starts(self.magnetic_starts)
         if isinstance(crystals, OutputReference):
             return characterise_later(self, crystals)
         subjects = subjects_from(crystals)
@@ -85,15 +104,12 @@ class ElectronicFlowMaker(Maker):
         symmetry = None
         if self.symprec is not None:
             subject, symmetry = regular(subject, self.system, self.symprec)
-        maker: Any = self.engine.band_structure_maker
-        bands = maker.make(subject.structure)
-        outputs = bands.output
-        if isinstance(outputs, dict) and "static" not in outputs and hasattr(maker, "static_maker"):
-            # atomate2's BandStructureMaker runs it first and hands on the bands alone
-            first: Job = next(iter(bands.iterflow()))[0]
-            outputs = {"static": first.output, **outputs}
+        bands, outputs = self._bands(subject.structure)
         guard_flow(bands)
-        document: Job = record_electronic(subject, self.engine, outputs, symmetry)
+        note = missing_antiferromagnet(subject.structure, self.magnetic_starts, self.system)
+        if not hasattr(self.engine.band_structure_maker, "static_maker"):
+            note = "the band structure Maker has no static_maker: it chose the magnetic start"
+        document: Job = record_electronic(subject, self.engine, outputs, symmetry, note)
         document.config = UNRESOLVED
         document.name = f"electronic {subject.candidate_id}"
         flow = Flow([bands, document], output=document.output, name=subject.candidate_id)
@@ -104,6 +120,25 @@ class ElectronicFlowMaker(Maker):
         place(document, ANALYSIS)
         document.update_metadata({"stage": f"{RECORD_STAGE} electronic"})
         return flow
+
+    def _bands(self, structure: Structure) -> tuple[Flow, Any]:
+        """Flow of the band structure Maker, and its outputs with the static calculation."""
+        maker: Any = self.engine.band_structure_maker
+        if hasattr(maker, "static_maker"):
+            started = magnetic_starts(structure, self.magnetic_starts, self.system)
+            if len(started) > 1:
+                static = MagneticStartsMaker(
+                    static_maker=maker.static_maker, starts=tuple(started), system=self.system
+                )
+                maker = replace(maker, static_maker=static)
+            else:
+                (structure,) = started.values()
+        bands = maker.make(structure)
+        outputs = bands.output
+        if isinstance(outputs, dict) and "static" not in outputs and hasattr(maker, "static_maker"):
+            # atomate2's BandStructureMaker runs it first and hands on the bands alone
+            outputs = {"static": bands.jobs[0].output, **outputs}
+        return bands, outputs
 
 
 def check_bands(engine: Engine) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jobflow import Flow, Job, Maker, OutputReference
 
+from atomate2_vogen.analysis.magnetic_patterns import lowers_symmetry
 from atomate2_vogen.analysis.supercells import (
     CONVERGENCE_SERIES,
     MAX_ATOMS,
@@ -178,11 +179,18 @@ class PhononFlowMaker(Maker):
             maker = replace(maker, min_length=self.min_length)
         jobs: list[Job | Flow] = []
         relaxed: Any = subject.structure
+        previous: dict[str, Any] = {}
         if maker.bulk_relax_maker is not None:
             relax = maker.bulk_relax_maker.make(subject.structure)
             relax.name = f"tight relax {subject.candidate_id}"
             jobs.append(relax)
             relaxed = relax.output
+            if getattr(maker, "prev_calc_dir_argname", None) is not None:
+                # an engine with electrons: displaced cells start from the moments found there
+                previous["prev_dir"] = relax.output.dir_name
+        if previous and lowers_symmetry(subject.structure, self.symprec or maker.symprec):
+            # atoms that are equivalent without moments have different force constants here
+            maker = replace(maker, sym_reduce=False)
         # relaxed and symmetrised here; the energy and the path through the zone are not needed,
         # the force constants are, which atomate2's Maker for VASP does not keep of itself
         bare = replace(
@@ -205,7 +213,9 @@ class PhononFlowMaker(Maker):
                 engine_versions=self.engine.engine_versions,
             )
             displaced = bare.make(
-                cell.output["structure"], supercell_matrix=cell.output["supercell_matrix"]
+                cell.output["structure"],
+                supercell_matrix=cell.output["supercell_matrix"],
+                **previous,
             )
             document: Job = record_phonons(
                 subject,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jobflow import job
@@ -13,6 +13,7 @@ from atomate2_vogen.engines.methods import check_method
 from atomate2_vogen.errors import BandDataError, VogenError
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import JobFailure
+from atomate2_vogen.jobs.magnetism import ChosenStart, magnetic_state
 from atomate2_vogen.jobs.subjects import Subject
 from atomate2_vogen.jobs.tolerance import read
 from atomate2_vogen.schemas import CharacterisationState, ElectronicDoc
@@ -39,6 +40,7 @@ def record_electronic(
     engine: Engine,
     outputs: Any,
     symmetry: dict[str, Any] | None = None,
+    magnetic_note: str | None = None,
 ) -> ElectronicDoc:
     """Judge bands and density of states; to be configured as `tolerance.UNRESOLVED`.
 
@@ -54,6 +56,8 @@ def record_electronic(
         there are, ``static`` and ``uniform_dos``.
     symmetry
         What was done to make the symmetry exact before.
+    magnetic_note
+        Why a magnetic start that was asked for is missing.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def record_electronic(
         Never raises for a bad calculation.
     """
     document = failed_electronic(subject, engine)
-    document.symmetry = symmetry
+    document.symmetry, document.magnetic_note = symmetry, magnetic_note
     found = read(outputs)
     try:
         _check_methods(found, engine)
@@ -114,6 +118,7 @@ def _complete(document: ElectronicDoc, found: Any) -> None:
         found[name] for name in ("static", "uniform", "line") if found.get(name) is not None
     ]
     static = found.get("static")
+    _record_magnetism(document, static)
     if static is not None and not results.is_converged(static):
         raise BandDataError("the static calculation did not converge")
     uniform, line = found.get("uniform_bs"), found.get("line_bs")
@@ -132,9 +137,18 @@ def _complete(document: ElectronicDoc, found: Any) -> None:
         document.uniform_bands,
         document.line_bands,
         document.density_of_states,
-        total_moment=total_moment(moments),
-        site_moments=site_moments(moments),
+        total_moment=results.total_moment(moments),
+        site_moments=results.site_moments(moments),
     )
+
+
+def _record_magnetism(document: ElectronicDoc, static: Any) -> None:
+    """Moments of the static calculation, and of all that were tried if there were several."""
+    if isinstance(static, ChosenStart):
+        document.magnetism, document.magnetic_starts = static.magnetism, static.starts
+        document.magnetic_start = static.name
+    elif static is not None:
+        document.magnetism = magnetic_state(static)
 
 
 def to_pymatgen(value: Any, *, along_line: bool = False) -> Any:
@@ -168,29 +182,6 @@ def _large_object(calculation: Any, name: str) -> Any:
         if getattr(key, "value", key) == name:
             return value
     return None
-
-
-def total_moment(calculation: Any) -> float | None:
-    """Moment of the cell in μB, where a task document tells it."""
-    output = getattr(calculation, "output", None)
-    moment = getattr(output, "total_moment", None)
-    if moment is None and (runs := getattr(calculation, "calcs_reversed", None)):
-        outcar = getattr(runs[0].output, "outcar", None) or {}
-        if not isinstance(outcar, Mapping):
-            outcar = outcar.as_dict()
-        moment = outcar.get("total_magnetization")
-    return None if moment is None else float(moment)
-
-
-def site_moments(calculation: Any) -> Sequence[float] | None:
-    """Moments of the sites in μB, where a task document tells them."""
-    moments = getattr(getattr(calculation, "output", None), "site_moments", None)
-    if moments is None:
-        structure = getattr(calculation, "structure", None)
-        moments = None if structure is None else structure.site_properties.get("magmom")
-    if moments is None or any(moment is None for moment in moments):
-        return None
-    return [float(moment) for moment in moments]
 
 
 @job(data=DATA)

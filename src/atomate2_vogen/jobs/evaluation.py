@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from jobflow import job
 from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.analysis.hull import assess
+from atomate2_vogen.analysis.magnetism import collinear, given_moments
 from atomate2_vogen.analysis.metrics import measure
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError
@@ -28,8 +30,16 @@ from atomate2_vogen.schemas import (
 
 
 def structure_digest(structure: Structure) -> str:
-    """Hash of cell, species and coordinates as they stand, to 1e-8."""
+    """Hash of cell, species, coordinates and moments, if any, as they stand, to 1e-8.
+
+    Raises
+    ------
+    MagneticMomentError
+        If its moments are incomplete, not finite or not collinear.
+    """
     parts = [structure.lattice.matrix.round(8) + 0.0, structure.frac_coords.round(8) + 0.0]
+    if (moments := given_moments(structure)) is not None:
+        parts.append(np.array(moments).round(8) + 0.0)
     text = repr([part.tolist() for part in parts]) + repr(structure.atomic_numbers)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -40,7 +50,8 @@ def candidates_from(
     """Candidates of crystals that no sampler of this package made.
 
     The id comes from the crystal and not from its place: the same crystal is recognised in
-    another list, a changed one is another candidate.
+    another list, a changed one, or one with other magnetic moments, is another candidate. Spins of
+    species become the site property ``magmom``.
 
     Parameters
     ----------
@@ -48,10 +59,16 @@ def candidates_from(
         Crystals; copies are candidates of their own.
     details
         What to keep with each, e.g. the file it is from.
+
+    Raises
+    ------
+    MagneticMomentError
+        If the moments of a crystal are incomplete, not finite or not collinear.
     """
     candidates = []
     copies: Counter[str] = Counter()
-    for structure, detail in zip(structures, details or [{}] * len(structures), strict=True):
+    for given, detail in zip(structures, details or [{}] * len(structures), strict=True):
+        structure = collinear(given)
         digest = structure_digest(structure)
         candidates.append(
             CandidateDoc.make(
@@ -85,8 +102,8 @@ def checked_candidates(
     Raises
     ------
     InputError
-        If the list is empty, or a crystal is none of the system or has overlapping atoms; the
-        message tells which.
+        If the list is empty, or a crystal is none of the system, has overlapping atoms or
+        unusable magnetic moments; the message tells which.
     """
     if not crystals:
         raise InputError("no crystals to evaluate")
@@ -94,6 +111,7 @@ def checked_candidates(
         structure = crystal.structure if isinstance(crystal, CandidateDoc) else crystal
         try:
             check_structure(structure, system)
+            given_moments(structure)
         except InputError as error:
             raise type(error)(f"crystal {number}: {error}") from error
     return as_candidates(crystals)

@@ -12,6 +12,7 @@ from jobflow import OutputReference, job
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from atomate2_vogen.analysis.magnetic_patterns import lowers_symmetry
 from atomate2_vogen.analysis.phonons import (
     impose_sum_rules,
     phonon_bands,
@@ -22,7 +23,12 @@ from atomate2_vogen.analysis.phonons import (
 from atomate2_vogen.analysis.supercells import check_size
 from atomate2_vogen.engines.base import Engine
 from atomate2_vogen.engines.methods import Method, check_method
-from atomate2_vogen.errors import BandDataError, NonFiniteError, VogenError
+from atomate2_vogen.errors import (
+    BandDataError,
+    MagneticMomentError,
+    NonFiniteError,
+    VogenError,
+)
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.electronic import NO_RESULT
 from atomate2_vogen.jobs.guard import JobFailure
@@ -52,7 +58,12 @@ def symmetric(structure: Structure, symprec: float) -> Structure:
     except IntermediateDatasetError:
         return structure
     refined = AseAtomsAdaptor.get_structure(atoms)
-    return Structure(refined.lattice, structure.species, refined.frac_coords)
+    return Structure(
+        refined.lattice,
+        structure.species,
+        refined.frac_coords,
+        site_properties=structure.site_properties,
+    )
 
 
 @job
@@ -96,6 +107,8 @@ def phonon_cell(
         If the supercell is larger than the limit.
     SchemeMismatchError
         If the relaxation is of another method.
+    MagneticMomentError
+        If the moments break a symmetry that the displacements would make use of.
     """
     force = None
     if isinstance(relaxed, Structure):
@@ -109,6 +122,8 @@ def phonon_cell(
         structure, force = results.relaxed_structure(relaxed), results.max_force(relaxed)
     if symprec is not None:
         structure = symmetric(structure, symprec)
+    if getattr(maker, "prev_calc_dir_argname", None) is not None:
+        _check_moments(structure, maker)
     if supercell is not None:
         matrix = np.diag(supercell).tolist()
     else:
@@ -125,6 +140,26 @@ def phonon_cell(
         matrix = np.rint(matrix).astype(int).tolist()
     check_size(matrix, len(structure), max_atoms)
     return {"structure": structure, "supercell_matrix": matrix, "max_force": force}
+
+
+def _check_moments(structure: Structure, maker: Any) -> None:
+    """Refuse moments that the symmetry of the displacements contradicts.
+
+    phonopy is given the crystal without moments: atoms that its symmetry relates get the force
+    constants of one of them, and so do those that a translation within the cell relates.
+    """
+    name = structure.composition.reduced_formula
+    if lowers_symmetry(structure, maker.symprec, translations_only=True):
+        raise MagneticMomentError(
+            f"the moments of {name} break a translation of the crystal without moments: its force "
+            "constants cannot be had from the smaller cell that phonopy displaces atoms of"
+        )
+    if maker.sym_reduce and lowers_symmetry(structure, maker.symprec):
+        raise MagneticMomentError(
+            f"the moments that the relaxation of {name} led to break a symmetry of the crystal; "
+            "start again from the relaxed structure with its moments, or give a phonon Maker with "
+            "sym_reduce=False"
+        )
 
 
 @job(data=DATA)

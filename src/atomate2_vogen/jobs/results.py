@@ -7,6 +7,8 @@ atomate2's documents of VASP, force fields and ASE agree on ``structure`` and on
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -88,6 +90,51 @@ def n_steps(document: Any) -> int | None:
         # VASP: every restart by an error handler is overwritten, the last one counts
         steps = len(runs[0].output.ionic_steps or [])
     return None if steps is None else int(steps)
+
+
+def total_moment(calculation: Any) -> float | None:
+    """Moment of the cell in μB, where a task document tells it."""
+    output = getattr(calculation, "output", None)
+    moment = getattr(output, "total_moment", None)
+    if moment is None and (runs := getattr(calculation, "calcs_reversed", None)):
+        outcar = getattr(runs[0].output, "outcar", None) or {}
+        if not isinstance(outcar, Mapping):
+            outcar = outcar.as_dict()
+        moment = outcar.get("total_magnetization")
+    return None if moment is None else float(moment)
+
+
+def site_moments(calculation: Any) -> list[float] | None:
+    """Moments of the sites in μB, where a task document tells them."""
+    moments = getattr(getattr(calculation, "output", None), "site_moments", None)
+    if moments is None and _is_spin_polarised(calculation):
+        structure = getattr(calculation, "structure", None)
+        moments = None if structure is None else structure.site_properties.get("magmom")
+    return _numbers(moments)
+
+
+def initial_moments(calculation: Any) -> list[float] | None:
+    """Moments of the sites in μB that a self-consistent cycle started from.
+
+    Those of GPAW's input, or of the first INCAR of a VASP calculation; None where none is told.
+    """
+    moments = getattr(getattr(calculation, "input", None), "initial_moments", None)
+    if moments is None and (runs := getattr(calculation, "calcs_reversed", None)):
+        incar = getattr(getattr(runs[-1], "input", None), "incar", None) or {}
+        moments = incar.get("MAGMOM") if incar.get("ISPIN") == 2 else None
+    return _numbers(moments)
+
+
+def _numbers(moments: Any) -> list[float] | None:
+    """Moments as a list; None where one is missing or is no number, such as a vector."""
+    if moments is None or not all(isinstance(moment, Real) for moment in moments):
+        return None
+    return [float(moment) for moment in moments]
+
+
+def _is_spin_polarised(calculation: Any) -> bool:
+    """False for force fields, whose structures carry the moments of their input along."""
+    return getattr(calculation, "forcefield_name", None) is None
 
 
 def elapsed_time(document: Any) -> float | None:

@@ -22,6 +22,7 @@ from atomate2_vogen.errors import InputError, NonFiniteError, VogenError
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.evaluation import as_candidates
 from atomate2_vogen.jobs.guard import GuardedMaker, JobFailure
+from atomate2_vogen.jobs.magnetism import magnetic_state
 from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
 from atomate2_vogen.schemas import (
     CalculationDoc,
@@ -131,6 +132,7 @@ def record(
         document.structure = results.relaxed_structure(static)
         document.energy_per_atom = results.energy_per_atom(static, corrections)
         document.max_force = results.max_force(static)
+        document.magnetism = magnetic_state(static, first=relaxed)
     except (VogenError, AttributeError) as error:
         document.error = str(error)
         _compare(document)

@@ -9,6 +9,7 @@ from typing import Any
 from monty.json import MSONable
 from pymatgen.core import Structure
 
+from atomate2_vogen.analysis.magnetism import collinear
 from atomate2_vogen.analysis.symmetry import symmetrise
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, SchemeMismatchError
@@ -46,6 +47,8 @@ def subjects_from(crystals: Sequence[Crystal]) -> list[Subject]:
     ------
     InputError
         If there is none, one comes twice, or one has no relaxed structure.
+    MagneticMomentError
+        If the moments of a structure are incomplete, not finite or not collinear.
     SchemeMismatchError
         If relaxed ones are of several schemes: energies that chose them cannot be compared.
     """
@@ -64,7 +67,7 @@ def subjects_from(crystals: Sequence[Crystal]) -> list[Subject]:
                 f"candidate {document.candidate_id} has no relaxed structure; give its "
                 "CandidateDoc to start from the structure as generated"
             )
-        subjects.append(Subject(document.candidate_id, document.structure))
+        subjects.append(Subject(document.candidate_id, collinear(document.structure)))
     identifiers = [subject.candidate_id for subject in subjects]
     if len(set(identifiers)) != len(identifiers):
         twice = next(i for i in identifiers if identifiers.count(i) > 1)

@@ -86,12 +86,13 @@ class GuardedCall(MSONable):
 def guard_flow(flow: Flow | Job) -> None:
     """Guard every job of a flow, in place, and the jobs that they make when they run.
 
-    The name of a job, what it keeps in additional stores and its place in the flow stay.
+    The name of a job, what it keeps in additional stores and its place in the flow stay. A job
+    that reads its inputs itself (configured as `UNRESOLVED`) stays as it is.
     Changes to the Makers of the jobs (``update_maker_kwargs``) must be made before.
     """
     jobs = [flow] if isinstance(flow, Job) else [found for found, _ in flow.iterflow()]
     for found in jobs:
-        if isinstance(getattr(found.function, "__self__", None), GuardedCall):
+        if not found.config.resolve_references:
             continue
         call = GuardedCall(found.function, found.name, found.output_schema)
         found.function = call.run

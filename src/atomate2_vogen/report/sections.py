@@ -60,6 +60,13 @@ def _electrons(document: ElectronicDoc) -> Facts:
     facts += [(f"gap, spin {channel.spin} (eV)", _gap(channel)) for channel in channels]
     if electrons.total_moment is not None:
         facts.append(("moment (μB/cell)", number(electrons.total_moment, 2)))
+    if document.magnetism is not None and document.magnetism.order is not None:
+        facts.append(("magnetic order", document.magnetism.order.value))
+    tried = [start for start in document.magnetic_starts if start.energy_per_atom is not None]
+    facts += [
+        (f"energy from the start {start.name} (eV/atom)", number(start.energy_per_atom, 4))
+        for start in tried
+    ]
     if electrons.half_metallic_gap is not None:
         facts.append(("half-metallic gap (eV)", number(electrons.half_metallic_gap, 2)))
     return facts

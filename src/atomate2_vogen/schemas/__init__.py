@@ -24,6 +24,7 @@ from atomate2_vogen.schemas.electronic import (
     ElectronicStructure,
     SpinChannel,
 )
+from atomate2_vogen.schemas.magnetism import MagneticOrder, MagneticStart, MagneticState
 from atomate2_vogen.schemas.metrics import (
     Distribution,
     EvaluationDoc,
@@ -63,6 +64,9 @@ __all__ = [
     "FieldClass",
     "FormulaMetrics",
     "FreeEnergy",
+    "MagneticOrder",
+    "MagneticStart",
+    "MagneticState",
     "MetricsDoc",
     "PaperClass",
     "PhononDoc",

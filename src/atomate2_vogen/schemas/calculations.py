@@ -9,6 +9,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.schemas.base import VogenDoc
 from atomate2_vogen.schemas.candidates import CandidateDoc
+from atomate2_vogen.schemas.magnetism import MagneticState
 
 
 class CalculationState(StrEnum):
@@ -51,6 +52,11 @@ class CalculationDoc(VogenDoc):
     )
     cpu_time: float | None = Field(
         None, description="the same in CPU seconds of the process, where the engine tells"
+    )
+    magnetism: MagneticState | None = Field(
+        None,
+        description="moments at the start of the relaxation and at the end of the final static "
+        "calculation; None of engines without moments",
     )
     engine_versions: dict[str, str] = Field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.schemas.base import VogenDoc
 from atomate2_vogen.schemas.calculations import CharacterisationState
+from atomate2_vogen.schemas.magnetism import MagneticStart, MagneticState
 
 
 class ElectronicCharacter(StrEnum):
@@ -101,6 +102,18 @@ class ElectronicDoc(VogenDoc):
         "displacement in Å; None where nothing was done",
     )
     energy_per_atom: float | None = Field(None, description="of the static calculation, eV/atom")
+    magnetism: MagneticState | None = Field(
+        None, description="moments at start and end of the static calculation under the bands"
+    )
+    magnetic_start: str | None = Field(
+        None, description="start of the lowest energy where several were tried: given, FM or AFM"
+    )
+    magnetic_starts: list[MagneticStart] = Field(
+        default_factory=list, description="all starts, where several were tried"
+    )
+    magnetic_note: str | None = Field(
+        None, description="why a magnetic start that was asked for is missing"
+    )
     electrons: ElectronicStructure | None = Field(None, description="None where it failed")
     line_bands: Any = Field(
         None, description="pymatgen BandStructureSymmLine; in the `data` store, see `load=True`"
