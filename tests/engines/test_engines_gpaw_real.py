@@ -9,11 +9,13 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.electronic_structure.core import OrbitalType, Spin
 
+from atomate2_vogen.analysis.magnetism import with_moments
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.engines.gpaw_makers import GpawNonSCFMaker, GpawRelaxMaker, GpawStaticMaker
 from atomate2_vogen.engines.gpaw_process import find_gpaw
 from atomate2_vogen.engines.gpaw_settings import GpawSettings
 from atomate2_vogen.errors import ConvergenceError, EngineStoppedError, MissingDependencyError
+from atomate2_vogen.jobs.magnetism import magnetic_state
 
 try:
     find_gpaw()
@@ -166,6 +168,27 @@ def test_density_of_another_crystal_is_refused(ground, tmp_path, monkeypatch):
 RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
 )
+
+
+def test_opposite_moments_stay_opposite(tmp_path, monkeypatch):
+    """From ±5 μB rutile ends antiferromagnetic: another solution than from parallel moments."""
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for name, moments in (("FM", None), ("AFM", [1.0, -1.0, 0.0, 0.0, 0.0, 0.0])):
+        started = with_moments(RUTILE, moments)
+        found[name] = run(GpawStaticMaker(settings=COARSE, keep_density=False), started)
+    parallel, opposite = found["FM"].output, found["AFM"].output
+    assert found["AFM"].input.initial_moments == [5.0, -5.0, 0.0, 0.0, 0.0, 0.0]
+    assert parallel.total_moment == pytest.approx(2.0, abs=0.02)
+    assert opposite.total_moment == pytest.approx(0.0, abs=1e-3)
+    assert min(parallel.site_moments[:2]) > 0.9
+    assert opposite.site_moments[0] == pytest.approx(-opposite.site_moments[1], abs=1e-3)
+    assert opposite.site_moments[0] > 0.9
+    for document, order in ((found["FM"], "FM"), (found["AFM"], "AFM")):
+        assert magnetic_state(document).order == order
+    # at this coarse setting; neither solution is the other one
+    difference = opposite.energy_per_atom - parallel.energy_per_atom
+    assert difference == pytest.approx(0.0060, abs=0.002)
 
 
 def spin_gap(bands, spin):

@@ -92,7 +92,7 @@ def guard_flow(flow: Flow | Job) -> None:
     """
     jobs = [flow] if isinstance(flow, Job) else [found for found, _ in flow.iterflow()]
     for found in jobs:
-        if not found.config.resolve_references:
+        if found.config.expose_store and not found.config.resolve_references:
             continue
         call = GuardedCall(found.function, found.name, found.output_schema)
         found.function = call.run
