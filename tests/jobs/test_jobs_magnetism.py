@@ -17,6 +17,7 @@ from atomate2_vogen.analysis.magnetism import with_moments
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.engines.gpaw_makers import GpawStaticMaker
 from atomate2_vogen.engines.gpaw_settings import GpawSettings
+from atomate2_vogen.engines.methods import Method
 from atomate2_vogen.errors import InputError, MagneticMomentError
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import JobFailure
@@ -133,6 +134,19 @@ def test_one_start_that_fails_stops_no_other(tmp_path):
     failed = next(start for start in chosen.starts if start.name == "FM")
     assert "ConvergenceError" in failed.error
     assert failed.energy_per_atom is None
+
+
+def test_a_start_of_another_method_does_not_count(tmp_path):
+    maker = MagneticStartsMaker(
+        static_maker=standin(0.0),
+        method=Method("GPAW", {"cutoff": 600.0}, "another scheme"),
+        engine_versions={},
+    )
+    failure = run(maker, RUTILE, tmp_path)
+    assert isinstance(failure, JobFailure)
+    assert "cutoff" in failure.error
+    right = replace(maker, method=Method("GPAW", {"cutoff": 500.0}))
+    assert isinstance(run(right, RUTILE, tmp_path), ChosenStart)
 
 
 def test_no_start_left_is_a_failure(tmp_path):

@@ -128,7 +128,11 @@ class ElectronicFlowMaker(Maker):
             started = magnetic_starts(structure, self.magnetic_starts, self.system)
             if len(started) > 1:
                 static = MagneticStartsMaker(
-                    static_maker=maker.static_maker, starts=tuple(started), system=self.system
+                    static_maker=maker.static_maker,
+                    starts=tuple(started),
+                    system=self.system,
+                    method=self.engine.method("bands static"),
+                    engine_versions=self.engine.engine_versions,
                 )
                 maker = replace(maker, static_maker=static)
             else:

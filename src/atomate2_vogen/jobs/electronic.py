@@ -101,7 +101,8 @@ def _check_methods(found: Any, engine: Engine) -> None:
     stages = {"static": "bands static", "uniform": "bands", "line": "bands"}
     for name, stage in stages.items():
         calculation = found.get(name)
-        if calculation is not None and not isinstance(calculation, JobFailure):
+        # of several magnetic starts each was compared before one was chosen
+        if calculation is not None and not isinstance(calculation, JobFailure | ChosenStart):
             check_method(calculation, engine.method(stage), engine.engine_versions)
 
 

@@ -18,6 +18,7 @@ from atomate2_vogen.analysis.magnetism import (
     with_moments,
 )
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import InputError, VogenError
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import JobFailure
@@ -189,12 +190,18 @@ class MagneticStartsMaker(Maker):
         one are left out.
     system
         Oxide system: metal and initial moments.
+    method, engine_versions
+        What the static calculations must be computed by (`Engine.method`), as far as it is stated,
+        and the versions; a start of another method counts as failed. Where no versions are given,
+        nothing is compared.
     """
 
     name: str = "magnetic starts"
     static_maker: Maker = field(kw_only=True)
     starts: tuple[str, ...] = STARTS
     system: OxideSystem = VANADIUM
+    method: Method | None = None
+    engine_versions: dict[str, str] | None = None
 
     @property
     def keep_density(self) -> bool:
@@ -224,19 +231,25 @@ class MagneticStartsMaker(Maker):
             static.append_name(f" {name}")
             jobs.append(static)
             outputs[name] = static.output
-        lowest: Job = choose_start(outputs)
+        lowest: Job = choose_start(outputs, self.method, self.engine_versions)
         lowest.config = UNRESOLVED
         return Flow([*jobs, lowest], output=lowest.output, name=self.name)
 
 
 @job
-def choose_start(outputs: dict[str, Any]) -> ChosenStart | JobFailure:
+def choose_start(
+    outputs: dict[str, Any],
+    method: Method | None = None,
+    engine_versions: dict[str, str] | None = None,
+) -> ChosenStart | JobFailure:
     """The converged static calculation of lowest energy per atom; to be configured `UNRESOLVED`.
 
     Parameters
     ----------
     outputs
         Task documents by name of the start.
+    method, engine_versions
+        As of `MagneticStartsMaker`.
 
     Returns
     -------
@@ -249,6 +262,8 @@ def choose_start(outputs: dict[str, Any]) -> ChosenStart | JobFailure:
         try:
             if isinstance(calculation, JobFailure):
                 raise InputError(calculation.error)
+            if engine_versions is not None:
+                check_method(calculation, method, engine_versions)
             state = magnetic_state(calculation) or MagneticState()
             start = MagneticStart(name=name, **state.model_dump())
             energy = results.energy_per_atom(calculation)
