@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import DummySpecies, Lattice, Structure
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Poscar
 
+from atomate2_vogen.data import cif_crystal
+from atomate2_vogen.data.limits import MAX_BYTES
 from atomate2_vogen.data.parsers import parse
-from atomate2_vogen.data.readers import MAX_BYTES, read_structures
+from atomate2_vogen.data.readers import read_structures
 from atomate2_vogen.errors import (
     DisorderError,
     ElementError,
@@ -123,7 +125,7 @@ BROKEN = {
         # pymatgen alone drops a site whose symbol it cannot read
         lambda s, c: _swap(c, _last_site(c), _last_site(c).replace("O", "?")),
         StructureFileError,
-        "formula",
+        "the label '?5' is not one element for certain",
     ),
     "disorder.cif": (
         lambda s, c: _swap(c, _last_site(c), _last_site(c).rstrip()[:-1] + "0.5"),
@@ -245,6 +247,41 @@ def test_a_cif_cut_off_anywhere_is_refused_in_plain_words(cif):
             error = raised
         assert isinstance(error, StructureFileError), whole[:length]
         assert not re.search(r"modulo|zip|len\(", str(error)), error
+
+
+def test_whatever_a_library_raises_concerns_one_file_only(tmp_path: Path, cif, monkeypatch):
+    for name in ("a.cif", "b.cif", "c.json"):
+        (tmp_path / name).write_text(cif)
+    dummy = Structure(Lattice.cubic(4), [DummySpecies("X")], [[0, 0, 0]])
+    (tmp_path / "c.json").write_text(json.dumps(dummy.as_dict()))
+
+    calls = []
+
+    def crystal_of(block, max_atoms):
+        calls.append(block)
+        if len(calls) == 1:
+            raise ZeroDivisionError("of some library")
+        return right(block, max_atoms)
+
+    right = cif_crystal.crystal_of
+    monkeypatch.setattr(cif_crystal, "crystal_of", crystal_of)
+    good, bad = read_structures([tmp_path])
+    assert [entry.path.name for entry in good] == ["b.cif"]
+    assert [entry.path.name for entry in bad] == ["a.cif", "c.json"]
+    assert "of some library" in str(bad[0].error)
+    assert isinstance(bad[1].error, ElementError)
+
+    for kind in (MemoryError, KeyboardInterrupt):
+        monkeypatch.setattr(cif_crystal, "crystal_of", _raise(kind))
+        with pytest.raises(kind):
+            read_structures([tmp_path])
+
+
+def _raise(kind):
+    def fail(*args):
+        raise kind
+
+    return fail
 
 
 def test_one_bad_file_hides_nothing(tmp_path: Path, cif):

@@ -1,4 +1,8 @@
-"""CIFs: one way to write them, with where a crystal comes from, and one way to read them."""
+"""CIFs that the package writes, with where a crystal comes from, and how it reads these again.
+
+Files of a user go through `data.parsers`, which trusts nothing and gives the same bits for what
+is written here.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read_block(text: str) -> tuple[Structure, CifParser]:
-    """The one crystal of a CIF's data block, and the parser that read it.
+    """The one crystal of a CIF's data block that pymatgen wrote, and the parser that read it.
 
     Raises
     ------

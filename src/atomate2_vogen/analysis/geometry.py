@@ -10,7 +10,7 @@ import itertools
 
 import numpy as np
 from ase.geometry import minkowski_reduce
-from pymatgen.core import Element, Structure
+from pymatgen.core import DummySpecies, Element, Structure
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import DisorderError, ElementError, NonFiniteError, OverlapError
@@ -167,8 +167,16 @@ def check_structure(structure: Structure, system: OxideSystem) -> None:
 
 
 def _symbols(structure: Structure) -> list[str]:
-    """Element symbol per site; oxidation states and isotopes are dropped."""
-    return [Element.from_Z(site.specie.Z).symbol for site in structure]
+    """Element symbol per site; oxidation states and isotopes are dropped.
+
+    A dummy species keeps its symbol, which is no element of any system.
+    """
+    return [
+        site.specie.symbol
+        if isinstance(site.specie, DummySpecies)
+        else Element.from_Z(site.specie.Z).symbol
+        for site in structure
+    ]
 
 
 def _check_finite(structure: Structure) -> None:

@@ -7,28 +7,25 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.data.limits import MAX_ATOMS, check_size
 from atomate2_vogen.data.parsers import (
     PATTERNS,
-    check_size,
+    guarded,
     is_structure_dict,
     is_structure_name,
     parse,
 )
+from atomate2_vogen.data.texts import plain_name, read_text, reason_of
 from atomate2_vogen.errors import InputError, StructureFileError
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
-
-MAX_ATOMS = 200
-"""Largest cell that is read: beyond it one relaxation takes hours on one core."""
-
-MAX_BYTES = 10_000_000
-"""Largest file that is opened."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,7 @@ def _expand(path: Path) -> list[Path]:
             return [path]
         names = sorted(path.iterdir())
     except OSError as error:
-        raise StructureFileError(f"{path}: cannot be opened ({_why(error)})") from error
+        raise StructureFileError(f"{path}: cannot be opened ({reason_of(error)})") from error
     found = [
         file
         for file in names
@@ -133,11 +130,10 @@ def _expand(path: Path) -> list[Path]:
 
 def _is_other_json(path: Path) -> bool:
     """Whether this is well-formed JSON about something else, e.g. a table of results."""
-    if path.suffix.lower() != ".json":
+    if not plain_name(path.name).lower().endswith(".json"):
         return False
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        content = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_BYTES else None
-        return content is not None and not is_structure_dict(content)
+    with contextlib.suppress(InputError, ValueError, RecursionError):
+        return not is_structure_dict(json.loads(read_text(path)))
     return False
 
 
@@ -146,7 +142,7 @@ def _read_file(
 ) -> Iterator[tuple[int | None, Structure | InputError]]:
     """Every structure of one file, or why it cannot be used."""
     try:
-        blocks = parse(path.name, _text(path), max_atoms)
+        blocks = guarded("file", lambda: parse(path.name, read_text(path), max_atoms))
     except InputError as error:
         yield None, _named(error, path, None)
         return
@@ -156,7 +152,7 @@ def _read_file(
             yield block, _named(found, path, block)
             continue
         try:
-            yield block, _checked(found, system, max_atoms)
+            yield block, guarded("structure", partial(_checked, found, system, max_atoms))
         except InputError as error:
             yield block, _named(error, path, block)
 
@@ -164,28 +160,6 @@ def _read_file(
 def _named(error: InputError, path: Path, block: int | None) -> InputError:
     """The same error on one line that begins with the file's name."""
     return type(error)(f"{_label(path, block)}: {' '.join(str(error).split())}")
-
-
-def _text(path: Path) -> str:
-    """The file as text."""
-    try:
-        if not path.exists():
-            raise StructureFileError("no such file or folder")
-        if not path.is_file():
-            raise StructureFileError("not a regular file")
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise StructureFileError(
-                f"{size / 1e6:.0f} MB is more than {MAX_BYTES / 1e6:.0f} MB; "
-                "give a file that holds nothing but the structure"
-            )
-        raw = path.read_bytes()
-    except OSError as error:
-        raise StructureFileError(f"cannot be read ({_why(error)})") from error
-    if not raw.strip():
-        raise StructureFileError("the file is empty")
-    if b"\0" in raw:
-        raise StructureFileError("not a text file")
-    return raw.decode("utf-8", errors="replace")
 
 
 def _checked(structure: Structure, system: OxideSystem, max_atoms: int) -> Structure:
@@ -196,7 +170,3 @@ def _checked(structure: Structure, system: OxideSystem, max_atoms: int) -> Struc
     check_structure(structure, system)
     symbols = [site.specie.symbol for site in structure]
     return Structure(structure.lattice, symbols, structure.frac_coords)
-
-
-def _why(error: OSError) -> str:
-    return error.strerror or type(error).__name__
