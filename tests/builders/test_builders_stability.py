@@ -4,14 +4,13 @@ from datetime import UTC, datetime
 
 import cheap_engine
 import pytest
-from maggma.stores import MontyStore
 
 from atomate2_vogen.analysis.hull import assess
 from atomate2_vogen.builders.stability import StabilityBuilder
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import MissingReferenceError
 from atomate2_vogen.schemas import CalculationDoc, CalculationState, StabilityDoc
-from atomate2_vogen.stores import VogenStores, upsert
+from atomate2_vogen.stores import EmbeddedStore, VogenStores, upsert
 
 
 def calculation(index, energy, scheme=cheap_engine.SCHEME, formula="VO2"):
@@ -142,7 +141,7 @@ def test_runs_as_a_maggma_builder_from_serialised_stores(tmp_path):
         stores.save([calculation(i, -6.0) for i in range(2)])
         stores.save(cheap_engine.references())
     sources = {
-        name: MontyStore(name, database_path=str(tmp_path), key=key)
+        name: EmbeddedStore(name, database_path=str(tmp_path), key=key)
         for name, key in (
             ("calculations", "calculation_id"),
             ("references", "reference_id"),

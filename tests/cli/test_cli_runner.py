@@ -53,8 +53,8 @@ def add(first, second):
 @pytest.fixture
 def store(tmp_path):
     def collection(name):
-        # the one that the command line uses: a plain MontyStore loses a connection now and then
-        return EmbeddedStore(name, database_path=str(tmp_path / "store"), database_name="jobs")
+        # the one that the command line uses
+        return EmbeddedStore(name, database_path=str(tmp_path / "store"))
 
     (tmp_path / "store").mkdir()
     store = JobStore(collection("docs"), additional_stores={"data": collection("data")})

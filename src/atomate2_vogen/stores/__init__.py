@@ -1,10 +1,8 @@
 """Where documents live: one collection per document class, beside jobflow's own job store.
 
-The embedded default keeps everything in one folder (montydb on sqlite, through maggma's
-`MontyStore`): no server, the data outlive the process, several processes may write at once.
-Its limits: no indexes and no aggregation, and every query reads the whole collection, which is
-right for thousands of documents and wrong for millions. Those belong into MongoDB, of which
-`VogenStores.open` takes the URI.
+The embedded default keeps everything in one folder (`EmbeddedStore`, an SQLite file): no server,
+indexed, the data outlive the process, several processes may write at once. Its limit: all of them
+must run on one machine. Several hosts share a MongoDB, of which `VogenStores.open` takes the URI.
 
 Documents of ours are upserted by key, and the key is also their ``_id``: two processes that
 write the same document at once cannot make two of it.

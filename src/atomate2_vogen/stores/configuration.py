@@ -17,6 +17,7 @@ from atomate2_vogen.errors import StoreAddressError
 from atomate2_vogen.files import read_yaml
 from atomate2_vogen.stores.address import DEFAULT_DATABASE, PASSWORD_ENV, MongoAddress
 from atomate2_vogen.stores.documents import DATA
+from atomate2_vogen.stores.embedded import EmbeddedStore
 from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments
 from atomate2_vogen.stores.names import unknown_name
 
@@ -213,7 +214,9 @@ def _guarded_blobs(store: GridFSStore) -> MongoBlobs:
 
 
 def embedded_folder(store: Store) -> Path | None:
-    """Folder of an embedded store; None for any other."""
+    """Folder of an embedded store, or of maggma's with montydb; None for any other."""
+    if isinstance(store, EmbeddedStore):
+        return Path(store.database_path)
     if isinstance(store, MontyStore) and store.storage == "sqlite":
         return Path(store.database_path) if store.database_name == "db" else None
     return None

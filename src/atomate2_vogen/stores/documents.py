@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from montydb.errors import BulkWriteError as MontyBulkWriteError
-from montydb.errors import DuplicateKeyError as MontyDuplicateKeyError
-from montydb.storage import StorageDuplicateKeyError
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from atomate2_vogen.schemas import (
@@ -21,7 +18,6 @@ from atomate2_vogen.schemas import (
     TrainingDoc,
     VogenDoc,
 )
-from atomate2_vogen.stores.embedded import EmbeddedStore
 
 if TYPE_CHECKING:
     from maggma.core import Store
@@ -61,7 +57,7 @@ def parse(document_class: type[Doc], content: Mapping[str, Any] | VogenDoc) -> D
 def moment(content: Mapping[str, Any]) -> datetime:
     """Time of the last change in UTC, from any of the forms that stores and jobflow keep.
 
-    MongoDB and montydb drop the time zone and keep milliseconds. The epoch where none is held.
+    MongoDB and the embedded store drop the time zone and keep milliseconds. The epoch where none is held.
     """
     value = content.get("last_updated")
     if isinstance(value, Mapping):
@@ -77,12 +73,6 @@ def moment(content: Mapping[str, Any]) -> datetime:
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
-_ALREADY_THERE = (
-    DuplicateKeyError,
-    MontyBulkWriteError,
-    MontyDuplicateKeyError,
-    StorageDuplicateKeyError,
-)
 DUPLICATE_KEY, OTHER_ID = 11000, 66
 """Codes of MongoDB: the key was taken meanwhile; the document there has another ``_id``."""
 
@@ -92,7 +82,7 @@ def upsert(store: Store, content: Mapping[str, Any], key: str) -> None:
     named = {**content, "_id": content[key]}
     try:
         store.update(named, key=key)
-    except _ALREADY_THERE:
+    except DuplicateKeyError:
         # it came into being between the look-up and the insertion: now it can be replaced
         store.update(named, key=key)
     except BulkWriteError as error:
@@ -116,11 +106,8 @@ def upsert_many(store: Store, contents: Iterable[Mapping[str, Any]], key: str) -
             upsert(store, single, key)
         return len(last)
     try:
-        if isinstance(store, EmbeddedStore):
-            store.write_many(list(last.values()), key)
-        else:
-            store.update(list(last.values()), key=key)
-    except _ALREADY_THERE:
+        store.update(list(last.values()), key=key)
+    except DuplicateKeyError:
         again: Iterable[Mapping[str, Any]] = last.values()
     except BulkWriteError as error:
         if not _codes(error) <= {DUPLICATE_KEY, OTHER_ID}:

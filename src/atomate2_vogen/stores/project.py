@@ -18,6 +18,7 @@ from atomate2_vogen.errors import ArtefactError, InputError, StoreConnectionErro
 from atomate2_vogen.schemas import VogenDoc
 from atomate2_vogen.stores.address import redact
 from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, parse, upsert_many
+from atomate2_vogen.stores.embedded import EmbeddedStore
 from atomate2_vogen.stores.filters import CrystalFilter
 from atomate2_vogen.stores.indexes import INDEXES, ensure_indexes
 from atomate2_vogen.stores.ingestion import ingest_jobs
@@ -150,6 +151,8 @@ class VogenStores:
             store = getattr(self, collection)
             if isinstance(store, MongoDocuments):
                 ensure_indexes(store._collection, (*INDEXES[collection], ("last_updated",)), key)  # noqa: SLF001
+            elif isinstance(store, EmbeddedStore):
+                store.ensure_indexes(INDEXES[collection])
         if not self._own_jobs:
             return  # somebody else's: jobflow's settings name them
         jobs, data = self.job_store.docs_store, self.data
@@ -157,6 +160,8 @@ class VogenStores:
             ensure_indexes(jobs._collection, INDEXES[JOBS])  # noqa: SLF001
         if isinstance(data, MongoBlobs):
             ensure_indexes(data._files_collection, INDEXES[f"{DATA}.files"])  # noqa: SLF001
+        if isinstance(jobs, EmbeddedStore):
+            jobs.ensure_indexes(INDEXES[JOBS])
 
     def _typed(
         self, action: Callable[[], Any], what: str = "failed", *more: type[Exception]
