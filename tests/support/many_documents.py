@@ -19,10 +19,10 @@ SCHEMES = ("CHGNet-0.3.0", "VASP-PBE-V_pv")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def _structure(rng: np.random.Generator) -> dict[str, Any]:
-    symbols = ["V"] * 4 + ["O"] * 8
+def _structure(rng: np.random.Generator, atoms: int) -> dict[str, Any]:
+    symbols = ["V"] * (atoms // 3) + ["O"] * (atoms - atoms // 3)
     return Structure(
-        Lattice.orthorhombic(*rng.uniform(4, 8, 3)), symbols, rng.random((12, 3))
+        Lattice.orthorhombic(*rng.uniform(4, 8, 3)), symbols, rng.random((atoms, 3))
     ).as_dict()
 
 
@@ -44,14 +44,14 @@ def _field_class(hull: float) -> str:
     return "on hull" if hull <= 0 else "near hull" if hull <= 0.1 else "above hull"
 
 
-def stability(n: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+def stability(n: int, seed: int = 0, atoms: int = 12) -> Iterator[dict[str, Any]]:
     """Documents as `StabilityBuilder` writes them.
 
     Ten chemical systems of ten formulas; one document in ten is not ranked, a sixth of the others
     lie within 0.1 eV/atom of the hull.
     """
     rng = np.random.default_rng(seed)
-    structures = [_structure(rng) for _ in range(50)]
+    structures = [_structure(rng, atoms) for _ in range(50)]
     for i in range(n):
         metal = METALS[int(rng.integers(len(METALS)))]
         formula = OXIDES[int(rng.integers(len(OXIDES)))].format(metal)
@@ -68,7 +68,7 @@ def stability(n: int, seed: int = 0) -> Iterator[dict[str, Any]]:
             "hull_id": "0123456789ab",
             "chemsys": "-".join(sorted(("O", metal))),
             "formula": formula,
-            "natoms": 12,
+            "natoms": atoms,
             "sampler": SAMPLERS[int(rng.integers(len(SAMPLERS)))],
             "model_id": f"model{int(rng.integers(MODELS))}",
             "state": state,
