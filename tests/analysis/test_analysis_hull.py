@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Composition, Lattice, Structure
 from scipy.spatial import ConvexHull
 
+from atomate2_vogen.analysis.dimensionality import extent
 from atomate2_vogen.analysis.hull import (
     ReferenceHull,
     assess,
@@ -342,6 +343,55 @@ def test_what_cannot_be_ranked_becomes_a_document_with_its_reason():
     assert documents[2].energy_above_hull == pytest.approx(-0.6)
     assert not documents[0].is_converged
     assert not documents[1].is_converged
+
+
+def layer(c=4.0):
+    """A layer of VO2 as in CdI2, its images c apart: 3 Å between planes of O at c = 5."""
+    return Structure.from_spacegroup(
+        "P-3m1", Lattice.hexagonal(2.9, c), ["V", "O"], [[0, 0, 0], [1 / 3, 2 / 3, 1 / c]]
+    )
+
+
+def test_a_layer_in_vacuum_is_no_find_and_says_why():
+    """The lowest of all, and it neither ranks, nor leads a group, nor lowers the joint hull."""
+    references = [*elements(), reference(rutile(), -2.0)]
+    crystal, vacuum = calculation(layer(5.0), -1.9, 0), calculation(layer(12.0), -2.5, 1)
+    unconverged = calculation(layer(12.0), -2.5, 2, state=CalculationState.UNCONVERGED)
+    known = KnownStructures({"layer": layer(12.0)})
+    first, second, third = assess(
+        [crystal, vacuum, unconverged], references, known=known, joint=True
+    )
+    assert (first.state, first.is_bulk) == (StabilityState.RANKED, True)
+    assert (first.bonding_dimensionality, first.reason) == (2, None)
+    assert first.energy_above_joint_hull == pytest.approx(0.1)
+    assert (first.is_unique, first.duplicate_group) == (True, first.candidate_id)
+    assert (second.state, second.is_bulk) == (StabilityState.NOT_BULK, False)
+    assert second.bonding_dimensionality == 2
+    # O over O of the next layer's other side: 10 Å between planes, a third of the mesh aside
+    assert second.empty_gap == pytest.approx(np.hypot(10, 2.9 / np.sqrt(3)) - 3.0)
+    assert "layers in vacuum" in second.reason
+    assert second.energy_above_hull == pytest.approx(-0.5)
+    for name in ("paper_class", "field_class", "imatgen_stable", "is_unique", "is_novel",
+                 "energy_above_joint_hull", "duplicate_group"):  # fmt: skip
+        assert getattr(second, name) is None
+    assert (third.state, third.is_bulk) == (StabilityState.UNCONVERGED, False)
+
+
+def test_a_crystal_whose_extent_cannot_be_found_is_not_ranked(monkeypatch):
+    references = [*elements(), reference(rutile(), -2.0)]
+
+    def broken(structure):
+        if len(structure) == 6:
+            raise RuntimeError("no end")
+        return extent(structure)
+
+    monkeypatch.setattr("atomate2_vogen.analysis.judging.extent", broken)
+    first, second = assess(
+        [calculation(rutile(), -2.5, 0), calculation(fluorite(), -1.9, 1)], references
+    )
+    assert (first.state, first.is_bulk) == (StabilityState.FAILED, None)
+    assert first.reason == "relaxed structure cannot be analysed: no end"
+    assert (second.state, second.is_bulk) == (StabilityState.RANKED, True)
 
 
 def test_an_element_is_a_candidate_like_any_other():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 
@@ -14,6 +15,7 @@ from made_entries import calculation, judgement, made, sample
 from atomate2_vogen.analysis.records import (
     COLUMNS,
     GENERATED,
+    LATER,
     RELAXED,
     calculation_of,
     candidate_records,
@@ -70,6 +72,16 @@ def test_the_file_gives_back_every_value(rows, tmp_path):
     assert read_records(path) == rows
     again = write_records(rows, tmp_path / "again.csv.gz")
     assert path.read_bytes() == again.read_bytes()
+
+
+def test_files_of_before_bulk_was_judged_can_be_read(rows, tmp_path):
+    text = gzip.decompress(write_records(rows, tmp_path / "rows.csv.gz").read_bytes()).decode()
+    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    old = table.drop(columns=list(LATER)).to_csv(index=False)
+    (tmp_path / "old.csv.gz").write_bytes(gzip.compress(old.encode()))
+    assert read_records(tmp_path / "old.csv.gz") == [
+        {**row, **dict.fromkeys(LATER)} for row in rows
+    ]
 
 
 def test_pandas_reads_the_same(rows, tmp_path):

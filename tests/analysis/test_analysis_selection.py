@@ -31,6 +31,7 @@ def test_lowest_of_each_formula_without_duplicates_and_unranked_ones():
         judged(1, "V2O3", 0.3),
         judged(2, "VO2", 0.01, unique=False),
         judged(3, "VO2", -0.5, state="collapsed"),
+        judged(7, "VO2", -0.6, state="not bulk"),
         judged(4, "VO2", 0.02),
         judged(5, "V2O5", 0.09),
         judged(6, "VO2", 0.03),

@@ -41,8 +41,15 @@ YARDSTICKS = Path(__file__).with_name("yardsticks.json")
 RAW, METRICS, SAMPLE = "candidates.csv.gz", "metrics.json", "sample.json"
 
 
-OF_OTHERS = ("is_unique_generated", "is_unique", "duplicate_group", "is_novel", "known_as")
-"""Columns that depend on what a crystal is compared with."""
+JUDGED = (
+    # what a crystal is compared with
+    *("is_unique_generated", "is_unique", "duplicate_group", "is_novel", "known_as"),
+    "energy_above_joint_hull",
+    # whether it is ranked
+    *("state", "reason", "paper_class", "field_class", "imatgen_stable"),
+    *("bonding_dimensionality", "empty_gap", "is_bulk"),
+)
+"""Columns that follow from the crystals and energies that are kept."""
 
 
 @click.command(help=__doc__.split("\n", 1)[0])
@@ -88,8 +95,8 @@ OF_OTHERS = ("is_unique_generated", "is_unique", "duplicate_group", "is_novel", 
 @click.option(
     "--judge-again",
     is_flag=True,
-    help="Run nothing; compare the crystals that are kept with one another and with known ones "
-    "once more, and make tables and figures anew.",
+    help="Run nothing; judge the crystals and energies that are kept once more, and make tables "
+    "and figures anew.",
 )
 def main(
     *,
@@ -235,9 +242,9 @@ def gather(run: Path, target: Path) -> None:
 
 
 def judge_kept(target: Path) -> None:
-    """Compare crystals that are kept once more, as after a change of how they are compared.
+    """Judge crystals that are kept once more, as after a change of how they are judged.
 
-    Nothing is calculated; what is told of one crystal alone stays as it is.
+    Nothing is calculated; energies, distances and symmetry stay as they are.
 
     Raises
     ------
@@ -270,7 +277,7 @@ def judge_kept(target: Path) -> None:
         row["candidate_id"]: row for row in candidate_records(sample, calculations, stability)
     }
     write_records(
-        [{**row, **{key: judged[row["candidate_id"]][key] for key in OF_OTHERS}} for row in rows],
+        [{**row, **{key: judged[row["candidate_id"]][key] for key in JUDGED}} for row in rows],
         target / RAW,
     )
     versions = json.loads((target / METRICS).read_text(encoding="utf-8"))["engine_versions"]

@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 
 import cheap_engine
 import pytest
+from pymatgen.core import Lattice
 
 from atomate2_vogen.analysis.hull import assess
 from atomate2_vogen.builders.stability import StabilityBuilder
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import MissingReferenceError
-from atomate2_vogen.schemas import CalculationDoc, CalculationState, StabilityDoc
+from atomate2_vogen.schemas import CalculationDoc, CalculationState, StabilityDoc, StabilityState
 from atomate2_vogen.stores import EmbeddedStore, VogenStores, upsert
 
 
@@ -76,6 +77,37 @@ def test_only_changed_pairs_are_rebuilt(stores):
     stores.save(cheap_engine.references(oxide_energy=-8.5))
     assert (build.build(), build.n_pairs) == (5, 1)
     assert build.build() == 0
+
+
+def test_documents_that_do_not_tell_what_is_bulk_are_judged_again(stores):
+    """As an earlier version left them: a layer in vacuum ranks, leads, and lowers the joint hull."""
+    layer = calculation(0, -7.5)
+    far = layer.structure.copy()
+    far.lattice = Lattice.from_parameters(3.4, 4.1, 40.0, 90, 90, 90)
+    stores.save(
+        [layer.model_copy(update={"structure": far}), *(calculation(i, -6.0) for i in (1, 2))]
+    )
+    stores.save(cheap_engine.references())
+    assert builder(stores).build() == 3
+    fresh = {d.stability_id: d for d in stores.load(StabilityDoc)}
+    assert fresh[layer.calculation_id].state is StabilityState.NOT_BULK
+    assert fresh[layer.calculation_id].is_bulk is False
+    later = ("is_bulk", "bonding_dimensionality", "empty_gap")
+    for document in list(stores.stability.query({})):
+        stores.stability.remove_docs({"stability_id": document["stability_id"]})
+        old = {key: value for key, value in document.items() if key not in (*later, "_id")}
+        upsert(stores.stability, {**old, "state": "ranked"}, "stability_id")
+    # they can still be read, and are found until a build
+    assert {d.is_bulk for d in stores.load(StabilityDoc)} == {None}
+    assert len(stores.query()) == 3
+    assert builder(stores).build() == 3
+    for document in stores.load(StabilityDoc):
+        assert document.model_dump(exclude={"last_updated", "structure"}) == fresh[
+            document.stability_id
+        ].model_dump(exclude={"last_updated", "structure"})
+    assert layer.candidate_id not in {row.candidate_id for row in stores.query()}
+    assert [row.is_bulk for row in stores.query(state="not bulk")] == [False]
+    assert builder(stores).build() == 0
 
 
 def test_schemes_never_meet(stores):

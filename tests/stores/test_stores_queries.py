@@ -125,6 +125,7 @@ def expected(c: CrystalFilter) -> set[str]:
             and among(d["paper_class"], c.paper_class)
             and among(d["field_class"], c.field_class)
             and among(d["space_group_number"], c.space_group)
+            and among(d["bonding_dimensionality"], c.dimensionality)
             and (c.unique is None or d["is_unique"] is c.unique)
             and (c.novel is None or d["is_novel"] is c.novel)
             and among(d["sampler"], c.sampler)
@@ -167,6 +168,7 @@ CONDITIONS = {
     "min_hull": limits(-0.1, 0.5),
     "max_hull": limits(0.5, 2),
     "space_group": some(range(130, 138)),
+    "dimensionality": some(range(4)),
     "unique": st.booleans(),
     "novel": st.booleans(),
     "sampler": some(many_documents.SAMPLERS),

@@ -49,7 +49,7 @@ def calculation(
 
 
 def calculations(n: int, seed: int = 0) -> list[CalculationDoc]:
-    """Edges from 2.1 to 20 Å and energies at random."""
+    """Edges from 2.1 to 12 Å, the longest of them with layers in vacuum; energies at random."""
     rng = np.random.default_rng(seed)
-    pairs = zip(np.exp(rng.uniform(0.75, 3, n)), rng.uniform(-7, -6, n), strict=True)
+    pairs = zip(np.exp(rng.uniform(0.75, 2.5, n)), rng.uniform(-7, -6, n), strict=True)
     return [calculation(i, round(c, 3), round(energy, 3)) for i, (c, energy) in enumerate(pairs)]

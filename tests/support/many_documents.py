@@ -13,7 +13,7 @@ METALS = ("V", "Ti", "Cr", "Mn", "Fe", "Co", "Ni", "Nb", "Mo", "W")
 OXIDES = ("{}O2", "{}2O3", "{}2O5", "{}3O5", "{}O", "{}4O7", "{}6O13", "{}3O7", "{}5O9", "{}2O")
 MODELS = 20
 SAMPLERS = ("wgan", "substitution", "random", "files")
-STATES = ("ranked", "collapsed", "unconverged", "failed")
+STATES = ("ranked", "collapsed", "unconverged", "failed", "not bulk")
 CHARACTERS = ("insulator", "semiconductor", "half-semiconductor", "half-metal", "metal")
 SCHEMES = ("CHGNet-0.3.0", "VASP-PBE-V_pv")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,7 +56,7 @@ def stability(n: int, seed: int = 0, atoms: int = 12) -> Iterator[dict[str, Any]
         metal = METALS[int(rng.integers(len(METALS)))]
         formula = OXIDES[int(rng.integers(len(OXIDES)))].format(metal)
         candidate = f"{formula}-{i:012x}"
-        state = STATES[0] if rng.random() < 0.9 else STATES[1 + int(rng.integers(3))]
+        state = STATES[0] if rng.random() < 0.9 else STATES[1 + int(rng.integers(4))]
         ranked = state == STATES[0]
         # a collapsed cell keeps an energy that looks better than any
         hull = round(float(rng.gamma(1.5, 0.3) - 0.02) if ranked else -5.0, 4)
@@ -80,6 +80,11 @@ def stability(n: int, seed: int = 0, atoms: int = 12) -> Iterator[dict[str, Any]
             "field_class": _field_class(hull) if ranked else None,
             "is_converged": state != "unconverged",
             "minimum_distance": 1.7,
+            "bonding_dimensionality": (3, 3, 3, 2, 3, 1, 3, 0)[i % 8]
+            if state != "failed"
+            else None,
+            "empty_gap": 6.0 if state == "not bulk" else 0.0,
+            "is_bulk": None if state == "failed" else state != "not bulk",
             "space_group_symbol": None,
             "space_group_number": int(rng.integers(1, 231)) if ranked else None,
             "is_unique": bool(rng.random() < 0.6) if ranked else None,

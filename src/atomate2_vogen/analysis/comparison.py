@@ -94,6 +94,7 @@ def summary_rows(entries: Mapping[str, Entry]) -> list[Row]:
         row("delivered", "delivered, of those asked for", lambda e: overall(e).delivered),
         row("sound", "attempts that give the composition, atoms apart", lambda e: overall(e).sound),
         row("valid", "valid (distances, charges)", lambda e: overall(e).valid.of_delivered),
+        row("not_bulk", "no bulk crystals, relaxed", lambda e: _of_delivered(overall(e).not_bulk)),
         row("within_0.3", "≤ 0.3 eV/atom above hull, relaxed", lambda e: _within(e, "0.3")),
         row("within_0.1", "≤ 0.1 eV/atom above hull, relaxed", lambda e: _within(e, "0.1")),
         row(

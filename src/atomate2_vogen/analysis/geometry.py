@@ -51,12 +51,7 @@ def distance_matrix(structure: Structure) -> np.ndarray:
     OverlapError
         If the cell has no volume, so that images lie on top of each other.
     """
-    _check_finite(structure)
-    lattice = np.asarray(structure.lattice.matrix, dtype=float)
-    _check_volume(lattice)
-    reduced, operation = minkowski_reduce(lattice)
-    # cell = operation @ lattice, hence f_reduced = f @ operation^-1 (operation is unimodular)
-    fractions = np.asarray(structure.frac_coords) @ np.linalg.inv(operation.astype(float))
+    reduced, fractions = reduced_cell(structure)
     fractions -= np.floor(fractions)
     n_atoms = len(fractions)
     differences = (fractions[:, None, :] - fractions[None, :, :]) @ reduced
@@ -68,6 +63,29 @@ def distance_matrix(structure: Structure) -> np.ndarray:
             np.fill_diagonal(squared, np.inf)
         np.minimum(shortest, squared, out=shortest)
     return np.sqrt(shortest)
+
+
+def reduced_cell(structure: Structure) -> tuple[np.ndarray, np.ndarray]:
+    """Minkowski-reduced cell of a crystal, and its sites in it.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Cell vectors as rows in Å, shape (3, 3); fractional coordinates, not wrapped, shape (n, 3).
+
+    Raises
+    ------
+    NonFiniteError
+        If the lattice or a coordinate is NaN or infinite.
+    OverlapError
+        If the cell has no volume, so that images lie on top of each other.
+    """
+    _check_finite(structure)
+    lattice = np.asarray(structure.lattice.matrix, dtype=float)
+    _check_volume(lattice)
+    reduced, operation = minkowski_reduce(lattice)
+    # cell = operation @ lattice, hence f_reduced = f @ operation^-1 (operation is unimodular)
+    return reduced, np.asarray(structure.frac_coords) @ np.linalg.inv(operation.astype(float))
 
 
 def minimum_distances(structure: Structure) -> dict[str, float]:
@@ -155,7 +173,7 @@ def check_structure(structure: Structure, system: OxideSystem) -> None:
     _check_finite(structure)
     if len(structure) == 0:
         raise ElementError("the structure has no atoms")
-    _check_ordered(structure)
+    check_ordered(structure)
     foreign = sorted(set(_symbols(structure)) - set(system.elements))
     if foreign:
         raise ElementError(
@@ -187,7 +205,14 @@ def _check_finite(structure: Structure) -> None:
             raise NonFiniteError(f"the coordinates of site {index} hold NaN or infinity")
 
 
-def _check_ordered(structure: Structure) -> None:
+def check_ordered(structure: Structure) -> None:
+    """Refuse a crystal with a site that is partially occupied or shared.
+
+    Raises
+    ------
+    DisorderError
+        Naming the site.
+    """
     for index, site in enumerate(structure):
         if not site.is_ordered:
             raise DisorderError(
@@ -207,7 +232,7 @@ def _check_volume(lattice: np.ndarray) -> None:
 def _closest(structure: Structure) -> dict[str, tuple[float, int, int]]:
     """Distance and site indices of the closest pair, by element pair."""
     _check_finite(structure)
-    _check_ordered(structure)
+    check_ordered(structure)
     symbols = np.array(_symbols(structure))
     distances = distance_matrix(structure)
     closest = {}

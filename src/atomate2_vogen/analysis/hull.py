@@ -77,8 +77,9 @@ def assess(
     Parameters
     ----------
     calculations
-        One per candidate, all of the references' scheme. Failed and unconverged ones, and
-        those that collapsed during relaxation, get a document with the reason and no class.
+        One per candidate, all of the references' scheme. Failed and unconverged ones, those
+        that collapsed during relaxation, and those that are no bulk crystals after it, get a
+        document with the reason and no class.
     references
         Known phases and both elements.
     system

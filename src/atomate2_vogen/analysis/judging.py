@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
+from atomate2_vogen.analysis.dimensionality import extent
 from atomate2_vogen.analysis.geometry import shortest_distance, too_close
 from atomate2_vogen.analysis.matching import KnownStructures, rmsd
 from atomate2_vogen.analysis.phases import ReferenceHull, check_elements
@@ -189,10 +190,19 @@ def _unconverged(calculation: CalculationDoc) -> str:
 def _describe(
     document: StabilityDoc, calculation: CalculationDoc, relaxed: Structure
 ) -> ReducedCrystal | None:
-    """Geometry of the relaxed cell, and this reduced; one that cannot be analysed is not ranked."""
+    """Geometry of the relaxed cell, and this reduced.
+
+    What is no bulk crystal is not ranked, and neither is what cannot be analysed.
+    """
     try:
         document.minimum_distance = shortest_distance(relaxed)
         document.structure = relaxed
+        found = extent(relaxed)
+        document.bonding_dimensionality = found.bonding_dimensionality
+        document.empty_gap = found.empty_gap
+        document.is_bulk = found.is_bulk
+        if document.state is StabilityState.RANKED and not found.is_bulk:
+            document.state, document.reason = StabilityState.NOT_BULK, found.reason
         analyzer = SpacegroupAnalyzer(relaxed, symprec=SYMMETRY_PRECISION)
         document.space_group_symbol = analyzer.get_space_group_symbol()
         document.space_group_number = analyzer.get_space_group_number()

@@ -3,7 +3,8 @@
 Conventions
 -----------
 - Every share names its whole: crystals asked for, candidates delivered, candidates ranked. A
-  crystal that failed, collapsed or did not converge is neither stable nor unique nor novel.
+  crystal that failed, collapsed or did not converge, or that is a layer, chain or molecule in
+  vacuum after relaxation, is neither stable nor unique nor novel.
 - *Unique* is counted as generated and again after relaxation; S.U.N. and finds use the latter.
   It is counted among the candidates measured, also where more were judged together with them.
 - Intervals are Wilson's at 95 % and take the candidates for independent draws. Uniqueness
@@ -31,6 +32,7 @@ from atomate2_vogen.analysis.bookkeeping import (
     sampler_options,
     unpack,
 )
+from atomate2_vogen.analysis.dimensionality import BOND_MARGIN, LARGEST_GAP
 from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.analysis.neutrality import charge_neutral, neutrality_settings
@@ -173,6 +175,7 @@ def measure(
         },
         rmsd_matcher=dict(matching.RMSD_SETTINGS),
         minimum_distances={f"{a}-{b}": system.minimum_distance(a, b) for a, b in system.pairs},
+        bulk={"bond_margin": BOND_MARGIN, "largest_gap": LARGEST_GAP},
         charge_neutrality=neutrality_settings(system),
         novelty_pool=dict(novelty_pool or {}),
     )
@@ -204,6 +207,11 @@ class _Fact:
         if document is None or document.state is not StabilityState.RANKED:
             return None
         return document
+
+    @property
+    def is_not_bulk(self) -> bool:
+        """Converged to something that is no bulk crystal."""
+        return self.stability is not None and self.stability.state is StabilityState.NOT_BULK
 
     def within(self, threshold: float) -> bool:
         """Ranked, and no further above the hull than the threshold."""
@@ -258,6 +266,7 @@ def _formula_metrics(
         valid=rate(fact.distances and fact.neutral for fact in facts),
         unique=rate(fact.leads for fact in facts),
         ranked=None,
+        not_bulk=None,
         unique_relaxed=None,
         novel=None,
         stable=None,
@@ -271,6 +280,7 @@ def _formula_metrics(
     if not judged:
         return metrics
     metrics.ranked = rate(fact.ranked is not None for fact in facts)
+    metrics.not_bulk = rate(fact.is_not_bulk for fact in facts)
     metrics.unique_relaxed = rate((fact.leads_relaxed for fact in facts), of_ranked=True)
     metrics.stable = {
         f"{threshold:g}": rate((fact.within(threshold) for fact in facts), of_ranked=True)

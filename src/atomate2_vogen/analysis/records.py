@@ -66,6 +66,9 @@ COLUMNS: dict[str, type] = {
     "n_steps": int,
     "max_force": float,
     "minimum_distance": float,
+    "bonding_dimensionality": int,
+    "empty_gap": float,
+    "is_bulk": bool,
     "space_group_symbol": str,
     "space_group_number": int,
     "is_unique_generated": bool,
@@ -85,6 +88,9 @@ COLUMNS: dict[str, type] = {
     RELAXED: str,
 }
 """Columns and their types. Those that `StabilityDoc` has too mean the same as there."""
+
+LATER = ("bonding_dimensionality", "empty_gap", "is_bulk")
+"""Columns that older files lack; they are unknown there."""
 
 _OF_STABILITY = tuple(name for name in COLUMNS if name in StabilityDoc.model_fields)
 _BOOLEANS = {"true": True, "false": False}
@@ -191,11 +197,12 @@ def read_records(path: str | PathLike[str]) -> list[Record]:
         text = gzip.decompress(Path(path).read_bytes()).decode()
         rows = csv.reader(io.StringIO(text, newline=""))
         header = next(rows, [])
-        if missing := [name for name in COLUMNS if name not in header]:
+        if missing := [name for name in COLUMNS if name not in {*header, *LATER}]:
             raise ArtefactError(f"{path}: no table of candidates; it lacks {', '.join(missing)}")
         return [
-            {name: _value(text, COLUMNS[name]) for name, text in zip(header, row, strict=True)
-             if name in COLUMNS}
+            dict.fromkeys(COLUMNS)
+            | {name: _value(text, COLUMNS[name]) for name, text in zip(header, row, strict=True)
+               if name in COLUMNS}
             for row in rows
         ]  # fmt: skip
     except (EOFError, gzip.BadGzipFile, ValueError, KeyError, csv.Error, OSError) as error:

@@ -77,7 +77,7 @@ class Pair:
 
         A document is up to date if it was made from this version of the calculation (by the
         calculation's own clock, so that of the builder does not matter), with these references
-        and this pool, and is not damaged.
+        and this pool, tells whether the crystal is bulk, and is not damaged.
         """
         current = hull_id(self.references)
         self.changed = set(self.sources) - set(self.built)
@@ -92,6 +92,7 @@ class Pair:
                 content.get("hull_id") != current
                 or content.get("novelty_pool") != self.pool
                 or clock(content, "calculation_updated") != self.sources[name].updated
+                or "is_bulk" not in content  # judged before that was part of it
             ):
                 self.changed.add(name)
             elif record is not None:

@@ -43,6 +43,7 @@ KEPT = (
     "energy_per_atom",
     "formation_energy_per_atom",
     "reduced_cell",
+    "is_bulk",
     *RELATIONS,
 )
 """What is read of documents that were built before."""

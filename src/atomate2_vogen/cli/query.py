@@ -58,6 +58,12 @@ class RangeType(click.ParamType):
 @click.option("--max-hull", type=float, help="Largest energy above hull, eV/atom.")
 @click.option("--min-hull", type=float, help="Smallest energy above hull, eV/atom.")
 @click.option("--space-group", multiple=True, help="Number or symbol; may be repeated.")
+@click.option(
+    "--dimensionality",
+    multiple=True,
+    type=click.IntRange(0, 3),
+    help="Of the bonds: 3 framework, 2 layers, 1 chains, 0 molecules; may be repeated.",
+)
 @click.option("--unique/--duplicate", default=None, help="Lowest of its duplicates, or not.")
 @click.option("--novel/--known", default=None, help="Like no known crystal, or like one.")
 @click.option("--half-metal", is_flag=True, default=None, help="Half metals only.")
@@ -73,7 +79,7 @@ class RangeType(click.ParamType):
     multiple=True,
     default=("ranked",),
     show_default=True,
-    help="ranked, collapsed, unconverged, failed, or any.",
+    help="ranked, collapsed, unconverged, not bulk, failed, or any.",
 )
 @click.option(
     "--sort", default="energy_above_hull", show_default=True, help="Column; -column: largest first."

@@ -34,6 +34,7 @@ STYLES = {
     "failed": "red",
     "collapsed": "red",
     "unconverged": "magenta",
+    "not bulk": "magenta",
 }
 
 

@@ -86,7 +86,8 @@ def metrics_rows(metrics: FormulaMetrics, sun_threshold: float) -> list[Row]:
         _rate("no two atoms too close, as generated", metrics.distances_valid),
         _rate("charges can balance", metrics.charge_neutral),
         _rate("unlike the others, as generated", metrics.unique),
-        _rate("ranked: relaxed, converged, not collapsed", metrics.ranked),
+        _rate("ranked: relaxed, converged, not collapsed, bulk crystals", metrics.ranked),
+        _rate("no bulk crystals: layers, chains or molecules in vacuum", metrics.not_bulk),
         _rate("unlike the others, relaxed", metrics.unique_relaxed),
         _rate("novel: unlike every known crystal", metrics.novel),
     ]

@@ -10,6 +10,7 @@ from ase.data.colors import jmol_colors
 from pymatgen.core import Element, Structure
 
 from atomate2_vogen.analysis.cif import candidate_cif, relaxed_cif
+from atomate2_vogen.analysis.dimensionality import BOND_MARGIN, PIECES
 from atomate2_vogen.analysis.geometry import minimum_distances
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import VogenError
@@ -24,9 +25,6 @@ from atomate2_vogen.schemas import (
     StabilityDoc,
     StabilityState,
 )
-
-BOND_MARGIN = 0.3
-"""Å beyond the sum of the covalent radii up to which metal and anion are joined by a line."""
 
 
 def make_pages(documents: ReportDocuments, listed: Sequence[StabilityDoc]) -> list[dict[str, Any]]:
@@ -193,6 +191,14 @@ def _geometry(document: StabilityDoc, calculation: CalculationDoc | None) -> Fac
                 f"{document.space_group_symbol} ({document.space_group_number})",
             )
         )
+    if document.bonding_dimensionality is not None:
+        dimensions = (
+            f"{document.bonding_dimensionality} ({PIECES[document.bonding_dimensionality]})"
+        )
+        facts += [
+            ("dimensions that bonds reach in", dimensions),
+            ("empty gap beyond van der Waals contact (Å)", number(document.empty_gap, 2)),
+        ]
     before = {} if calculation is None else _distances(calculation.candidate.structure)
     after = _distances(document.structure)
     facts += [

@@ -53,7 +53,7 @@ class FormulaMetrics(BaseModel):
     n_requested: int = Field(description="crystals asked for; of files, crystals read")
     n_attempts: int | None = Field(description="crystals that the sampler tried")
     n_delivered: int = Field(description="candidates")
-    n_ranked: int | None = Field(description="relaxed, converged, not collapsed")
+    n_ranked: int | None = Field(description="relaxed, converged, not collapsed, bulk crystals")
 
     delivered: Proportion = Field(description="candidates of those asked for")
     decoded: Proportion | None = Field(
@@ -72,7 +72,10 @@ class FormulaMetrics(BaseModel):
     valid: Rate = Field(description="both of these")
     unique: Rate = Field(description="as generated: crystals that differ, one counted per group")
 
-    ranked: Rate | None = Field(description="relaxed, converged, not collapsed")
+    ranked: Rate | None = Field(description="relaxed, converged, not collapsed, bulk crystals")
+    not_bulk: Rate | None = Field(
+        None, description="converged to layers, chains or molecules in vacuum, hence not ranked"
+    )
     unique_relaxed: Rate | None = Field(
         description="ranked ones that differ after relaxation: the lowest of each group"
     )
@@ -142,6 +145,10 @@ class MetricsDoc(VogenDoc):
     matcher: dict[str, float] = Field(description="StructureMatcher of unique and novel")
     rmsd_matcher: dict[str, float | bool] = Field(description="StructureMatcher of the RMSD")
     minimum_distances: dict[str, float] = Field(description="Å, by pair")
+    bulk: dict[str, float] = Field(
+        default_factory=dict,
+        description="Å: `bond_margin` beyond covalent radii, `largest_gap` of a bulk crystal",
+    )
     charge_neutrality: dict[str, Any] = Field(
         description="package, version and oxidation states of `charge_neutral`"
     )

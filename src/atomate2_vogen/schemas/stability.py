@@ -33,6 +33,7 @@ class StabilityState(StrEnum):
     RANKED = "ranked"
     COLLAPSED = "collapsed"
     UNCONVERGED = "unconverged"
+    NOT_BULK = "not bulk"
     FAILED = "failed"
 
 
@@ -60,7 +61,7 @@ class StabilityDoc(VogenDoc):
 
     Energies above hull are measured from the hull of the reference phases alone and are
     negative below it. Only `ranked` documents have classes; a collapsed, unconverged or
-    failed one keeps what numbers it has for the record.
+    failed one, and one that is no bulk crystal, keeps what numbers it has for the record.
     """
 
     stability_id: str = Field(description="candidate id and scheme")
@@ -90,6 +91,17 @@ class StabilityDoc(VogenDoc):
 
     is_converged: bool
     minimum_distance: float | None = Field(None, description="shortest after relaxation, Å")
+    bonding_dimensionality: int | None = Field(
+        None, description="3 for a framework of bonds, 2 for layers, 1 chains, 0 molecules"
+    )
+    empty_gap: float | None = Field(
+        None,
+        description="Å between van der Waals spheres of pieces that bonds do not join, 0 where "
+        "spheres that touch link all in three dimensions; see `analysis.dimensionality`",
+    )
+    is_bulk: bool | None = Field(
+        None, description="the gap is no wider than in a van der Waals crystal; None: not known"
+    )
     space_group_symbol: str | None = None
     space_group_number: int | None = None
     duplicate_group: str | None = Field(

@@ -40,6 +40,7 @@ _SAME: dict[str, str] = {
     "paper_class": "paper_class",
     "field_class": "field_class",
     "space_group": "space_group_number",
+    "dimensionality": "bonding_dimensionality",
     "unique": "is_unique",
     "novel": "is_novel",
     "sampler": "sampler",
@@ -54,7 +55,8 @@ class CrystalFilter(BaseModel):
     """Conditions on crystals; all of them must hold, and None is no condition.
 
     Where a condition takes several values, any of them will do. Only ranked crystals are
-    found unless `state` says otherwise: a collapsed cell may have the lowest energy of all.
+    found unless `state` says otherwise: a collapsed cell may have the lowest energy of all,
+    and a layer in vacuum (`not bulk`) is no crystal.
 
     Conditions on electrons hold if one electronic document of the crystal meets all of them;
     those on phonons likewise.
@@ -83,6 +85,8 @@ class CrystalFilter(BaseModel):
     """Largest energy above hull, eV/atom, itself included; compared as printed, to 1 meV."""
     space_group: tuple[int | str, ...] | None = None
     """Numbers or Hermann-Mauguin symbols."""
+    dimensionality: tuple[int, ...] | None = None
+    """Of the bonds: 3 for a framework, 2 for layers, 1 for chains, 0 for molecules."""
     unique: bool | None = None
     """Lowest-energy member of its group of duplicates."""
     novel: bool | None = None
@@ -138,6 +142,7 @@ class CrystalFilter(BaseModel):
         "paper_class",
         "field_class",
         "space_group",
+        "dimensionality",
         "sampler",
         "model_id",
         "scheme",
@@ -181,6 +186,14 @@ class CrystalFilter(BaseModel):
     @classmethod
     def _numbered(cls, value: tuple[int | str, ...] | None) -> tuple[int, ...] | None:
         return None if value is None else tuple(_number(group) for group in value)
+
+    @field_validator("dimensionality")
+    @classmethod
+    def _spatial(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        for number in value or ():
+            if not 0 <= number <= 3:
+                raise ValueError(f"{number} is not 0, 1, 2 or 3")
+        return value
 
     @field_validator("min_hull", "max_hull", "min_gap", "max_gap")
     @classmethod

@@ -44,6 +44,9 @@ class CrystalRow(BaseModel):
     formation_energy_per_atom: float | None = None
     paper_class: str | None = None
     field_class: str | None = None
+    bonding_dimensionality: int | None = None
+    empty_gap: float | None = None
+    is_bulk: bool | None = None
     space_group_symbol: str | None = None
     space_group_number: int | None = None
     is_unique: bool | None = None
