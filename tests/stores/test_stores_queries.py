@@ -347,6 +347,7 @@ def test_no_condition_alone_scans_a_collection(mongo, condition):
         "formula": "VO2",
         "chemsys": "O-V",
         "space_group": 136,
+        "dimensionality": 2,
         "paper_class": "stable",
         "field_class": "on hull",
         "character": ("metal", "half-metal"),
