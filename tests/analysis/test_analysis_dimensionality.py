@@ -134,7 +134,7 @@ def test_pieces_in_vacuum_by_closed_form():
     assert extent(in_box(["V", "O"], [[0, 0, 0], [1.8, 0, 0]], 3.6, 4.5, 11)) == Extent(
         1, pytest.approx(11 - 2 * 2.42)
     )
-    for edge, is_bulk in ((3.9, True), (4.0, True), (4.01, False)):
+    for edge, is_bulk in ((3.9, True), (4.0, True), (4.004, True), (4.01, False)):
         assert extent(in_box(["O"], [[0, 0, 0]], 3, edge, 3)).is_bulk is is_bulk
 
 

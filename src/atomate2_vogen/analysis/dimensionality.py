@@ -66,8 +66,8 @@ class Extent:
 
     @property
     def is_bulk(self) -> bool:
-        """Whether the gap is no wider than in a van der Waals crystal."""
-        return self.empty_gap <= LARGEST_GAP
+        """Whether the gap, to 0.01 Å as it is printed, is no wider than in a layered crystal."""
+        return round(self.empty_gap, 2) <= LARGEST_GAP
 
     @property
     def reason(self) -> str | None:
