@@ -93,7 +93,8 @@ REFUSED = {
 
 def test_every_file_has_its_expectation():
     files = {str(path.relative_to(FILES)) for path in FILES.rglob("*") if path.is_file()}
-    assert files == set(READ) | set(REFUSED)
+    energies = {name for name in files if name.startswith("10-same-name")}  # test_cases_same_name
+    assert files - energies == set(READ) | set(REFUSED)
 
 
 @pytest.mark.parametrize("name", READ)
