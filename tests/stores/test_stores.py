@@ -199,7 +199,7 @@ def _open_often(folder, failures):
 
 def test_processes_may_open_the_same_folder_at_once(tmp_path):
     # the first one makes the file while the others look at it
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")  # at the same moment
     failures = context.Queue()
     processes = [
         context.Process(target=_open_often, args=(tmp_path / "store", failures)) for _ in range(3)
