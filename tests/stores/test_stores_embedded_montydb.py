@@ -10,6 +10,7 @@ from monty.json import jsanitize
 
 from atomate2_vogen.schemas import CandidateDoc
 from atomate2_vogen.stores import EmbeddedStore, VogenStores, parse
+from atomate2_vogen.stores.embedded import holds_store
 
 pytest.importorskip("montydb")
 from maggma.stores import MontyStore
@@ -46,6 +47,16 @@ def test_an_old_folder_is_converted_when_it_is_opened(folder, caplog):
         assert stores.candidates.count({"formula": "VO2", "index": {"$lt": 3}}) == 3
     assert "12 documents of candidates" in caplog.text
     assert list(old.query()) == expected  # the old files stay as they are
+
+
+def test_a_folder_is_seen_to_hold_a_store(folder, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    assert holds_store(folder)
+    assert not holds_store(empty)
+    (empty / "db").mkdir()
+    assert not holds_store(empty)
+    EmbeddedStore("candidates", empty).connect()
+    assert holds_store(empty)
 
 
 def test_it_is_converted_once(folder):

@@ -241,6 +241,7 @@ def open_where(where: str | None) -> VogenStores:
     """
     from atomate2_vogen.settings import settings
     from atomate2_vogen.stores import VogenStores
+    from atomate2_vogen.stores.embedded import holds_store
 
     if where is None:
         where = settings().STORE
@@ -250,7 +251,7 @@ def open_where(where: str | None) -> VogenStores:
     if path.suffix in {".yaml", ".yml"} and not path.is_dir():
         return VogenStores.open(path)
     for folder in (path / "store", path):
-        if (folder / "db").is_dir():
+        if holds_store(folder):
             return VogenStores.open(folder)
     raise StoreAddressError(
         f"{where}: no store in it; give an output folder of vogen discover, the folder of a store, "

@@ -8,6 +8,6 @@ earlier versions wrote.
 
 from __future__ import annotations
 
-from atomate2_vogen.stores.embedded.store import EmbeddedStore
+from atomate2_vogen.stores.embedded.store import EmbeddedStore, holds_store
 
-__all__ = ["EmbeddedStore"]
+__all__ = ["EmbeddedStore", "holds_store"]

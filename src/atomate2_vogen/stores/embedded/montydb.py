@@ -17,6 +17,11 @@ DATABASE = "db"
 """Folder of the files within that of the store."""
 
 
+def holds_collections(folder: Path) -> bool:
+    """Whether a folder has collections of montydb."""
+    return any((folder / DATABASE).glob("*.collection"))
+
+
 def documents(folder: Path, collection: str) -> Iterator[dict[str, Any]]:
     """Documents of a collection, the oldest first; none where montydb has no such collection.
 

@@ -11,8 +11,15 @@ from monty.json import jsanitize
 from pydash import get, has, set_
 from pymongo.errors import DuplicateKeyError
 
+from atomate2_vogen.stores.embedded import montydb
 from atomate2_vogen.stores.embedded.collection import Collection, Document, Properties
+from atomate2_vogen.stores.embedded.database import FILE
 from atomate2_vogen.stores.embedded.values import Entry, entry
+
+
+def holds_store(folder: Path) -> bool:
+    """Whether an embedded store lies in a folder, of this or of an earlier version."""
+    return (folder / FILE).is_file() or montydb.holds_collections(folder)
 
 
 class EmbeddedStore(Store):
