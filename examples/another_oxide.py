@@ -32,7 +32,7 @@ def main(
     training = TrainWGANMaker(preset=preset, **options).make(dataset.output)
     sampling = SampleMaker(system=system, options={"max_attempts": 4096})
     counts = dict.fromkeys(system.target_formulas, int(crystals))
-    with VogenStores.open(folder) as stores:
+    with VogenStores.open(folder, create=True) as stores:
         store = stores.job_store
         if engines.has_references(engine, system):
             references = engines.load_references(engine, system)

@@ -26,7 +26,7 @@ def main(folder: str = "compose_store", length: str = "9") -> None:
     best = select_best(judged.output, top=1, threshold=0.5)  # eV/atom above hull
     bands = ElectronicFlowMaker(engine=load_engine("gpaw")).make(best.output)
     modes = PhononFlowMaker(engine=engine, min_length=float(length)).make(best.output)
-    with VogenStores.open(folder) as stores:
+    with VogenStores.open(folder, create=True) as stores:
         flow = Flow([sample, judged, best, bands, modes])
         run_locally(flow, store=stores.job_store, root_dir=folder, ensure_success=True)
         print(stores.ingest_jobs())

@@ -48,7 +48,7 @@ def main(folder: str = "my_engine_store", atoms: str = "20") -> None:
     mine = engine()
     phases = [phase for phase in reference_structures() if len(phase.structure) <= int(atoms)]
     known = ReferencesFlowMaker(engine=mine).make(phases)
-    with VogenStores.open(folder) as stores:
+    with VogenStores.open(folder, create=True) as stores:
         run_locally(known, store=stores.job_store, ensure_success=True)
         found = stores.job_store.get_output(known.output.uuid, load=True)
         references = [ReferenceDoc.model_validate(document) for document in found]

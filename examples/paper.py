@@ -40,7 +40,7 @@ def main(
         top=1,
         threshold=0.1,
     ).make()
-    with VogenStores.open(folder) as stores:
+    with VogenStores.open(folder, create=True) as stores:
         run_locally(flow, store=stores.job_store, root_dir=folder, ensure_success=True)
         made = parse(DiscoveryDoc, stores.job_store.get_output(flow.output.uuid, load=True))
         print({name: n for name, n in stores.ingest_jobs().items() if n})

@@ -2,7 +2,7 @@
 
 Usage: python examples/query_and_plot.py [mongodb://localhost/vogen] [FOLDER]
 
-The place may be a folder's store as well, such as vogen_output/store.
+The place may be a folder as well, such as vogen_output.
 """
 
 from __future__ import annotations

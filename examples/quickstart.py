@@ -21,7 +21,7 @@ def main(folder: str = "quickstart_store") -> None:
         sampler="substitution", counts={"VO2": 1, "V2O3": 1}, engine=engine, seed=3
     ).make()
 
-    with VogenStores.open(folder) as stores:
+    with VogenStores.open(folder, create=True) as stores:
         run_locally(flow, store=stores.job_store, ensure_success=True)
         stores.ingest_jobs()
         stores.save(load_references(engine))

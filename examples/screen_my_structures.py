@@ -23,7 +23,7 @@ def main(path: str, folder: str = "screened_store") -> None:
 
     engine = load_engine("chgnet")
     flow = EvaluateMaker(engine=engine).make([crystal.structure for crystal in found])
-    with VogenStores.open(folder) as stores:
+    with VogenStores.open(folder, create=True) as stores:
         run_locally(flow, store=stores.job_store, ensure_success=True)
         made = parse(EvaluationDoc, stores.job_store.get_output(flow.output.uuid, load=True))
         stores.ingest_jobs()

@@ -31,7 +31,7 @@ def main(folder: str = "train_store", preset: str = "quick") -> None:
     wgan = TrainWGANMaker(**options).make(dataset.output, vae=vae.output, energy=energy.output)
     sample = SampleMaker(options={"max_attempts": 64}).make({"VO2": 4}, training=wgan.output)
 
-    with VogenStores.open(folder) as stores:
+    with VogenStores.open(folder, create=True) as stores:
         flow = Flow([dataset, vae, energy, wgan, sample])
         run_locally(flow, store=stores.job_store, ensure_success=True)
         training = parse(TrainingDoc, stores.job_store.get_output(wgan.uuid, load=True))

@@ -38,7 +38,7 @@ def main(
     training = TrainWGANMaker(preset=preset, checkpoint_dir=f"{folder}/checkpoints").make(dataset)
     sample = SampleMaker(options={"max_attempts": int(attempts)})
     made = sample.make({"VO2": 4}, training=training.output)
-    with VogenStores.open(folder) as stores:
+    with VogenStores.open(folder, create=True) as stores:
         run_locally(Flow([training, made]), store=stores.job_store, ensure_success=True)
         trained = parse(TrainingDoc, stores.job_store.get_output(training.uuid, load=True))
         found = parse(SampleDoc, stores.job_store.get_output(made.uuid, load=True))

@@ -35,7 +35,7 @@ def main(
         top=1,
         threshold=0.5,  # eV/atom above hull
     ).make()
-    with VogenStores.open(where) as stores:
+    with VogenStores.open(where, create=True) as stores:
         submission = submit(
             flow,
             open_launchpad(launchpad_file),

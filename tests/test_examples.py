@@ -214,7 +214,7 @@ def test_query_and_plot(database, tmp_path: Path):
         doc.model_copy(update={"structure": judged_documents.REFERENCES[0].structure})
         for doc in judged_documents.documents()
     ]
-    with VogenStores.open(database) as stores:
+    with VogenStores.open(database, create=True) as stores:
         stores.save([*documents, *judged_documents.REFERENCES])
     printed = run("query_and_plot.py", database, "out", folder=tmp_path)
     ranked = [doc for doc in documents if doc.state == "ranked"]

@@ -181,7 +181,7 @@ def apart(where: str, novelty: bool) -> dict[str, float]:
 
 def measure(where: str, size: int, seed: int, novelty: bool) -> dict[str, object]:
     """Full build, again, and after one more."""
-    with VogenStores.open(where) as stores:
+    with VogenStores.open(where, create=True) as stores:
         begin = time.perf_counter()
         for metal in METALS:
             stores.save(references(metal))

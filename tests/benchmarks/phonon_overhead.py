@@ -67,7 +67,7 @@ def main() -> None:
     begin, wall = time.process_time(), time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
-        VogenStores.open(Path(folder) / "store") as stores,
+        VogenStores.open(Path(folder) / "store", create=True) as stores,
     ):
         run_locally(flow, store=stores.job_store, root_dir=folder, log=False)
         (document,) = stores.job_store.get_output(flow.output.uuid, load=True)

@@ -67,11 +67,11 @@ def opener(kind: str, folder: Path) -> Iterator[Callable[[], VogenStores]]:
     if kind == "SecantusDB":
         os.environ.pop("MONGODB_URI", None)
         with mongo_uri(folder) as uri:
-            yield lambda: VogenStores.open(f"{uri}/speed")
+            yield lambda: VogenStores.open(f"{uri}/speed", create=True)
     elif kind == "montydb":
         yield lambda: montydb_stores(folder)
     else:
-        yield lambda: VogenStores.open(folder)
+        yield lambda: VogenStores.open(folder, create=True)
 
 
 class Clock:

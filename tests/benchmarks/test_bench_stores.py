@@ -24,7 +24,7 @@ def at_once(stores):
 @pytest.mark.parametrize("write", [one_by_one, at_once])
 @pytest.mark.benchmark(group="write 100 candidates again")
 def test_bench_saving(benchmark, tmp_path, write):
-    with VogenStores.open(tmp_path) as stores:
+    with VogenStores.open(tmp_path, create=True) as stores:
         at_once(stores)
         benchmark.pedantic(write, args=(stores,), rounds=2)
         assert stores.candidates.count({}) == len(DOCUMENTS)

@@ -21,8 +21,8 @@ from atomate2_vogen.analysis.records import read_records, write_records
 from atomate2_vogen.engines import load_references
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.jobs.sampling import SampleMaker
-from atomate2_vogen.jobs.screening import calculation_id
 from atomate2_vogen.schemas import CalculationDoc, MetricsDoc, SampleDoc
+from atomate2_vogen.schemas.calculations import calculation_id
 from atomate2_vogen.stores import VogenStores, parse
 
 SCHEME = "CHGNet-0.3.0"
@@ -37,7 +37,7 @@ def finished_run(folder: Path, relaxed: int | None = None) -> SampleDoc:
     for reference in load_references(SCHEME):
         best = energies.get(reference.formula, np.inf)
         energies[reference.formula] = min(best, reference.energy_per_atom)
-    with VogenStores.open(folder / "store") as stores:
+    with VogenStores.open(folder / "store", create=True) as stores:
         job = SampleMaker(sampler="substitution").make(COUNTS, seed=3)
         run_locally(job, store=stores.job_store, root_dir=folder, log=False)
         sample = parse(SampleDoc, stores.job_store.get_output(job.uuid))

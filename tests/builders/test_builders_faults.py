@@ -141,7 +141,7 @@ def test_a_killed_build_is_taken_up(tmp_path, n_writes):
         made_calculations.calculation(20, 3.1, -7.5),
         made_calculations.calculation(21, 3.6, -7.6),
     ]
-    with VogenStores.open(tmp_path) as stores:
+    with VogenStores.open(tmp_path, create=True) as stores:
         stores.save(cheap_engine.references())
         stores.save(made)
         builder(stores).build()
@@ -209,7 +209,7 @@ def test_mrun_builds_pairs_side_by_side(server, monkeypatch):
         c.model_copy(update={"scheme": "other-2", "calculation_id": f"{c.candidate_id}|other-2"})
         for c in made
     ]
-    with VogenStores.open(f"{server}/vogen_mrun_{os.getpid()}") as stores:
+    with VogenStores.open(f"{server}/vogen_mrun_{os.getpid()}", create=True) as stores:
         stores.save(cheap_engine.references())
         stores.save(cheap_engine.references("other-2"))
         stores.save([*made, *other])

@@ -7,9 +7,11 @@ import pytest
 from pymatgen.core import Lattice
 
 from atomate2_vogen.analysis.hull import assess
+from atomate2_vogen.builders.inputs import set_inputs
 from atomate2_vogen.builders.stability import StabilityBuilder
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import MissingReferenceError
+from atomate2_vogen.jobs.evaluation import judge_and_measure
 from atomate2_vogen.schemas import CalculationDoc, CalculationState, StabilityDoc, StabilityState
 from atomate2_vogen.stores import EmbeddedStore, VogenStores, upsert
 
@@ -31,7 +33,11 @@ def calculation(index, energy, scheme=cheap_engine.SCHEME, formula="VO2"):
 
 @pytest.fixture(params=["folder", "memory"])
 def stores(request, tmp_path):
-    made = VogenStores.open(tmp_path) if request.param == "folder" else VogenStores.memory()
+    made = (
+        VogenStores.open(tmp_path, create=True)
+        if request.param == "folder"
+        else VogenStores.memory()
+    )
     with made as stores:
         yield stores
 
@@ -53,6 +59,52 @@ def test_documents_are_those_of_the_pure_function(stores):
         assert document.model_dump(exclude={"last_updated", "structure"}) == twin.model_dump(
             exclude={"last_updated", "structure"}
         )
+
+
+def test_what_a_flow_judged_is_not_judged_anew():
+    """The summaries of flows and the builder are one judge: the same documents, novelty included."""
+    calculations = [calculation(i, -6.0 - i / 10) for i in range(3)]
+    references = cheap_engine.references()
+    candidates = [one.candidate for one in calculations]
+    judged, _ = judge_and_measure(candidates, calculations, references, VANADIUM)
+    with VogenStores.memory() as stores:
+        stores.save([*calculations, *references])
+        assert builder(stores, novelty=True).build() == 3
+        built = {d.stability_id: d for d in stores.load(StabilityDoc)}
+        for document in judged:
+            twin = built[document.stability_id]
+            assert document.novelty_pool
+            assert document.model_dump(exclude={"last_updated", "structure"}) == twin.model_dump(
+                exclude={"last_updated", "structure"}
+            )
+        stores.save(judged)
+        assert builder(stores, novelty=True).build() == 0
+
+
+def test_withdrawn_calculations_are_not_judged_and_lose_their_documents(stores):
+    made = [calculation(i, -6.0 - i / 10) for i in range(4)]
+    stores.save([*made, calculation(0, -6.0, "other-2")])
+    stores.save([*cheap_engine.references(), *cheap_engine.references("other-2")])
+    builder(stores).build()
+
+    def kept():
+        return {d.candidate_id: d for d in stores.load(StabilityDoc, {"scheme": made[0].scheme})}
+
+    for chosen in (made[:2], made[3:], made[1:3], made[1:3], [], made):
+        candidates = [one.candidate for one in chosen]
+        set_inputs(stores.calculations, made[0].scheme, candidates)
+        builder(stores).build()
+        assert builder(stores).build() == 0
+        expected = assess(chosen, cheap_engine.references(), VANADIUM, joint=True)
+        shown = kept()
+        assert shown.keys() == {d.candidate_id for d in expected}
+        for twin in expected:
+            exclude = {"last_updated", "structure", "calculation_updated"}
+            document = shown[twin.candidate_id]
+            assert document.model_dump(exclude=exclude) == twin.model_dump(exclude=exclude)
+        assert len(stores.load(CalculationDoc)) == 5  # nothing computed is lost
+    assert stores.stability.count({"scheme": "other-2"}) == 1
+    assert set_inputs(stores.calculations, made[0].scheme, [one.candidate for one in made]) == 0
 
 
 def test_only_changed_pairs_are_rebuilt(stores):
@@ -169,7 +221,7 @@ def test_failed_calculations_get_documents_too(stores):
 
 
 def test_runs_as_a_maggma_builder_from_serialised_stores(tmp_path):
-    with VogenStores.open(tmp_path) as stores:
+    with VogenStores.open(tmp_path, create=True) as stores:
         stores.save([calculation(i, -6.0) for i in range(2)])
         stores.save(cheap_engine.references())
     sources = {

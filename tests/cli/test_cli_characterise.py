@@ -46,6 +46,9 @@ def noted(folder, name):
 def run(folder, wanted, chosen):
     made = stages.make_stages(**wanted)
     with open_run(folder, "discover", {"test": 1}, Voice(), VANADIUM) as pipeline:
+        pipeline.stores.save(
+            [d.model_copy(update={"stability_id": d.candidate_id}) for d in chosen]
+        )
         documents, written = stages.characterise(pipeline, made, chosen, 2)
         kept = {
             kind: pipeline.stores.load(kind, {"candidate_id": chosen[0].candidate_id})
@@ -70,6 +73,14 @@ def test_phonons_are_run_drawn_kept_and_reused(tmp_path, by_name):
     again, _, _ = run(tmp_path, {"phonons": "lj"}, crystals)
     assert [d.last_updated for d in again] == [d.last_updated for d in documents]
     assert noted(tmp_path, "phonons")["reused"] == 2
+
+    # fewer are asked for: what is known of the others is shown as well, as queries do
+    fewer, written, _ = run(tmp_path, {"phonons": "lj"}, crystals[:1])
+    assert [d.candidate_id for d in fewer] == ["first"]
+    assert written == ["phonons.json", "phonons/ (2 files)"]
+    assert json.loads((tmp_path / "phonons.json").read_text()) == listed
+    pictures = {path.name for path in (tmp_path / "phonons").iterdir()}
+    assert pictures == {"first.png", "second.png"}
 
 
 def test_what_fails_is_told_and_the_rest_goes_on(tmp_path, by_name):

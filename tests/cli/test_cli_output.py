@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from atomate2_vogen.cli.output import RUN_FILE, OutputFolder
+from atomate2_vogen.cli.written import WRITTEN_FILE
 from atomate2_vogen.errors import OutputFolderError
 
 IDENTITY = {"seed": 0, "counts": {"VO2": 8, "V2O3": 4}, "sampler": "wgan"}
@@ -127,4 +128,4 @@ def test_full_disk_is_a_typed_error(tmp_path: Path, monkeypatch):
         with pytest.raises(OutputFolderError, match="No space"):
             draw(folder)
     names = {entry.name for entry in tmp_path.iterdir()}
-    assert names == {RUN_FILE, ".lock"}
+    assert names == {RUN_FILE, ".lock", WRITTEN_FILE}  # no draft, and no half of a file

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from pymatgen.core import Structure
 
 from atomate2_vogen.cli.main import cli
-from atomate2_vogen.jobs.screening import calculation_id
 from atomate2_vogen.schemas import CalculationDoc, CalculationState, CandidateDoc
+from atomate2_vogen.schemas.calculations import calculation_id
 from atomate2_vogen.stores import VogenStores
 
 STABILITY = list(many_documents.stability(60, seed=3))
@@ -24,7 +24,7 @@ CHOSEN = [d for d in STABILITY if d["state"] == "ranked"][:20]
 def folder(tmp_path_factory):
     """An output folder with a store in it."""
     folder = tmp_path_factory.mktemp("run")
-    with VogenStores.open(folder / "store") as stores:
+    with VogenStores.open(folder / "store", create=True) as stores:
         stores.stability._collection.insert_many([dict(d) for d in STABILITY])
         stores.electronic._collection.insert_many(list(many_documents.electronic(CHOSEN)))
         stores.phonons._collection.insert_many(list(many_documents.phonons(CHOSEN)))
@@ -120,7 +120,7 @@ def test_cifs_hold_the_relaxed_crystals(folder, tmp_path):
 
 def test_names_of_files_stay_in_the_folder(tmp_path):
     hostile = {**CHOSEN[0], "candidate_id": "../../out", "stability_id": "x", "_id": "x"}
-    with VogenStores.open(tmp_path / "store") as stores:
+    with VogenStores.open(tmp_path / "store", create=True) as stores:
         stores.stability._collection.insert_one(hostile)
     assert vogen(tmp_path, "--cifs", tmp_path / "a" / "b").exit_code == 0
     assert [path.parent for path in tmp_path.rglob("*.cif")] == [tmp_path / "a" / "b"]
@@ -177,7 +177,7 @@ def test_build_brings_a_store_up_to_date_once(tmp_path):
     candidate = CandidateDoc.make(
         structure, sampler="test", model_id="m", formula="VO2", seed=0, index=0
     )
-    with VogenStores.open(tmp_path) as stores:
+    with VogenStores.open(tmp_path, create=True) as stores:
         stores.save(
             CalculationDoc(
                 calculation_id=calculation_id(candidate.candidate_id, "CHGNet-0.3.0"),

@@ -21,7 +21,7 @@ def vogen(*arguments):
 def folder(tmp_path):
     whole = reported.whole()
     path = tmp_path / "out"
-    with VogenStores.open(path / "store") as stores:
+    with VogenStores.open(path / "store", create=True) as stores:
         for kind in ("stability", "references", "calculations", "electronic", "phonons"):
             stores.save(getattr(whole, kind))
     (path / "run.json").write_text(json.dumps(whole.run))

@@ -150,7 +150,7 @@ def disturbed(farm, database, engine, candidates, seed, begin):
     launchpad = farm.launchpad()
     launchpad.reset(None, require_password=False)
     batches = [candidates[start : start + BATCH] for start in range(0, len(candidates), BATCH)]
-    with VogenStores.open(farm.where) as stores:
+    with VogenStores.open(farm.where, create=True) as stores:
         for batch in batches * 2:  # every flow twice: the second time it is found
             flow = ScreeningFlowMaker(engine=engine).make(batch)
             submit(flow, launchpad, store=stores.job_store)
@@ -217,7 +217,7 @@ def undisturbed(engine, candidates, folder):
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH")])
     )
-    with VogenStores.open(folder) as stores:
+    with VogenStores.open(folder, create=True) as stores:
         flows = ((c.candidate_id, candidate_flow(engine, c)) for c in candidates)
         return {
             outcome.key: outcome.output for outcome in run_flows(flows, stores.job_store, workers=2)

@@ -55,7 +55,7 @@ def add(farm):
     """Submit the flow of all candidates."""
     screening = ScreeningFlowMaker(engine=farm_engine.engine()).make(farm_engine.candidates())
     flow = Flow([screening, small_jobs.blob(300_000)])
-    with VogenStores.open(farm.where) as stores:
+    with VogenStores.open(farm.where, create=True) as stores:
         launchpad = farm.launchpad()
         try:
             return submit(flow, launchpad, store=stores.job_store)

@@ -11,13 +11,15 @@ from monty.json import MontyDecoder, MontyEncoder
 from sampler_job import GridSampleMaker
 
 from atomate2_vogen.builders.stability import StabilityBuilder
-from atomate2_vogen.chemistry import TITANIUM
+from atomate2_vogen.chemistry import TITANIUM, VANADIUM
+from atomate2_vogen.cli.options import default_preset
 from atomate2_vogen.engines.references import ReferencePhase
 from atomate2_vogen.errors import (
     CountsError,
     ElementError,
     EngineCapabilityError,
     InputError,
+    MissingModelError,
     MissingReferenceError,
     SchemeMismatchError,
     UnknownFormulaError,
@@ -27,6 +29,8 @@ from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker
 from atomate2_vogen.flows.phonons import PhononFlowMaker
 from atomate2_vogen.flows.references import ReferencesFlowMaker
+from atomate2_vogen.jobs.sampling import SampleMaker
+from atomate2_vogen.jobs.training import TrainWGANMaker
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
@@ -53,7 +57,7 @@ def run(flow, stores, folder):
 
 
 def test_from_counts_to_stability(tmp_path):
-    with VogenStores.open(tmp_path / "store") as stores:
+    with VogenStores.open(tmp_path / "store", create=True) as stores:
         found = run(maker().make(), stores, tmp_path / "run")
     assert found.scheme == cheap_engine.SCHEME
     assert (found.n_candidates, found.n_calculated) == (3, 2)
@@ -92,7 +96,7 @@ def test_references_are_relaxed_first_where_a_maker_is_given(tmp_path, monkeypat
     ]
     monkeypatch.setattr(reference_flows, "reference_structures", lambda _: starts)
     relaxing = ReferencesFlowMaker(engine=cheap_engine.engine())
-    with VogenStores.open(tmp_path / "store") as stores:
+    with VogenStores.open(tmp_path / "store", create=True) as stores:
         found = run(maker(references=relaxing).make(), stores, tmp_path / "run")
     best = found.stability[0]
     # everything has the energy of the ground state: nothing forms, and nothing is above the hull
@@ -164,17 +168,40 @@ def test_named_samplers_become_the_right_jobs():
         sampler: [job.name for job in maker(sampler=sampler).make().jobs]
         for sampler in ("substitution", "random", "wgan")
     }
-    assert len(names["substitution"]) == len(names["random"]) == 3
-    assert len(names["wgan"]) == 5
+    # nothing is trained unless that is asked for: the shipped networks are there
+    assert len(names["substitution"]) == len(names["random"]) == len(names["wgan"]) == 3
     workflow = flow_to_workflow(maker(sampler="wgan").make())
-    assert len(workflow.fws) == 5
+    assert len(workflow.fws) == 3
+
+
+def test_networks_are_the_shipped_ones_or_those_asked_for():
+    """As for `load_sampler`, `SampleMaker` and the command line."""
+    assert DiscoveryFlowMaker().preset == SampleMaker().preset == default_preset(VANADIUM)
+    (sample,) = [job for job in maker(sampler="wgan").make().jobs if job.name == "sample"]
+    assert sample.maker.preset == "paper"
+    assert "training" not in sample.function_kwargs
+
+    trained = maker(sampler="wgan", training=TrainWGANMaker(preset="quick")).make()
+    dataset, training, sample = trained.jobs[:3]
+    assert training.maker.preset == "quick"
+    assert training.function_args == (dataset.output, 0)
+    assert sample.function_kwargs["training"] == training.output
+    assert len(flow_to_workflow(trained).fws) == 5
+
+    for changes in ({"preset": "quick"}, {"system": TITANIUM, "counts": {"TiO2": 1}}):
+        with pytest.raises(MissingModelError, match="no trained networks are shipped"):
+            maker(sampler="wgan", references=[], **changes).make()
+    with pytest.raises(InputError, match="only for the sampler wgan"):
+        maker(sampler="random", training=TrainWGANMaker()).make()
+    with pytest.raises(InputError, match=r"its Maker is of O-Ti, asked for is O-V"):
+        maker(sampler="wgan", training=TrainWGANMaker(system=TITANIUM)).make()
 
 
 @pytest.mark.slow
 def test_substituted_crystals_with_chgnet(tmp_path):
     """The real sampler and the default engine, judged as known by the phases that they are."""
     flow = DiscoveryFlowMaker(sampler="substitution", counts={"VO2": 1}, seed=0).make()
-    with VogenStores.open(tmp_path / "store") as stores:
+    with VogenStores.open(tmp_path / "store", create=True) as stores:
         found = run(flow, stores, tmp_path / "run")
     assert found.scheme == "CHGNet-0.3.0"
     assert found.n_candidates == 1

@@ -39,7 +39,11 @@ def calculation(candidate, energy=-7.0, **changes):
 
 @pytest.fixture(params=["folder", "memory"])
 def stores(request, tmp_path):
-    made = VogenStores.open(tmp_path) if request.param == "folder" else VogenStores.memory()
+    made = (
+        VogenStores.open(tmp_path, create=True)
+        if request.param == "folder"
+        else VogenStores.memory()
+    )
     with made as stores:
         yield stores
 
@@ -100,7 +104,7 @@ def test_data_survive_the_process(tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[2])\n"
         "import cheap_engine; from atomate2_vogen.stores import VogenStores\n"
-        "VogenStores.open(sys.argv[1]).save(cheap_engine.candidate())\n"
+        "VogenStores.open(sys.argv[1], create=True).save(cheap_engine.candidate())\n"
     )
     support = cheap_engine.__file__.rsplit("/", 1)[0]
     subprocess.run([sys.executable, "-c", code, str(tmp_path), support], check=True)
@@ -116,7 +120,7 @@ def _write(folder, first, last):
 
 
 def test_processes_that_write_at_once_lose_and_double_nothing(tmp_path):
-    VogenStores.open(tmp_path).close()
+    VogenStores.open(tmp_path, create=True).close()
     context = multiprocessing.get_context("spawn")
     # 10 to 20 are written by both
     processes = [
@@ -134,18 +138,18 @@ def test_processes_that_write_at_once_lose_and_double_nothing(tmp_path):
 def test_a_file_in_the_way_is_a_typed_error(tmp_path):
     (tmp_path / "taken").write_text("I am a file")
     with pytest.raises(StoreConnectionError, match="taken"):
-        VogenStores.open(tmp_path / "taken")
+        VogenStores.open(tmp_path / "taken", create=True)
 
 
 def test_a_damaged_store_is_a_typed_error(tmp_path):
-    VogenStores.open(tmp_path).close()
+    VogenStores.open(tmp_path, create=True).close()
     (tmp_path / "documents.sqlite").write_bytes(b"no database at all" * 999)
     with pytest.raises(StoreConnectionError, match=tmp_path.name):
         VogenStores.open(tmp_path)
 
 
 def test_opening_again_writes_nothing(tmp_path):
-    VogenStores.open(tmp_path).close()
+    VogenStores.open(tmp_path, create=True).close()
     with contextlib.closing(sqlite3.connect(tmp_path / "documents.sqlite")) as watching:
         (before,) = watching.execute("PRAGMA data_version").fetchone()
         VogenStores.open(tmp_path).close()
@@ -189,7 +193,7 @@ def test_no_moment_is_the_oldest():
 def _open_often(folder, failures):
     for _ in range(8):
         try:
-            with VogenStores.open(folder):
+            with VogenStores.open(folder, create=True):
                 pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the test shall show it
             failures.put(f"{type(error).__name__}: {error}")

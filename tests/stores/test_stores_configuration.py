@@ -90,7 +90,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_file_opens_a_database_with_a_prefix(write, database):
     path = write(f"uri: {database}\ncollection_prefix: mine_")
-    with VogenStores.open(path) as stores:
+    with VogenStores.open(path, create=True) as stores:
         stores.save(cheap_engine.candidate())
         assert stores.candidates.collection_name == "mine_candidates"
         assert len(stores.load(CandidateDoc)) == 1

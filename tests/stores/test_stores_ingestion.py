@@ -46,7 +46,11 @@ def put(stores, uuid, document, **changes):
 
 @pytest.fixture(params=["folder", "memory"])
 def stores(request, tmp_path):
-    made = VogenStores.open(tmp_path) if request.param == "folder" else VogenStores.memory()
+    made = (
+        VogenStores.open(tmp_path, create=True)
+        if request.param == "folder"
+        else VogenStores.memory()
+    )
     with made as stores:
         yield stores
 

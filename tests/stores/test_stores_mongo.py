@@ -29,7 +29,7 @@ from atomate2_vogen.stores.indexes import INDEXES
 
 @pytest.fixture
 def stores(database):
-    with VogenStores.open(database) as stores:
+    with VogenStores.open(database, create=True) as stores:
         yield stores
 
 

@@ -52,7 +52,7 @@ def mongo(server):
     import pymongo
 
     name = f"vogen_queries_{id(server)}"
-    with VogenStores.open(f"{server}/{name}") as stores:
+    with VogenStores.open(f"{server}/{name}", create=True) as stores:
         yield fill(stores)
     with pymongo.MongoClient(server) as client:
         client.drop_database(name)
@@ -64,7 +64,9 @@ def stores(request, tmp_path_factory):
         yield request.getfixturevalue("mongo")
         return
     folder = tmp_path_factory.mktemp("store")
-    opened = VogenStores.open(folder) if request.param == "folder" else VogenStores.memory()
+    opened = (
+        VogenStores.open(folder, create=True) if request.param == "folder" else VogenStores.memory()
+    )
     with opened as stores:
         yield fill(stores)
 

@@ -22,7 +22,7 @@ def launchpad(database, tmp_path, monkeypatch):
 @pytest.fixture
 def stores(database):
     """All stores, in the same database."""
-    with VogenStores.open(database) as stores:
+    with VogenStores.open(database, create=True) as stores:
         yield stores
 
 

@@ -25,7 +25,16 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc, StabilityDoc
 
-__all__ = ["Ranked", "ReferenceHull", "assess", "field_class", "hull_id", "paper_class", "relate"]
+__all__ = [
+    "Ranked",
+    "ReferenceHull",
+    "assess",
+    "complete",
+    "field_class",
+    "hull_id",
+    "paper_class",
+    "relate",
+]
 
 
 @dataclass(frozen=True)
@@ -113,13 +122,36 @@ def assess(
             raise InputError(f"calculation {calculation.calculation_id} is given twice")
         seen.add(calculation.calculation_id)
     judged = [judge(calculation, hull, known) for calculation in calculations]
-    ranked = [one for one in map(Ranked.of, judged) if one is not None]
-    compare([one.comparable for one in ranked])
-    relations = relate(ranked, hull if joint else None)
-    for one in judged:
-        for name, value in relations.get(one.document.stability_id, {}).items():
-            setattr(one.document, name, value)
+    complete(judged, (), hull if joint else None)
     return [one.document for one in judged]
+
+
+def complete(
+    judged: Sequence[Judged], others: Sequence[Ranked], hull: ReferenceHull | None
+) -> dict[str, dict[str, Any]]:
+    """Write into documents that were judged alone what depends on the others.
+
+    Parameters
+    ----------
+    judged
+        Candidates whose documents are completed in place.
+    others
+        Ranked candidates of the same system and scheme that were judged before.
+    hull
+        As for `relate`.
+
+    Returns
+    -------
+    dict
+        What now holds for the others, as `relate` gives it.
+    """
+    ranked = [*others, *(one for one in map(Ranked.of, judged) if one is not None)]
+    compare([one.comparable for one in ranked])
+    relations = relate(ranked, hull)
+    for one in judged:
+        for name, value in relations.pop(one.document.stability_id, {}).items():
+            setattr(one.document, name, value)
+    return relations
 
 
 def relate(ranked: Sequence[Ranked], hull: ReferenceHull | None) -> dict[str, dict[str, Any]]:

@@ -124,6 +124,7 @@ def judge(
         reason=reason,
         is_converged=calculation.state is CalculationState.COMPLETED,
         calculation_updated=calculation.last_updated,
+        novelty_pool=None if known is None else known.pool_id,
     )
     crystal = None
     if _is_finite(calculation.initial_energy_per_atom):

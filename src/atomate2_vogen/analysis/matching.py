@@ -104,6 +104,8 @@ class KnownStructures:
         Factor on the tolerances, from 1 to 3. Above 1 it finds what resembles a known crystal
         too: a generated crystal mostly relaxes into the one that it resembles. Claims of
         novelty are made with 1.
+    pool_id
+        Hash that names the pool in the documents that are judged against it.
 
     Raises
     ------
@@ -111,10 +113,16 @@ class KnownStructures:
         If `margin` is out of range.
     """
 
-    def __init__(self, structures: Mapping[str, Structure], margin: float = 1.0) -> None:
+    def __init__(
+        self,
+        structures: Mapping[str, Structure],
+        margin: float = 1.0,
+        pool_id: str | None = None,
+    ) -> None:
         if not 1.0 <= margin <= MOST_MARGIN:
             raise InputError(f"margin is {margin!r}; give a number from 1 to {MOST_MARGIN:g}")
         self.margin = margin
+        self.pool_id = pool_id
         self._waiting: dict[str, list[tuple[str, Structure]]] = {}
         self._pools: dict[str, _Pool] = {}
         self._matcher = default_matcher(margin)

@@ -10,8 +10,8 @@ from typing import Any
 from monty.json import jsanitize
 from pymatgen.core import Composition
 
-from atomate2_vogen.analysis.duplicates import Comparable, compare, unsettled
-from atomate2_vogen.analysis.hull import Ranked, relate
+from atomate2_vogen.analysis.duplicates import Comparable, unsettled
+from atomate2_vogen.analysis.hull import Ranked, complete, relate
 from atomate2_vogen.analysis.judging import judge
 from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.analysis.phases import ReferenceHull, hull_id
@@ -169,18 +169,11 @@ def build(pair: Pair, known: KnownStructures | None) -> Outcome:
         except DAMAGED as error:
             outcome.malformed[name] = (str(error) or repr(error)).splitlines()[0]
             continue
-        one.document.novelty_pool = pair.pool
         judged.append(one)
-    new = [ranked for ranked in map(Ranked.of, judged) if ranked is not None]
-    everything = [*pair.kept.values(), *new]
-    compare([one.comparable for one in everything])
-    relations = relate(everything, hull)
-    for one in judged:
-        for key, value in relations.pop(one.document.stability_id, {}).items():
-            setattr(one.document, key, value)
-        outcome.documents.append(
-            jsanitize(one.document, strict=True, enum_values=True, allow_bson=True)
-        )
+    relations = complete(judged, list(pair.kept.values()), hull)
+    outcome.documents = [
+        jsanitize(one.document, strict=True, enum_values=True, allow_bson=True) for one in judged
+    ]
     outcome.amendments = pair.differences(relations)
     return outcome
 

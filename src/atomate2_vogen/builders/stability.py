@@ -39,6 +39,7 @@ Doc = TypeVar("Doc", bound=VogenDoc)
 class StabilityBuilder(Builder):
     """Calculations and references in, stability documents out.
 
+    Documents of withdrawn calculations, which are kept for reuse only, are removed.
     Idempotent and incremental: a second run writes nothing. Runs in parallel under maggma's
     ``mrun``, one pair of system and scheme per process; several may run at once. A malformed
     document is skipped with a warning and named in `malformed`.
@@ -88,6 +89,7 @@ class StabilityBuilder(Builder):
         self.malformed: set[str] = set()
         self.unbuilt: dict[str, str] = {}
         self._under_way: set[str] = set()
+        self._withdrawn: set[str] = set()
         self._n_calculations: Counter[str] = Counter()
 
     def get_items(self) -> Iterator[Pair]:
@@ -126,7 +128,7 @@ class StabilityBuilder(Builder):
             self.n_written += write(self.stability, outcome.documents)
 
     def finalize(self) -> None:
-        """Remove orphans if that was asked for, close the stores, complain of what failed.
+        """Remove what is not to be shown, close the stores, complain of what failed.
 
         Raises
         ------
@@ -135,7 +137,7 @@ class StabilityBuilder(Builder):
         BuildError
             If a pair was lost with the process that judged it.
         """
-        self._remove_orphans()
+        self._remove()
         super().finalize()
         self._complain()
 
@@ -151,18 +153,21 @@ class StabilityBuilder(Builder):
         """
         for item in self.get_items():
             self.update_targets([self.process_item(item)])
-        self._remove_orphans()
+        self._remove()
         self._complain()
         return self.n_written
 
     def _sources(self) -> dict[tuple[str, str], dict[str, Source]]:
-        """Calculations by system and scheme; those that name neither are malformed."""
+        """Calculations to be judged, by system and scheme; those that name neither are malformed."""
         found: dict[tuple[str, str], dict[str, Source]] = {}
         homes: dict[str, tuple[str, str] | None] = {}
         key = self.calculations.key
-        wanted = [key, "scheme", "last_updated", "candidate.formula"]
+        wanted = [key, "scheme", "last_updated", "candidate.formula", "withdrawn"]
         for content in self.calculations.query({}, properties=wanted):
             name, scheme = content.get(key), content.get("scheme")
+            if content.get("withdrawn") is True:
+                self._withdrawn.add(str(name))
+                continue
             candidate = content.get("candidate")
             formula = str(candidate.get("formula") if isinstance(candidate, dict) else None)
             if not (isinstance(name, str) and isinstance(scheme, str) and scheme):
@@ -240,18 +245,25 @@ class StabilityBuilder(Builder):
         key = self.calculations.key
         pair.contents = [content for content in found if content.get(key) in pair.changed]
 
-    def _remove_orphans(self) -> None:
-        if not self.remove_orphans:
+    def _remove(self) -> None:
+        """Remove documents of withdrawn calculations, and orphans if that was asked for."""
+        if not (self.remove_orphans or self._withdrawn):
             return
         ours = {"chemsys": {"$in": [system.chemsys for system in self.systems]}}
         key = self.stability.key
         built = [content[key] for content in self.stability.query(ours, properties=[key])]
-        # read last: a calculation that came meanwhile is there
-        there = set(self.calculations.distinct(self.calculations.key))
-        orphans = [name for name in built if name not in there]
-        for start in range(0, len(orphans), BATCH):
-            self.stability.remove_docs({key: {"$in": orphans[start : start + BATCH]}})
-        self.n_removed = len(orphans)
+        self._drop([name for name in built if name in self._withdrawn])
+        if self.remove_orphans:
+            # read last: a calculation that came meanwhile is there
+            there = set(self.calculations.distinct(self.calculations.key))
+            orphans = [name for name in built if name not in there]
+            self._drop(orphans)
+            self.n_removed = len(orphans)
+
+    def _drop(self, names: Sequence[str]) -> None:
+        for start in range(0, len(names), BATCH):
+            batch = list(names[start : start + BATCH])
+            self.stability.remove_docs({self.stability.key: {"$in": batch}})
 
     def _complain(self) -> None:
         if self.unbuilt:

@@ -77,13 +77,17 @@ def build(
         )
         return
     with open_run(folder, "build", None, voice) as run:
+        from atomate2_vogen.cli.generation import recorded_sample
         from atomate2_vogen.cli.report import print_build
+        from atomate2_vogen.cli.results import export, judge, measure
 
-        judge = load_engine(engine, run.system)
-        candidates = run.stored_candidates()
-        stability, references = run.build(judge, candidates, remove_orphans=remove_orphans)
-        written = run.export(stability, candidates, references)
-        print_build(voice, stability, run.folder.path, written, as_json=as_json)
+        run.stores.ingest_jobs()
+        judged = judge(run, load_engine(engine, run.system), remove_orphans=remove_orphans)
+        written = []
+        if judged.stability or (run.folder / "stability.json").exists():
+            metrics = measure(run, judged, recorded_sample(run))
+            written = export(run, judged, metrics)
+        print_build(voice, judged.stability, run.folder.path, written, as_json=as_json)
 
 
 def _build_store(

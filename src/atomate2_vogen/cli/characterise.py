@@ -92,7 +92,8 @@ def characterise(
     """Run what is left of the stages for some relaxed crystals, and draw it.
 
     Completed documents are taken from the store; failed ones are tried once more, and those that
-    were stopped go on after the last of their jobs that had ended.
+    were stopped go on after the last of their jobs that had ended. Files show these crystals and
+    all others of the folder that were characterised before.
 
     Returns
     -------
@@ -108,18 +109,43 @@ def characterise(
     written: list[str] = []
     for stage in stages:
         documents = _run(run, stage, chosen, workers)
-        listed = [plain(light(document, stage.large)) for document in documents]
+        every += documents
+        shown = _all_of_folder(run, stage, documents)
+        listed = [plain(light(document, stage.large)) for document in shown]
         run.folder.write(f"{stage.name}.json", json.dumps(listed, indent=1) + "\n")
         written.append(f"{stage.name}.json")
         (run.folder / stage.name).mkdir(exist_ok=True)
-        completed = [document for document in documents if not _has_failed(document)]
-        for document in completed:
-            with run.folder.replacing(f"{stage.name}/{document.candidate_id}.png") as path:
+        # a picture shows what a query finds: the newest of several engines
+        newest = sorted(shown, key=lambda document: document.last_updated)
+        completed = {d.candidate_id: d for d in newest if not _has_failed(d)}
+        for name, document in completed.items():
+            with run.folder.replacing(f"{stage.name}/{name}.png") as path:
                 stage.draw(document, path)
+        pictures = {f"{stage.name}/{name}.png" for name in completed}
+        run.folder.remove_stale(pictures, [f"{stage.name}/"])
         if completed:
             written.append(f"{stage.name}/ ({len(completed)} files)")
-        every += documents
     return every, written
+
+
+def _all_of_folder(run: Pipeline, stage: Stage, documents: Sequence[Document]) -> list[Document]:
+    """These documents, then those of the stage's kind about other crystals of the folder."""
+    stores = run.stores
+    crystals = stores.read(
+        stores.stability, {"chemsys": run.system.chemsys}, properties=["candidate_id"]
+    )
+    candidates = {content.get("candidate_id") for content in crystals}
+    there = {_key(document) for document in documents}
+    others = [
+        document
+        for document in stores.iterate(stage.document)
+        if document.candidate_id in candidates and _key(document) not in there
+    ]
+    return [*documents, *others]
+
+
+def _key(document: Document) -> str:
+    return document.electronic_id if isinstance(document, ElectronicDoc) else document.phonon_id
 
 
 def _run(

@@ -96,6 +96,10 @@ _NAMES = (
 )
 
 
+MODEL_FILE = "model.zip"
+"""Trained networks in the output folder of vogen train."""
+
+
 @dataclass(frozen=True)
 class Decoding:
     """What was said on the command line about drawing crystals.
@@ -192,6 +196,18 @@ def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--model``."""
     return click.option(
         "--model",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="File of trained networks.  [default: those that are shipped]",
+        type=click.Path(path_type=Path, exists=True),
+        callback=_model_file,
+        help="File of trained networks, or the folder that vogen train has written.  [default: those "
+        "that are shipped]",
     )(function)
+
+
+def _model_file(
+    _context: click.Context, _parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    if value is None or not value.is_dir():
+        return value
+    if not (inside := value / MODEL_FILE).is_file():
+        raise InputError(f"--model {value}: no {MODEL_FILE} in this folder")
+    return inside

@@ -83,17 +83,17 @@ def discover(
         from atomate2_vogen.cli.generation import sample as generate
         from atomate2_vogen.cli.references import reference_phases
         from atomate2_vogen.cli.report import print_discovery
+        from atomate2_vogen.cli.results import export, judge, measure
 
-        judge, stages = load_engine(engine, system), make_stages(electronic, phonons, system)
-        reference_phases(run, judge, workers)  # first, as a hull may lack them for good
+        energies, stages = load_engine(engine, system), make_stages(electronic, phonons, system)
+        reference_phases(run, energies, workers)  # first, as a hull may lack them for good
         sample = generate(run, sampler, preset, wanted, seed, decoding=decoding, workers=workers)
-        calculations = run.relax(judge, sample.candidates, workers)
-        stability, references = run.build(judge, sample.candidates)
-        metrics = run.measure(sample, calculations, stability, references)
-        written = run.export(stability, sample.candidates, references, metrics=metrics)
-        found, files = characterise(
-            run, stages, best_per_formula(stability, top, threshold) if stages else [], workers
-        )
+        run.relax(energies, sample.candidates, workers)
+        judged = judge(run, energies)
+        metrics = measure(run, judged, sample)
+        written = export(run, judged, metrics)
+        best = best_per_formula(judged.stability, top, threshold) if stages else []
+        found, files = characterise(run, stages, best, workers)
         run.folder.note(
             workers=workers,
             missing=sample.missing,
@@ -101,7 +101,7 @@ def discover(
         )
         print_discovery(
             voice,
-            stability,
+            judged.stability,
             sample,
             metrics,
             path=run.folder.path,

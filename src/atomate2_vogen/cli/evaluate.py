@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.errors import InputError
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -38,7 +39,8 @@ def evaluate(
 ) -> None:
     """Relax crystals from files and tell where they stand.
 
-    PATHS are CIF or POSCAR files, pymatgen JSON, or folders of them. Each crystal is relaxed
+    PATHS are CIF or POSCAR files, pymatgen JSON, or folders of them, also those that another vogen
+    command has written. Each crystal is relaxed
     with the judge, placed on the convex hull of the known phases, classed, and compared with
     the others and with every known prototype. Files that cannot be used are listed at the end
     with what is wrong; the others are computed all the same, and the exit code is 2.
@@ -46,13 +48,16 @@ def evaluate(
     Below the table stand counts over all crystals; --json has them in full, with what each is
     counted against, 95 % intervals, and the settings of every comparison.
 
-    With --out results are kept, and a second run computes only what is new.
+    With --out results are kept, and a second run computes only what is new. The folder then shows
+    the crystals of the last run: tables, CIFs and stability documents of others are removed, and
+    their calculations stay in store/, to be used again when these crystals come back.
 
     \b
     Examples:
       vogen evaluate crystal.cif
       vogen evaluate my_crystals/ POSCAR --out judged
       vogen evaluate my_crystals/ --json > judged.json
+      vogen evaluate vogen_sample --out judged
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
@@ -62,6 +67,7 @@ def evaluate(
 
     system = system or VANADIUM
     voice = Voice(quiet=as_json)
+    _check_apart(paths, out)
     good, bad = read_structures(paths, system)
     with ExitStack() as stack:
         kept = out is not None
@@ -74,20 +80,32 @@ def evaluate(
                 open_run(out, "evaluate", engine_identity(engine), voice, system)
             )
             from atomate2_vogen.cli.references import reference_phases
+            from atomate2_vogen.cli.results import export, judge, measure
 
-            judge = load_engine(engine, system)
+            energies = load_engine(engine, system)
             candidates, names = candidates_of(good)
-            reference_phases(run, judge, workers)
-            calculations = run.relax(judge, candidates, workers)
-            stability, metrics, references = run.judge(judge, candidates, calculations)
+            reference_phases(run, energies, workers)
+            run.relax(energies, candidates, workers)
+            judged = judge(run, energies, candidates)
+            metrics = measure(run, judged)
             if kept:
-                run.export(stability, candidates, references, names, metrics)
-            results = {"stability": stability, "names": names, "metrics": metrics}
+                export(run, judged, metrics)
+            results = {"stability": judged.stability, "names": names, "metrics": metrics}
         from atomate2_vogen.cli.report import print_evaluation
 
         print_evaluation(voice, bad, as_json=as_json, **results)
     if bad:
         ctx.exit(2)
+
+
+def _check_apart(paths: Sequence[Path], out: Path | None) -> None:
+    """Refuse inputs that lie in the output folder: they would be replaced by what comes out."""
+    if out is None:
+        return
+    target = out.resolve()
+    for path in paths:
+        if path.resolve().is_relative_to(target):
+            raise InputError(f"{path}: lies in the output folder; give another --out than {out}")
 
 
 def candidates_of(

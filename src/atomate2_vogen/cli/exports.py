@@ -58,6 +58,16 @@ COLUMNS = (
 )
 """Columns of the CSV table: the fields of `StabilityDoc` that fit into one cell."""
 
+RESULTS = (
+    "cifs/",
+    "stability.csv",
+    "stability.json",
+    "metrics.json",
+    "hull.png",
+    "formation_energy.png",
+)
+"""Files that show the results of a run; a folder ends with a slash."""
+
 
 def stability_csv(stability: Sequence[StabilityDoc], names: Mapping[str, str] | None = None) -> str:
     """Table of candidates, best first; with `names` a first column ``file``."""
@@ -93,7 +103,7 @@ def write_results(
     names: Mapping[str, str] | None = None,
     metrics: MetricsDoc | None = None,
 ) -> list[str]:
-    """Write CIFs, tables and pictures into an output folder.
+    """Write CIFs, tables and pictures into an output folder, and remove those of earlier runs.
 
     Returns
     -------
@@ -104,14 +114,14 @@ def write_results(
     from atomate2_vogen.analysis.plots_hull import plot_hull
 
     by_id = {candidate.candidate_id: candidate for candidate in candidates}
-    n_cifs = 0
+    cifs = []
     for doc in stability:
         if text := relaxed_cif(doc, by_id.get(doc.candidate_id)):
-            folder.write(f"cifs/{doc.candidate_id}.cif", text)
-            n_cifs += 1
+            cifs.append(f"cifs/{doc.candidate_id}.cif")
+            folder.write(cifs[-1], text)
     folder.write("stability.csv", stability_csv(stability, names))
     folder.write("stability.json", stability_json(stability))
-    written = [f"cifs/ ({n_cifs} files)", "stability.csv", "stability.json"]
+    written = ["stability.csv", "stability.json"]
     if metrics is not None:
         folder.write("metrics.json", json.dumps(plain(metrics), indent=1) + "\n")
         written.append("metrics.json")
@@ -121,7 +131,8 @@ def write_results(
         with folder.replacing("formation_energy.png") as path:
             plot_formation_energies(stability, path, system)
         written += ["hull.png", "formation_energy.png"]
-    return written
+    folder.remove_stale({*cifs, *written}, RESULTS)
+    return [f"cifs/ ({len(cifs)} files)", *written]
 
 
 def _cell(value: Any) -> str:

@@ -98,6 +98,12 @@ def stored_sample(stores: VogenStores, counts: Mapping[str, int]) -> SampleDoc |
     return _merged(parts, counts) if done == set(counts) else None
 
 
+def recorded_sample(run: Pipeline) -> SampleDoc | None:
+    """What a folder's run sampled; None if it sampled nothing or has not finished."""
+    counts = run.folder.record.get("identity", {}).get("counts")
+    return stored_sample(run.stores, counts) if isinstance(counts, dict) else None
+
+
 def _merged(parts: Sequence[SampleDoc], counts: Mapping[str, int]) -> SampleDoc:
     """One sample of several, in the order in which formulas were asked for."""
     order = list(counts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atomate2_vogen.errors import CountsError, StoreAddressError
+from atomate2_vogen.errors import CountsError
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -241,19 +241,7 @@ def open_where(where: str | None) -> VogenStores:
     """
     from atomate2_vogen.settings import settings
     from atomate2_vogen.stores import VogenStores
-    from atomate2_vogen.stores.embedded import holds_store
 
     if where is None:
         where = settings().STORE
-    if where is None or "://" in where:
-        return VogenStores.open(where)
-    path = Path(where).expanduser()
-    if path.suffix in {".yaml", ".yml"} and not path.is_dir():
-        return VogenStores.open(path)
-    for folder in (path / "store", path):
-        if holds_store(folder):
-            return VogenStores.open(folder)
-    raise StoreAddressError(
-        f"{where}: no store in it; give an output folder of vogen discover, the folder of a store, "
-        "a mongodb:// URI, or a YAML file that names a database"
-    )
+    return VogenStores.open(where)

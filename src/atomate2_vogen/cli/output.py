@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from atomate2_vogen import __version__
+from atomate2_vogen.cli.written import note_written, remove_stale
+from atomate2_vogen.data.folders import RUN_FILE
 from atomate2_vogen.errors import OutputFolderError
 from atomate2_vogen.files import write_atomically
 
-RUN_FILE = "run.json"
 LOCK_FILE = ".lock"
+REPORT_FILE = "report.html"
 FORMAT = 1
 LIBRARIES = ("atomate2", "chgnet", "jobflow", "keras", "maggma", "numpy", "pymatgen", "tensorflow")
 
@@ -97,12 +99,44 @@ class OutputFolder:
             If it cannot be written.
         """
         path = self.path / name
+        raw = content.encode() if isinstance(content, str) else content
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, content)
+            if name != RUN_FILE:
+                note_written(self.path, name, raw)
+            write_atomically(path, raw)
         except OSError as error:
             raise OutputFolderError(f"{path}: cannot be written ({error.strerror})") from error
         return path
+
+    def remove_stale(self, current: Collection[str], scope: Collection[str]) -> list[str]:
+        """Remove files that an earlier run wrote here and the last one did not.
+
+        A file that the user put there or has changed stays.
+
+        Parameters
+        ----------
+        current
+            Names of the files that the last run wrote.
+        scope
+            Names of the files that are looked at; of folders, with a slash at the end.
+
+        Returns
+        -------
+        list of str
+            Names of the files that were removed.
+
+        Raises
+        ------
+        OutputFolderError
+            If one cannot be removed.
+        """
+        try:
+            return remove_stale(self.path, current, scope)
+        except OSError as error:
+            raise OutputFolderError(
+                f"{self.path}: files of an earlier run cannot be removed ({error.strerror})"
+            ) from error
 
     @contextmanager
     def replacing(self, name: str) -> Iterator[Path]:
@@ -111,6 +145,7 @@ class OutputFolder:
         draft = target.with_name(f".draft-{target.name}")
         try:
             yield draft
+            note_written(self.path, name, draft.read_bytes())
             draft.replace(target)
         except OSError as error:
             raise OutputFolderError(f"{target}: cannot be written ({error.strerror})") from error

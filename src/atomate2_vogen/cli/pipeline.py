@@ -7,22 +7,14 @@ that each can be shown, timed and found again.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.output import OutputFolder
-from atomate2_vogen.schemas import (
-    CalculationDoc,
-    CalculationState,
-    CandidateDoc,
-    MetricsDoc,
-    ReferenceDoc,
-    SampleDoc,
-    StabilityDoc,
-)
+from atomate2_vogen.schemas import CalculationDoc, CalculationState, CandidateDoc
 
 if TYPE_CHECKING:
     from jobflow import Flow, Job
@@ -87,7 +79,7 @@ class Pipeline:
 
         Finished calculations are taken from the store; failed ones are tried once more.
         """
-        from atomate2_vogen.jobs.screening import calculation_id
+        from atomate2_vogen.schemas.calculations import calculation_id
 
         scheme = engine.scheme
         wanted = {calculation_id(c.candidate_id, scheme): c for c in candidates}
@@ -128,133 +120,11 @@ class Pipeline:
                 if outcome.error is None:
                     doc = parse(CalculationDoc, outcome.output)
                 else:
-                    candidate = todo[outcome.key]
-                    doc = CalculationDoc(
-                        calculation_id=outcome.key,
-                        candidate_id=candidate.candidate_id,
-                        scheme=engine.scheme,
-                        state=CalculationState.FAILED,
-                        error=outcome.error,
-                        candidate=candidate,
-                        engine_versions=engine.engine_versions,
+                    doc = CalculationDoc.failed(
+                        todo[outcome.key], engine.scheme, outcome.error, engine.engine_versions
                     )
                 self.stores.save(doc)
                 yield doc
-
-    def build(
-        self,
-        engine: Engine,
-        candidates: Sequence[CandidateDoc],
-        *,
-        remove_orphans: bool = False,
-    ) -> tuple[list[StabilityDoc], list[ReferenceDoc]]:
-        """Bring the store's stability documents up to date; those of the candidates."""
-        from atomate2_vogen.builders.stability import StabilityBuilder
-        from atomate2_vogen.cli.references import reference_phases
-
-        references = reference_phases(self, engine)
-        with self.folder.stage("stability") as notes, self.voice.stage("stability") as stage:
-            self.stores.save(references)
-            builder = StabilityBuilder(
-                self.stores.calculations,
-                self.stores.references,
-                self.stores.stability,
-                systems=[self.system],
-                remove_orphans=remove_orphans,
-            )
-            notes["written"] = written = builder.build()
-            notes["removed"] = builder.n_removed
-            ids = {candidate.candidate_id for candidate in candidates}
-            stability = [
-                doc
-                for doc in self.stores.load(StabilityDoc, {"scheme": engine.scheme})
-                if doc.candidate_id in ids
-            ]
-            stage.result = self._judged(engine, stability, references)
-            stage.result += reuse(0 if written else len(stability), len(stability))
-            stage.result += f", {builder.n_removed} orphans removed" if remove_orphans else ""
-        return stability, references
-
-    def judge(
-        self,
-        engine: Engine,
-        candidates: Sequence[CandidateDoc],
-        calculations: Sequence[CalculationDoc],
-    ) -> tuple[list[StabilityDoc], MetricsDoc, list[ReferenceDoc]]:
-        """Stability of these calculations among themselves, whatever else the store holds."""
-        from atomate2_vogen.cli.references import reference_phases
-        from atomate2_vogen.jobs.evaluation import judge_and_measure
-
-        references = reference_phases(self, engine)
-        with self.folder.stage("stability") as notes, self.voice.stage("stability") as stage:
-            stability, metrics = judge_and_measure(
-                candidates, calculations, references, self.system
-            )
-            self.stores.save(references)
-            notes["written"] = self.stores.save(stability)
-            stage.result = self._judged(engine, stability, references)
-        return stability, metrics, references
-
-    def measure(
-        self,
-        sample: SampleDoc,
-        calculations: Sequence[CalculationDoc],
-        stability: Sequence[StabilityDoc],
-        references: Sequence[ReferenceDoc],
-    ) -> MetricsDoc:
-        """Metrics of what was sampled."""
-        from atomate2_vogen.analysis.metrics import measure
-        from atomate2_vogen.jobs.known import novelty_pool
-
-        return measure(
-            sample,
-            calculations,
-            stability,
-            self.system,
-            novelty_pool=novelty_pool(
-                self.system, references, sorted({doc.formula for doc in stability})
-            ),
-        )
-
-    def _judged(
-        self,
-        engine: Engine,
-        stability: Sequence[StabilityDoc],
-        references: Sequence[ReferenceDoc],
-    ) -> str:
-        """Note who judged; a line about it."""
-        hull = stability[0].hull_id if stability else None
-        self.folder.note(judge=engine.scheme, hull_id=hull)
-        return f"{len(references)} reference phases, hull {hull or 'not needed'}"
-
-    def export(
-        self,
-        stability: Sequence[StabilityDoc],
-        candidates: Sequence[CandidateDoc],
-        references: Sequence[ReferenceDoc],
-        names: Mapping[str, str] | None = None,
-        metrics: MetricsDoc | None = None,
-    ) -> list[str]:
-        """Write tables, CIFs and pictures; names of what was written."""
-        from atomate2_vogen.cli.exports import write_results
-
-        with self.folder.stage("files") as notes, self.voice.stage("files") as stage:
-            notes["written"] = write_results(
-                self.folder,
-                self.system,
-                stability=stability,
-                candidates=candidates,
-                references=references,
-                names=names,
-                metrics=metrics,
-            )
-            stage.result = f"in {self.folder.path}"
-        return list(notes["written"])
-
-    def stored_candidates(self) -> list[CandidateDoc]:
-        """Candidates of every calculation in the store."""
-        self.stores.ingest_jobs()
-        return [doc.candidate for doc in self.stores.load(CalculationDoc)]
 
 
 def reuse(reused: int, total: int) -> str:

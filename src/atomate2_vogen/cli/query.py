@@ -106,7 +106,7 @@ def query(
 ) -> None:
     """Find crystals in a store.
 
-    WHERE is an output folder of vogen discover, the folder of a store, a mongodb:// URI, or a
+    WHERE is an output folder of vogen discover or vogen evaluate, the folder of a store, a mongodb:// URI, or a
     YAML file that names a database; without it, the database of jobflow's own settings.
     All conditions must hold. Those on gaps, characters and phonons find only crystals for which
     these were calculated.
@@ -143,7 +143,8 @@ def query(
             content = {"store": stores.where, "count": len(rows), "crystals": _plain(rows)}
             click.echo(json.dumps(content, indent=1))
         if tabular:
-            _print(voice, rows, more=len(found) > len(rows))
+            judged = bool(rows) or _holds_any(stores)
+            _print(voice, rows, more=len(found) > len(rows), judged=judged)
 
 
 def write_cifs(stores: VogenStores, rows: CrystalRows, folder: Path) -> list[str]:
@@ -193,7 +194,17 @@ def _plain(rows: Sequence[CrystalRow]) -> list[dict[str, Any]]:
     return [row.model_dump(mode="json") for row in rows]
 
 
-def _print(voice: Voice, rows: Sequence[CrystalRow], *, more: bool) -> None:
+def _holds_any(stores: VogenStores) -> bool:
+    """Whether any crystal of the store has been judged."""
+    return next(stores.read(stores.stability, {}, properties=["state"], limit=1), None) is not None
+
+
+def _print(voice: Voice, rows: Sequence[CrystalRow], *, more: bool, judged: bool) -> None:
+    if not judged:
+        voice.out.print(
+            "No crystal of this store has been judged yet; see vogen evaluate and vogen build."
+        )
+        return
     if not rows:
         voice.out.print("No crystal meets these conditions.")
         return

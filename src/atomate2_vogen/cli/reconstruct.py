@@ -38,8 +38,8 @@ def reconstruct(
 ) -> None:
     """Encode crystals with both networks, decode them, and tell what survived.
 
-    PATHS are CIF or POSCAR files, pymatgen JSON, or folders of them; each crystal is taken in
-    its primitive cell. Oxides are those that the networks are of. Nothing is told to the
+    PATHS are CIF or POSCAR files, pymatgen JSON, or folders of them, also those that another vogen
+    command has written; each crystal is taken in its primitive cell. Oxides are those that the networks are of. Nothing is told to the
     decoder. Files that cannot be used are listed at
     the end with what is wrong; the others are done all the same, and the exit code is 2. Known phases
     that the grids cannot hold are listed as well.
@@ -224,11 +224,14 @@ def write(out: Path, model_id: str, done: list[Reconstruction], text: str) -> No
             writer.writerows(r.row() for r in done)
         folder.write("reconstruction.csv", table.getvalue())
         folder.write("reconstruction.json", text)
+        written = []
         for number, r in enumerate(done):
             if r.decoded is not None:
                 stem = "".join(c if c.isalnum() or c in "-+.=" else "_" for c in r.name)
                 cif = r.decoded.to(fmt="cif")
-                folder.write(f"cifs/{number:03d}-{stem[-80:]}.cif", f"# {r.name}\n{cif}")
+                written.append(f"cifs/{number:03d}-{stem[-80:]}.cif")
+                folder.write(written[-1], f"# {r.name}\n{cif}")
+        folder.remove_stale(written, ["cifs/"])
 
 
 def _load(path: Path | None) -> Any:

@@ -50,7 +50,7 @@ def print_discovery(
     voice: Voice,
     stability: Sequence[StabilityDoc],
     sample: SampleDoc,
-    metrics: MetricsDoc,
+    metrics: MetricsDoc | None,
     *,
     path: Path,
     written: Sequence[str],
@@ -62,7 +62,7 @@ def print_discovery(
         content = {
             **_judge(stability),
             "out": str(path),
-            "metrics": metrics.model_dump(mode="json"),
+            "metrics": None if metrics is None else metrics.model_dump(mode="json"),
             "candidates": [_row(doc) for doc in stability],
             "missing": sample.missing,
             **_further(further),
@@ -73,7 +73,8 @@ def print_discovery(
     voice.out.print(summary_table(stability, sample))
     for line in rejection_lines(sample):
         voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
-    _print_metrics(voice, metrics)
+    if metrics is not None:
+        _print_metrics(voice, metrics)
     _print_judge(voice, stability)
     if further:
         voice.out.print(characterisation_table(further))
@@ -87,7 +88,7 @@ def print_sample(voice: Voice, sample: SampleDoc, path: Path) -> None:
     for line in rejection_lines(sample):
         voice.out.print(escape(line), soft_wrap=True)
     _print_written(voice, path, ["cifs/", "candidates.json", "run.json", "store/"])
-    voice.out.print(f"Next: vogen evaluate {escape(str(path / 'cifs'))}", soft_wrap=True)
+    voice.out.print(f"Next: vogen evaluate {escape(str(path))}", soft_wrap=True)
 
 
 def print_evaluation(
@@ -133,7 +134,7 @@ def print_build(
         click.echo(json.dumps({**_judge(stability), "candidates": rows}, indent=1))
         return
     if not stability:
-        voice.out.print("No calculations in this store yet.")
+        voice.out.print("No calculations in this store yet; vogen evaluate relaxes crystals.")
         return
     _print_candidates(voice, stability, None)
     voice.out.print(summary_table(stability))

@@ -46,10 +46,14 @@ def report(
       vogen report vogen_output
       vogen report vogen_output --top 5 --out talk.html --title "Vanadium oxides, run 12"
     """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from atomate2_vogen.cli.output import REPORT_FILE
+    from atomate2_vogen.cli.written import note_written
     from atomate2_vogen.report import write_report
 
-    target = out or folder / "report.html"
+    target = out or folder / REPORT_FILE
     done = write_report(target, read_folder(folder), top=top, title=title)
+    if target == folder / REPORT_FILE:  # a later run of the folder may remove it
+        note_written(folder, REPORT_FILE, target.read_bytes())
     if as_json:
         content = {
             "report": str(done.path),
@@ -75,8 +79,8 @@ def read_folder(folder: Path) -> ReportDocuments:
     StoreConnectionError, ArtefactError
         If its store cannot be opened or read.
     """
-    from atomate2_vogen.cli.output import RUN_FILE
     from atomate2_vogen.cli.session import recorded_system
+    from atomate2_vogen.data.folders import RUN_FILE
     from atomate2_vogen.report import ReportDocuments
     from atomate2_vogen.schemas import MetricsDoc
     from atomate2_vogen.stores import VogenStores

@@ -42,7 +42,7 @@ def sample(
     where each comes from and why attempts were rejected. Look at them with
 
     \b
-      vogen evaluate vogen_sample/cifs
+      vogen evaluate vogen_sample
 
     \b
     Examples:

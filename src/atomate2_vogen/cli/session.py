@@ -96,8 +96,10 @@ def open_run(
     with OutputFolder(out, command, identity) as folder:
         from atomate2_vogen.cli.pipeline import Pipeline
         from atomate2_vogen.stores import VogenStores
+        from atomate2_vogen.stores.opening import RUN_STORE
 
         if folder.resumed and identity is not None:
             voice.say(f"[cyan]{out} holds this run already: what is finished is reused[/cyan]")
-        with VogenStores.open(folder / "store") as stores:
+        # an identity is that of a run that may begin here
+        with VogenStores.open(folder / RUN_STORE, create=identity is not None) as stores:
             yield Pipeline(folder, stores, voice, system or recorded_system(folder.record))

@@ -79,6 +79,8 @@ def submit(
     from atomate2_vogen.flows.references import ReferencesFlowMaker
     from atomate2_vogen.flows.submission import submit as add
     from atomate2_vogen.jobs.sampling import SampleMaker
+    from atomate2_vogen.jobs.training import TrainWGANMaker
+    from atomate2_vogen.models.shipped import shipped_path
 
     system = system or VANADIUM
     preset = preset or options.default_preset(system)
@@ -94,10 +96,12 @@ def submit(
         if where is not None:
             from atomate2_vogen.stores import VogenStores
 
-            stores = open_stores.enter_context(VogenStores.open(where))
-        training = None
+            stores = open_stores.enter_context(VogenStores.open(where, create=True))
+        training: Any = None
         if decoding.model is not None:
             training = _shared_model(decoding.model, stores)
+        elif sampler == "wgan" and not shipped_path(preset, system).is_file():
+            training = TrainWGANMaker(preset=preset, system=system)
         flow: Flow = DiscoveryFlowMaker(
             sampler=SampleMaker(
                 sampler=sampler,
@@ -127,7 +131,7 @@ def submit(
             flow,
             pad,
             store=None if stores is None else stores.job_store,
-            allow_external_references=training is not None,
+            allow_external_references=decoding.model is not None,
         )
         commands = _next(launchpad, where, system)
     if as_json:

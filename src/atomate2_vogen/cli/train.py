@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.decoding import MODEL_FILE
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.schemas import TrainingDoc
 
-MODEL = "model.zip"
 DOCUMENT = "training.json"
 FIGURE = "learning_curves.png"
 
@@ -81,7 +81,7 @@ def train(
         from atomate2_vogen.data.artefact import read_artefact
 
         document, _ = run_training(run, preset, seed)
-        run.folder.write(MODEL, read_artefact(document.artefact))
+        run.folder.write(MODEL_FILE, read_artefact(document.artefact))
         content = document_json(document)
         run.folder.write(DOCUMENT, content)
         with run.folder.replacing(FIGURE) as draft:
@@ -99,7 +99,7 @@ def document_json(document: TrainingDoc) -> str:
     text = plain(document)
     # JSON knows no infinity, which an error is where nothing could be decoded
     text["metrics"] = {k: v if math.isfinite(v) else None for k, v in text["metrics"].items()}
-    text["artefact"] = {"filename": MODEL, "sha256": document.artefact.sha256}
+    text["artefact"] = {"filename": MODEL_FILE, "sha256": document.artefact.sha256}
     return json.dumps(text, indent=1) + "\n"
 
 
@@ -146,5 +146,7 @@ def _print(voice: Voice, document: TrainingDoc, folder: Path) -> None:
     table.add_row("Peak memory (GiB)", f"{document.peak_memory:.2f}")
     voice.out.print(table)
     voice.out.print(
-        f"{folder / MODEL}, {folder / DOCUMENT}, {folder / FIGURE}", soft_wrap=True, style="dim"
+        f"{folder / MODEL_FILE}, {folder / DOCUMENT}, {folder / FIGURE}",
+        soft_wrap=True,
+        style="dim",
     )

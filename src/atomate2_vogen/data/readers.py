@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.data.folders import crystal_folder
 from atomate2_vogen.data.limits import MAX_ATOMS, check_size
 from atomate2_vogen.data.parsers import (
     PATTERNS,
@@ -69,7 +70,8 @@ def read_structures(
     ----------
     paths
         Files and folders. Folders are searched for `parsers.PATTERNS`, without sub-folders; a JSON
-        file in a folder that holds something other than a structure is passed over.
+        file in a folder that holds something other than a structure is passed over. Of the output
+        folder of a run its ``cifs`` are read.
     system
         Elements and minimum distances to check against.
     max_atoms
@@ -86,7 +88,7 @@ def read_structures(
     seen: set[str] = set()
     for path in map(Path, paths):
         try:
-            files = _expand(path)
+            files = _expand(crystal_folder(path))
         except StructureFileError as error:
             bad.append(BadFile(path, error))
             continue

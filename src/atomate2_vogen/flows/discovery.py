@@ -13,6 +13,7 @@ from atomate2_vogen.analysis.selection import best_per_formula
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.errors import InputError
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
 from atomate2_vogen.flows.phonons import PhononFlowMaker
 from atomate2_vogen.flows.references import references_for
@@ -21,7 +22,7 @@ from atomate2_vogen.jobs.characterisation import characterise_best
 from atomate2_vogen.jobs.placement import ANALYSIS, SAMPLING, TRAINING, place
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.stability import summarise
-from atomate2_vogen.models.shipped import shipped_path
+from atomate2_vogen.models.shipped import require_shipped
 from atomate2_vogen.samplers.base import check_counts
 from atomate2_vogen.schemas import Artefact, ReferenceDoc, TrainingDoc
 
@@ -37,8 +38,9 @@ class DiscoveryFlowMaker(Maker):
     name
         Name of the flow.
     sampler
-        ``wgan`` (data set -> training -> sampling), ``substitution`` or ``random``; a
-        `SampleMaker`; or a Maker whose ``make(counts, seed)`` gives a `SampleDoc`.
+        ``wgan`` (with the networks that are shipped, unless `training` is given),
+        ``substitution`` or ``random``; a `SampleMaker`; or a Maker whose ``make(counts, seed)``
+        gives a `SampleDoc`.
     counts
         Crystals wanted per formula; by default eight of each target formula of the system.
     engine
@@ -48,11 +50,11 @@ class DiscoveryFlowMaker(Maker):
     system
         Oxide system.
     preset
-        Size of the networks, for ``wgan``; trained first where no trained ones are shipped or
-        given.
+        Which of the shipped networks ``wgan`` uses, for a sampler that is given by name.
     training
-        Trained networks for ``wgan``: what `TrainWGANMaker` gave, its file, or a reference to
-        either in the job store (`keep_artefact`).
+        Other networks for ``wgan``: what `TrainWGANMaker` gave, its file, or a reference to
+        either in the job store (`keep_artefact`); or a `TrainWGANMaker`, which trains them in
+        the flow, on the data set of the system, before anything is sampled.
     references
         Relaxed reference phases in the engine's scheme, by default those that are shipped; or
         a Maker that relaxes them first, such as `ReferencesFlowMaker`.
@@ -71,8 +73,8 @@ class DiscoveryFlowMaker(Maker):
     engine: Engine = field(default_factory=chgnet)
     seed: int = 0
     system: OxideSystem = VANADIUM
-    preset: str = "quick"
-    training: TrainingDoc | Artefact | OutputReference | None = None
+    preset: str = "paper"
+    training: TrainingDoc | Artefact | OutputReference | Maker | None = None
     references: list[ReferenceDoc] | Maker | None = None
     electronic: ElectronicFlowMaker | None = None
     phonons: PhononFlowMaker | None = None
@@ -87,7 +89,10 @@ class DiscoveryFlowMaker(Maker):
         UnknownFormulaError, CountsError
             If the counts cannot be asked for.
         InputError
-            If the sampler's name is unknown.
+            If the sampler's name is unknown, or networks are given to a sampler that has none,
+            or the Maker that trains them is of another system.
+        MissingModelError
+            If ``wgan`` is given no networks and none are shipped for the system and preset.
         MissingReferenceError
             If no references are shipped for the engine's scheme and none are given.
         SchemeMismatchError
@@ -137,16 +142,22 @@ class DiscoveryFlowMaker(Maker):
         if isinstance(maker, str):
             maker = SampleMaker(sampler=maker, system=self.system, preset=self.preset)
         if not isinstance(maker, SampleMaker) or maker.sampler != "wgan":
+            if self.training is not None:
+                raise InputError("training: only for the sampler wgan; leave it out")
             return [], maker.make(counts, self.seed)
-        if self.training is not None:
+        if self.training is None:
+            require_shipped(maker.preset, maker.system)
+            return [], maker.make(counts, self.seed)
+        if not isinstance(self.training, Maker):
             return [], maker.make(counts, self.seed, training=self.training)
-        if shipped_path(maker.preset, self.system).is_file():
-            return [], maker.make(counts, self.seed)
         from atomate2_vogen.jobs.dataset import BuildDatasetMaker
-        from atomate2_vogen.jobs.training import TrainWGANMaker
 
+        trainer: Any = self.training
+        if trainer.system.chemsys != self.system.chemsys:
+            raise InputError(
+                f"training: its Maker is of {trainer.system.chemsys}, asked for is "
+                f"{self.system.chemsys}"
+            )
         dataset = BuildDatasetMaker(system=self.system).make()
-        training = TrainWGANMaker(preset=maker.preset, system=self.system).make(
-            dataset.output, self.seed
-        )
+        training = trainer.make(dataset.output, self.seed)
         return [dataset, training], maker.make(counts, self.seed, training=training.output)

@@ -134,8 +134,25 @@ def judge_and_measure(
     """
     known = known_structures(system, references)
     stability = assess(calculations, references, system, known, joint=True)
+    return stability, measure_judged(delivered, calculations, stability, references, system)
+
+
+def measure_judged(
+    delivered: SampleDoc | Sequence[CandidateDoc],
+    calculations: Sequence[CalculationDoc],
+    stability: Sequence[StabilityDoc],
+    references: Sequence[ReferenceDoc],
+    system: OxideSystem,
+) -> MetricsDoc:
+    """Metrics of crystals whose novelty was judged against the whole pool of known crystals.
+
+    Raises
+    ------
+    InputError
+        As `measure`.
+    """
     pool = novelty_pool(system, references, sorted({doc.formula for doc in stability}))
-    return stability, measure(delivered, calculations, stability, system, novelty_pool=pool)
+    return measure(delivered, calculations, stability, system, novelty_pool=pool)
 
 
 @job(output_schema=EvaluationDoc)

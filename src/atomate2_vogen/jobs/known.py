@@ -34,6 +34,8 @@ def known_structures(
 ) -> KnownStructures:
     """Reference phases, then prototypes as substituted, then prototypes as relaxed.
 
+    The pool that novelty is judged against, of all formulas at a margin of 1, bears its `pool_id`.
+
     Parameters
     ----------
     system
@@ -60,7 +62,8 @@ def known_structures(
     for name, formula, structure in (*_prototypes(system), *_relaxed_prototypes(system)):
         if wanted is None or formula in wanted:
             pool.setdefault(name, structure)
-    return KnownStructures(pool, margin)
+    whole = formulas is None and margin == 1.0
+    return KnownStructures(pool, margin, pool_id(system, references) if whole else None)
 
 
 def novelty_pool(

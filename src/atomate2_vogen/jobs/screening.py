@@ -40,11 +40,6 @@ RECORD_STAGE = "record"
 """Value of ``metadata.stage`` of the jobs whose output is a `CalculationDoc`."""
 
 
-def calculation_id(candidate_id: str, scheme: str) -> str:
-    """Key of a calculation: one per candidate and scheme."""
-    return f"{candidate_id}|{scheme}"
-
-
 def candidate_flow(engine: Engine, candidate: CandidateDoc) -> Flow:
     """Flow of one candidate; its output is a `CalculationDoc` whatever happens.
 
@@ -112,14 +107,7 @@ def record(
         ``unconverged`` where the relaxation used up its steps. Never raises for a bad
         calculation.
     """
-    document = CalculationDoc(
-        calculation_id=calculation_id(candidate.candidate_id, scheme),
-        candidate_id=candidate.candidate_id,
-        scheme=scheme,
-        state=CalculationState.FAILED,
-        candidate=candidate,
-        engine_versions=engine_versions,
-    )
+    document = CalculationDoc.failed(candidate, scheme, engine_versions=engine_versions)
     calculations = (initial, relaxed, static)
     document.wall_time = _sum([results.elapsed_time(done) for done in calculations])
     document.cpu_time = _sum([results.cpu_time(done) for done in calculations])
@@ -190,14 +178,7 @@ def collect(
     """
     return [
         calculation
-        or CalculationDoc(
-            calculation_id=calculation_id(candidate.candidate_id, scheme),
-            candidate_id=candidate.candidate_id,
-            scheme=scheme,
-            state=CalculationState.FAILED,
-            error="its jobs left no result; see their logs",
-            candidate=candidate,
-        )
+        or CalculationDoc.failed(candidate, scheme, "its jobs left no result; see their logs")
         for candidate, calculation in zip(candidates, calculations, strict=True)
     ]
 

@@ -19,6 +19,24 @@ def shipped_path(preset: str, system: OxideSystem) -> Path:
     return Path(str(files("atomate2_vogen.models") / "files" / name))
 
 
+def require_shipped(preset: str, system: OxideSystem) -> Path:
+    """File of the model that is shipped for a system and preset.
+
+    Raises
+    ------
+    MissingModelError
+        If none is shipped.
+    """
+    path = shipped_path(preset, system)
+    if not path.is_file():
+        raise MissingModelError(
+            f"no trained networks are shipped for {system.chemsys} and the preset {preset!r}; "
+            f"train them (TrainWGANMaker, or vogen train --system {system.metal}-{system.anion}) and "
+            "give the model or its file"
+        )
+    return path
+
+
 def load_shipped(preset: str = "paper", system: OxideSystem | None = None) -> TrainedModel:
     """The model that is shipped for a system.
 
@@ -40,13 +58,7 @@ def load_shipped(preset: str = "paper", system: OxideSystem | None = None) -> Tr
     from atomate2_vogen.models.artefact import TrainedModel
 
     system = system or VANADIUM
-    path = shipped_path(preset, system)
-    if not path.is_file():
-        raise MissingModelError(
-            f"no trained networks are shipped for {system.chemsys} and the preset {preset!r}; "
-            f"train them (TrainWGANMaker, or vogen train --system {system.metal}-{system.anion}) and "
-            "give the model or its file"
-        )
+    path = require_shipped(preset, system)
     model = TrainedModel.load(path)
     if (model.system.chemsys, model.preset.name) != (system.chemsys, preset):
         raise ArtefactError(

@@ -1,7 +1,7 @@
 """One self-contained HTML file about a run: what people look at, show and hand on.
 
 >>> from atomate2_vogen.report import ReportDocuments, write_report
->>> with VogenStores.open("vogen_output/store") as stores:  # doctest: +SKIP
+>>> with VogenStores.open("vogen_output") as stores:  # doctest: +SKIP
 ...     documents = ReportDocuments.from_stores(stores)
 >>> write_report("report.html", documents)  # doctest: +SKIP
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 from pydantic import Field
 from pymatgen.core import Structure
@@ -25,6 +26,11 @@ class CharacterisationState(StrEnum):
 
     COMPLETED = "completed"
     FAILED = "failed"
+
+
+def calculation_id(candidate_id: str, scheme: str) -> str:
+    """Key of a calculation: one per candidate and scheme."""
+    return f"{candidate_id}|{scheme}"
 
 
 class CalculationDoc(VogenDoc):
@@ -59,6 +65,41 @@ class CalculationDoc(VogenDoc):
         "calculation; None of engines without moments",
     )
     engine_versions: dict[str, str] = Field(default_factory=dict)
+    withdrawn: bool = Field(
+        default=False,
+        description="no longer an input: kept so that it need not be computed again, not judged",
+    )
+
+    @classmethod
+    def failed(
+        cls,
+        candidate: CandidateDoc,
+        scheme: str,
+        error: str | None = None,
+        engine_versions: dict[str, str] | None = None,
+    ) -> Self:
+        """Document of a candidate without results.
+
+        Parameters
+        ----------
+        candidate
+            The crystal.
+        scheme
+            Energy scale.
+        error
+            Why there are no results.
+        engine_versions
+            Versions that the engine was made with.
+        """
+        return cls(
+            calculation_id=calculation_id(candidate.candidate_id, scheme),
+            candidate_id=candidate.candidate_id,
+            scheme=scheme,
+            state=CalculationState.FAILED,
+            error=error,
+            candidate=candidate,
+            engine_versions=engine_versions or {},
+        )
 
 
 class ReferenceDoc(VogenDoc):

@@ -8,12 +8,14 @@ what they were given.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import gridfs
 import pymongo
 from maggma.stores import GridFSStore, MongoStore
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
 from atomate2_vogen.stores.address import PASSWORD_ENV, MongoAddress
 
@@ -155,3 +157,18 @@ def prove(store: MongoDocuments) -> None:
     seconds = int(milliseconds) / 1000 if milliseconds.isdigit() else OPEN_SECONDS
     with pymongo.timeout(seconds or None):
         store._collection.database.command("ping")  # noqa: SLF001 - maggma has no other way
+
+
+def has_collections(store: MongoDocuments, names: Collection[str]) -> bool:
+    """Whether any of these collections is in the database; a user who may not ask is believed.
+
+    Raises
+    ------
+    pymongo.errors.PyMongoError
+        If the server cannot be reached.
+    """
+    try:
+        there = store._collection.database.list_collection_names()  # noqa: SLF001
+    except OperationFailure:
+        return True
+    return not set(names).isdisjoint(there)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jobflow import JobStore
 from maggma.stores import MemoryStore
 
-from atomate2_vogen.errors import StoreConnectionError
+from atomate2_vogen.errors import StoreAddressError, StoreConnectionError
 from atomate2_vogen.stores.address import MongoAddress
 from atomate2_vogen.stores.configuration import (
     address_of,
@@ -22,11 +22,16 @@ from atomate2_vogen.stores.configuration import (
     require_data,
 )
 from atomate2_vogen.stores.documents import DATA, JOBS
-from atomate2_vogen.stores.embedded import EmbeddedStore
+from atomate2_vogen.stores.embedded import EmbeddedStore, holds_store
 from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments
 
 if TYPE_CHECKING:
     from maggma.core import Store
+
+RUN_STORE = "store"
+"""Where the output folder of a run has its store."""
+
+CREATE = "VogenStores.open(…, create=True) makes an empty one"
 
 MakeStore = Callable[[str, str], "Store"]
 
@@ -59,7 +64,7 @@ class Plan:
         return job_store.additional_stores[DATA]
 
 
-def plan(where: str | Path | None) -> Plan:
+def plan(where: str | Path | None, *, create: bool = False) -> Plan:
     """As `VogenStores.open`."""
     if where is None:
         return in_settings()
@@ -70,7 +75,7 @@ def plan(where: str | Path | None) -> Plan:
     if path.suffix in {".yaml", ".yml"} and not path.is_dir():
         file = read_store_file(path)
         return in_mongo(file.address, file.prefix)
-    return in_folder(path)
+    return in_folder(path, create=create)
 
 
 def in_memory() -> Plan:
@@ -82,9 +87,25 @@ def in_memory() -> Plan:
     return Plan("memory", documents, _jobs(documents, documents))
 
 
-def in_folder(path: Path) -> Plan:
-    """Embedded, in a folder that is made where it is missing."""
-    folder = path.expanduser().resolve()
+def in_folder(path: Path, *, create: bool = False) -> Plan:
+    """Embedded, in a folder: that of the store, or the output folder of a run, whose store it is.
+
+    Raises
+    ------
+    StoreAddressError
+        If there is none, and none is to be made.
+    StoreConnectionError
+        If the folder cannot be made or written.
+    """
+    whole = path.expanduser().resolve()
+    found = next((folder for folder in (whole / RUN_STORE, whole) if holds_store(folder)), None)
+    if found is None and not create:
+        raise StoreAddressError(
+            f"{path}: no store in it; give the output folder of vogen discover or vogen evaluate, "
+            "the folder of a store, a mongodb:// URI, or a YAML file that names a database "
+            f"({CREATE})"
+        )
+    folder = found or whole
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

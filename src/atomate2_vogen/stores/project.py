@@ -14,7 +14,12 @@ from monty.json import jsanitize
 from pydantic import ValidationError
 from pymongo.errors import BulkWriteError, PyMongoError, ServerSelectionTimeoutError
 
-from atomate2_vogen.errors import ArtefactError, InputError, StoreConnectionError
+from atomate2_vogen.errors import (
+    ArtefactError,
+    InputError,
+    StoreAddressError,
+    StoreConnectionError,
+)
 from atomate2_vogen.schemas import VogenDoc
 from atomate2_vogen.stores.address import redact
 from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, parse, upsert_many
@@ -22,8 +27,8 @@ from atomate2_vogen.stores.embedded import EmbeddedStore
 from atomate2_vogen.stores.filters import CrystalFilter
 from atomate2_vogen.stores.indexes import INDEXES, ensure_indexes
 from atomate2_vogen.stores.ingestion import ingest_jobs
-from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments, prove
-from atomate2_vogen.stores.opening import Plan, in_memory, in_settings, plan
+from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments, has_collections, prove
+from atomate2_vogen.stores.opening import CREATE, Plan, in_memory, in_settings, plan
 from atomate2_vogen.stores.plans import select
 from atomate2_vogen.stores.queries import CrystalRows, find
 
@@ -66,29 +71,35 @@ class VogenStores:
     _own_jobs: bool = field(default=False, kw_only=True)
 
     @classmethod
-    def open(cls, where: str | Path | None = None) -> Self:
+    def open(cls, where: str | Path | None = None, *, create: bool = False) -> Self:
         """Open the stores and prove that they can be read.
 
         Parameters
         ----------
         where
-            A folder, which is made where it is missing (embedded stores, no server);
-            a ``mongodb://`` or ``mongodb+srv://`` URI, its database in the path, ``vogen`` where
-            there is none; a ``.yaml`` file, see `read_store_file`; None for `from_settings`.
+            The folder of a store, or the output folder of a run, whose store it stands for
+            (embedded stores, no server); a ``mongodb://`` or ``mongodb+srv://`` URI, its database
+            in the path, ``vogen`` where there is none; a ``.yaml`` file, see `read_store_file`;
+            None for `from_settings`.
+        create
+            Make an empty store where there is none.
 
         Raises
         ------
         StoreAddressError
-            If a URI, a file or the settings cannot be read.
+            If there is no store and none is to be made, or a URI, a file or the settings cannot
+            be read.
         StoreConnectionError
             If the folder cannot be made, written or read as a store, or the server cannot be
             reached or refuses.
         """
-        return cls._of(plan(where))
+        return cls._of(plan(where, create=create), create=create or where is None)
 
     @classmethod
     def from_settings(cls, collection_prefix: str = "vogen_") -> Self:
         """Open the job store of jobflow's settings, and our collections in the same database.
+
+        Collections that are missing are made: the settings name the database.
 
         Parameters
         ----------
@@ -111,7 +122,7 @@ class VogenStores:
         return cls._of(in_memory())
 
     @classmethod
-    def _of(cls, planned: Plan) -> Self:
+    def _of(cls, planned: Plan, *, create: bool = True) -> Self:
         stores: dict[str, Any] = {
             name: planned.documents(name, key) for name, (_, key) in KEYS.items()
         }
@@ -122,26 +133,52 @@ class VogenStores:
             where=planned.where,
         )
         made._own_jobs = planned.own_jobs
-        made.connect()
+        made.connect(create=create)
         return made
 
-    def connect(self, where: str | None = None) -> None:
+    def connect(self, where: str | None = None, *, create: bool = True) -> None:
         """Connect every store, create the indexes that it lacks, and prove that it can be read.
+
+        Parameters
+        ----------
+        where
+            What to call the stores in messages from now on.
+        create
+            Make collections where a database holds none of ours.
 
         Raises
         ------
+        StoreAddressError
+            If the database holds no collection of ours and none is to be made.
         StoreConnectionError
-            If one of them cannot.
+            If a store cannot be connected.
         """
         self.where = where or self.where
-        self._typed(self._connect, "cannot be used as a store", ValueError)
+        self._typed(self._reach, "cannot be used as a store", ValueError)
+        if not create:
+            self._check_existence()
+        self._typed(self._prepare, "cannot be used as a store", ValueError)
 
-    def _connect(self) -> None:
+    def _reach(self) -> None:
         self.job_store.connect()
         for store in self._all():
             store.connect()
         if isinstance(self.stability, MongoDocuments):
             prove(self.stability)
+
+    def _check_existence(self) -> None:
+        """Refuse a database without any collection of ours; a folder was looked at before."""
+        stability = self.stability
+        if not isinstance(stability, MongoDocuments):
+            return
+        prefix = stability.collection_name.removesuffix("stability")
+        names = [prefix + name for name in (*KEYS, JOBS)]
+        there: list[bool] = []
+        self._typed(lambda: there.append(has_collections(stability, names)))
+        if not any(there):
+            raise StoreAddressError(f"{self.where}: no store in this database ({CREATE})")
+
+    def _prepare(self) -> None:
         self._index()
         for store in self._all():
             store.count({store.key: "any"})

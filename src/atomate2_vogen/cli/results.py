@@ -1,0 +1,161 @@
+"""What a folder shows: the crystals of its run, judged, and the files made from that.
+
+The store is what is judged, by one builder; tables, CIFs, pictures and metrics are written from
+its documents. So they agree with one another, with queries and with a report, and with one run
+into a new folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from atomate2_vogen.cli.output import REPORT_FILE
+from atomate2_vogen.cli.pipeline import Pipeline, reuse
+from atomate2_vogen.schemas import (
+    CalculationDoc,
+    CandidateDoc,
+    MetricsDoc,
+    ReferenceDoc,
+    SampleDoc,
+    StabilityDoc,
+)
+
+if TYPE_CHECKING:
+    from atomate2_vogen.engines import Engine
+
+
+@dataclass(frozen=True)
+class Results:
+    """Documents of one judge about the crystals of a run.
+
+    Parameters
+    ----------
+    stability
+        One per crystal.
+    calculations
+        Of the same crystals; one that is gone from the store is missing.
+    references
+        The phases that span the hull.
+    """
+
+    stability: list[StabilityDoc]
+    calculations: list[CalculationDoc]
+    references: list[ReferenceDoc]
+
+    @property
+    def candidates(self) -> list[CandidateDoc]:
+        """The crystals as they were given or generated."""
+        return [calculation.candidate for calculation in self.calculations]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Files that crystals were read from, by candidate id; empty where none was."""
+        return {
+            candidate.candidate_id: str(candidate.details["file"])
+            for candidate in self.candidates
+            if "file" in candidate.details
+        }
+
+
+def judge(
+    run: Pipeline,
+    engine: Engine,
+    inputs: Sequence[CandidateDoc] | None = None,
+    *,
+    remove_orphans: bool = False,
+) -> Results:
+    """Bring the store's stability documents up to date, and read them.
+
+    Parameters
+    ----------
+    run
+        Folder and store.
+    engine
+        The judge.
+    inputs
+        Crystals that the folder is to show, in the order of the documents returned; None leaves
+        those that it shows and all that other flows have written into its store.
+    remove_orphans
+        Remove stability documents whose calculation is gone; with inputs they are in any case.
+    """
+    from atomate2_vogen.builders.inputs import set_inputs
+    from atomate2_vogen.builders.stability import StabilityBuilder
+    from atomate2_vogen.cli.references import reference_phases
+
+    references = reference_phases(run, engine)
+    stores = run.stores
+    with run.folder.stage("stability") as notes, run.voice.stage("stability") as stage:
+        stores.save(references)
+        if inputs is not None:
+            set_inputs(stores.calculations, engine.scheme, inputs)
+        builder = StabilityBuilder(
+            stores.calculations,
+            stores.references,
+            stores.stability,
+            systems=[run.system],
+            remove_orphans=remove_orphans or inputs is not None,
+        )
+        notes["written"] = written = builder.build()
+        notes["removed"] = builder.n_removed
+        ours = {"scheme": engine.scheme, "chemsys": run.system.chemsys}
+        stability = stores.load(StabilityDoc, ours)
+        if inputs is not None:
+            order = {candidate.candidate_id: number for number, candidate in enumerate(inputs)}
+            stability.sort(key=lambda doc: order[doc.candidate_id])
+        shown = {document.stability_id for document in stability}
+        calculations = [
+            document
+            for document in stores.load(CalculationDoc, {"scheme": engine.scheme})
+            if document.calculation_id in shown
+        ]
+        hull = stability[0].hull_id if stability else None
+        run.folder.note(judge=engine.scheme, hull_id=hull)
+        stage.result = f"{len(references)} reference phases, hull {hull or 'not needed'}"
+        stage.result += reuse(0 if written else len(stability), len(stability))
+        stage.result += f", {builder.n_removed} orphans removed" if remove_orphans else ""
+    return Results(stability, calculations, references)
+
+
+def measure(run: Pipeline, results: Results, sample: SampleDoc | None = None) -> MetricsDoc | None:
+    """Metrics of all crystals of a folder; None where the calculation of one is gone.
+
+    Requests and attempts are counted where the sample holds all of these crystals and no other.
+    """
+    from atomate2_vogen.jobs.evaluation import measure_judged
+
+    shown = {document.candidate_id for document in results.stability}
+    delivered: SampleDoc | list[CandidateDoc] = results.candidates
+    if sample is not None and shown == {one.candidate_id for one in sample.candidates}:
+        delivered = sample
+    if len(results.calculations) < len(shown) or not (shown or sample):
+        return None
+    return measure_judged(
+        delivered, results.calculations, results.stability, results.references, run.system
+    )
+
+
+def export(run: Pipeline, results: Results, metrics: MetricsDoc | None) -> list[str]:
+    """Write tables, CIFs and pictures, and remove those of earlier runs; names of what was written."""
+    from atomate2_vogen.cli.exports import write_results
+
+    table = run.folder / "stability.json"
+    before = table.read_bytes() if table.is_file() else b""
+    with run.folder.stage("files") as notes, run.voice.stage("files") as stage:
+        notes["written"] = written = write_results(
+            run.folder,
+            run.system,
+            stability=results.stability,
+            candidates=results.candidates,
+            references=results.references,
+            names=results.files or None,
+            metrics=metrics,
+        )
+        stage.result = f"in {run.folder.path}"
+    if table.read_bytes() != before and run.folder.remove_stale((), [REPORT_FILE]):
+        run.voice.warn(
+            f"  {REPORT_FILE} was about an earlier state of the folder and is removed; "
+            f"vogen report {run.folder.path} writes it anew"
+        )
+    return written
