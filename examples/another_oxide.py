@@ -50,7 +50,7 @@ def main(
             sampler=sampling, counts=counts, training=networks, **given
         ).make()
         run_locally(flow, store=store, ensure_success=True)
-        found = parse(DiscoveryDoc, store.get_output(flow.output.uuid))
+        found = parse(DiscoveryDoc, store.get_output(flow.output.uuid, load=True))
     for name, value in found.sample["missing"].items():
         print(f"{name}: {value} fewer than asked for")
     print(f"model {networks.model_id}, judge {found.scheme}, {len(references)} reference phases")

@@ -40,7 +40,7 @@ def finished_run(folder: Path, relaxed: int | None = None) -> SampleDoc:
     with VogenStores.open(folder / "store", create=True) as stores:
         job = SampleMaker(sampler="substitution").make(COUNTS, seed=3)
         run_locally(job, store=stores.job_store, root_dir=folder, log=False)
-        sample = parse(SampleDoc, stores.job_store.get_output(job.uuid))
+        sample = parse(SampleDoc, stores.job_store.get_output(job.uuid, load=True))
         for candidate in sample.candidates[:relaxed]:
             energy = energies[candidate.formula] + 0.05
             stores.save(

@@ -53,7 +53,7 @@ def maker(**changes):
 
 def run(flow, stores, folder):
     run_locally(flow, store=stores.job_store, root_dir=folder, log=False)
-    return DiscoveryDoc.model_validate(stores.job_store.get_output(flow.output.uuid))
+    return DiscoveryDoc.model_validate(stores.job_store.get_output(flow.output.uuid, load=True))
 
 
 def test_from_counts_to_stability(tmp_path):

@@ -16,7 +16,7 @@ from atomate2_vogen.stores import VogenStores
 
 def run(flow, stores, folder):
     run_locally(flow, store=stores.job_store, root_dir=folder, log=False)
-    found = stores.job_store.get_output(flow.output.uuid)
+    found = stores.job_store.get_output(flow.output.uuid, load=True)
     return [CalculationDoc.model_validate(document) for document in found]
 
 

@@ -100,14 +100,14 @@ def test_workers_take_what_is_theirs(launchpad, store, stores):
     run(launchpad, "gpu")
     assert counts() == {"sampling": 1, "small": 1, "gpu": 6}
     run(launchpad, "small")
-    # screen, two records, collect, what hands it on, and the summary
+    # screening, two records, collect, what hands it on, and the summary
     assert counts() == {"sampling": 1, "small": 6, "gpu": 6}
     assert launchpad.fireworks.count_documents({"state": {"$ne": "COMPLETED"}}) == 0
     written = stores.ingest_jobs()
     assert (written["candidates"], written["calculations"]) == (2, 2)
     # a job that is run again writes the same keys
     keys = {(d["uuid"], d["index"]) for d in store.query({}, ["uuid", "index"])}
-    launchpad.rerun_fw(launchpad.fireworks.find_one({"name": "screen"})["fw_id"])
+    launchpad.rerun_fw(launchpad.fireworks.find_one({"name": "screening"})["fw_id"])
     run(launchpad)
     assert {(d["uuid"], d["index"]) for d in store.query({}, ["uuid", "index"])} == keys
     assert stores.calculations.count() == 2

@@ -59,7 +59,7 @@ def test_discovery_with_all_its_jobs(monkeypatch, tmp_path):
     assert found["grid"] == {SAMPLING}
     assert found["initial"] == found["relax"] == found["static"] == {"forcefield"}
     assert found["toy"] == {"dft"}
-    for light in ("screen", "record", "collect", "summarise", "store_inputs", "electronic"):
+    for light in ("screening", "record", "collect", "summarise", "store_inputs", "electronic"):
         assert found[light] == {ANALYSIS}, light
     # what jobs share has not been written to
     assert screening.TOLERANT.manager_config == tolerance.UNRESOLVED.manager_config == {}

@@ -12,9 +12,11 @@ from monty.json import MontyDecoder, MontyEncoder
 
 from atomate2_vogen.analysis.matching import rmsd
 from atomate2_vogen.engines.methods import Method
+from atomate2_vogen.flows import ScreeningFlowMaker
 from atomate2_vogen.jobs import screening
 from atomate2_vogen.jobs.guard import JobFailure
-from atomate2_vogen.jobs.screening import collect, record, screen
+from atomate2_vogen.jobs.later import _make
+from atomate2_vogen.jobs.screening import collect, record
 from atomate2_vogen.schemas import CalculationDoc, CalculationState, SampleDoc
 
 CANDIDATE = cheap_engine.candidate()
@@ -130,10 +132,10 @@ def test_screening_accepts_samples_and_lists(monkeypatch):
         sampler="test", model_id="grid", seed=0, requested={"VO2": 1}, attempts={"VO2": 1},
         candidates=[CANDIDATE], rejections=[], wall_time=0.0,
     )  # fmt: skip
-    engine = cheap_engine.engine()
+    maker = ScreeningFlowMaker(engine=cheap_engine.engine())
     for source in (sample, [CANDIDATE]):
-        assert len(screen.original(engine, source).replace.jobs) == 2
-    assert screen.original(engine, []).output == []
+        assert len(_make.original(maker, source).replace.jobs) == 2
+    assert _make.original(maker, []).output == []
 
 
 def test_time_is_that_of_all_calculations_or_unknown():

@@ -42,6 +42,10 @@ class Engine(MSONable):
     scheme are taken as comparable. A Maker of another method (model, program, or settings that
     move energies) under the same scheme is refused.
 
+    Powerups of atomate2 and ``update_maker_kwargs`` reach the Makers inside, in every flow of
+    this package, and in the jobs that such a flow makes when it runs. As everywhere in jobflow,
+    what fits no Maker of a flow changes nothing.
+
     Parameters
     ----------
     name

@@ -12,8 +12,8 @@ from pymatgen.core import Structure
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.errors import EngineCapabilityError
-from atomate2_vogen.jobs.characterisation import characterise_later
 from atomate2_vogen.jobs.electronic import band_scheme, collect_electronic, record_electronic
+from atomate2_vogen.jobs.later import joined_flow, make_later, pieces
 from atomate2_vogen.jobs.magnetism import (
     STARTS,
     MagneticStartsMaker,
@@ -88,10 +88,16 @@ class ElectronicFlowMaker(Maker):
         check_bands(self.engine)
         check_starts(self.magnetic_starts)
         if isinstance(crystals, OutputReference):
-            return characterise_later(self, crystals)
+            return make_later(self, crystals)
         subjects = subjects_from(crystals)
+        return joined_flow([self._piece(piece) for piece in pieces(subjects)], self.name)
+
+    def _piece(self, subjects: Sequence[Subject]) -> Flow:
+        """Flow over crystals whose documents fit into one."""
         flows = [self._subject_flow(subject) for subject in subjects]
-        gathered: Job = collect_electronic(subjects, self.engine, [flow.output for flow in flows])
+        gathered: Job = collect_electronic(
+            list(subjects), self.engine, [flow.output for flow in flows]
+        )
         gathered.config = TOLERANT
         gathered.update_metadata(
             {"scheme": band_scheme(self.engine), "stage": "collect electronic"}

@@ -66,17 +66,18 @@ class EvaluateMaker(Maker):
         """
         before, references = references_for(self.references, self.engine, self.system)
         screening = ScreeningFlowMaker(engine=self.engine)
-        delivered: SampleDoc | list[CandidateDoc] | OutputReference
+        delivered: SampleDoc | OutputReference | None = None
         if isinstance(crystals, OutputReference):
             delivered = crystals
             relaxing = screening.make(crystals)
         elif isinstance(crystals, SampleDoc):
             checked_candidates(crystals.candidates, self.system)
-            delivered = crystals
+            # the job that measures takes the candidates from their calculations: a job's
+            # arguments must not grow with their number
+            delivered = crystals.model_copy(update={"candidates": []})
             relaxing = screening.make(crystals.candidates)
         else:
-            delivered = checked_candidates(crystals, self.system)
-            relaxing = screening.make(delivered)
+            relaxing = screening.make(checked_candidates(crystals, self.system))
         document = evaluate(delivered, relaxing.output, references, self.system)
         document.update_metadata({"scheme": self.engine.scheme, "stage": "evaluation"})
         place(document, ANALYSIS)

@@ -21,8 +21,8 @@ from atomate2_vogen.analysis.supercells import (
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.errors import EngineCapabilityError, InputError
-from atomate2_vogen.jobs.characterisation import characterise_later
-from atomate2_vogen.jobs.phonons import collect_phonons, phonon_cell, record_phonons
+from atomate2_vogen.jobs.later import joined_flow, make_later, pieces
+from atomate2_vogen.jobs.phonons import collect_phonons, phonon_cell, plain_settings, record_phonons
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORD_STAGE, TOLERANT
 from atomate2_vogen.jobs.subjects import Crystal, Subject, subjects_from
@@ -96,7 +96,7 @@ class PhononFlowMaker(Maker):
         """
         self.check()
         if isinstance(crystals, OutputReference):
-            return characterise_later(self, crystals)
+            return make_later(self, crystals)
         return self.fan_out(subjects_from(crystals), [self.supercell])
 
     def make_series(
@@ -150,6 +150,11 @@ class PhononFlowMaker(Maker):
                 continue  # its size is known, and checked, once the cell is relaxed
             for subject in subjects:
                 check_size(np.diag(supercell), len(subject.structure), self.max_atoms)
+        made = [self._piece(piece, supercells) for piece in pieces(subjects)]
+        return joined_flow(made, self.name)
+
+    def _piece(self, subjects: Sequence[Subject], supercells: Sequence[Supercell | None]) -> Flow:
+        """Flow over crystals whose documents fit into one."""
         flows: list[Flow] = []
         requests: list[tuple[Subject, str]] = []
         documents: list[Any] = []
@@ -205,10 +210,11 @@ class PhononFlowMaker(Maker):
         for supercell in supercells:
             cell: Job = phonon_cell(
                 relaxed,
-                maker,
-                supercell,
-                self.max_atoms,
-                self.symprec,
+                bare,
+                plain_settings(bare),
+                supercell=supercell,
+                max_atoms=self.max_atoms,
+                symprec=self.symprec,
                 method=self.engine.method("phonon relax"),
                 engine_versions=self.engine.engine_versions,
             )

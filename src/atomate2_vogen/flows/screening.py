@@ -11,8 +11,8 @@ from pymatgen.core import Structure
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.jobs.evaluation import as_candidates
-from atomate2_vogen.jobs.placement import ANALYSIS, place
-from atomate2_vogen.jobs.screening import fan_out, screen
+from atomate2_vogen.jobs.later import make_later
+from atomate2_vogen.jobs.screening import fan_out
 from atomate2_vogen.schemas import CandidateDoc
 
 
@@ -34,6 +34,8 @@ class ScreeningFlowMaker(Maker):
     def make(self, candidates: Sequence[Structure | CandidateDoc] | OutputReference) -> Flow:
         """Flow whose output is a list of `CalculationDoc`, one per crystal.
 
+        The list lies in the ``data`` store: ``job_store.get_output(uuid, load=True)`` reads it.
+
         Parameters
         ----------
         candidates
@@ -46,7 +48,5 @@ class ScreeningFlowMaker(Maker):
             If the list is empty or holds a candidate twice.
         """
         if isinstance(candidates, OutputReference):
-            dynamic = screen(self.engine, candidates)
-            place(dynamic, ANALYSIS, inherited=False)
-            return Flow([dynamic], output=dynamic.output, name=self.name)
+            return make_later(self, candidates)
         return fan_out(self.engine, as_candidates(candidates), name=self.name)

@@ -4,11 +4,11 @@ from .dataset import BuildDatasetMaker as BuildDatasetMaker
 from .evaluation import evaluate as evaluate
 from .known import known_structures as known_structures
 from .known import novelty_pool as novelty_pool
+from .later import make_later as make_later
 from .placement import CATEGORIES as CATEGORIES
 from .references import collect_references as collect_references
 from .references import make_reference as make_reference
 from .sampling import SampleMaker as SampleMaker
-from .screening import screen as screen
 from .stability import summarise as summarise
 from .training import TrainEnergyMaker as TrainEnergyMaker
 from .training import TrainVAEMaker as TrainVAEMaker

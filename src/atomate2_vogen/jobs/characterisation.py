@@ -14,9 +14,8 @@ from atomate2_vogen.jobs.electronic import DATA as ELECTRONIC_DATA
 from atomate2_vogen.jobs.phonons import DATA as PHONON_DATA
 from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
 from atomate2_vogen.jobs.screening import TOLERANT
-from atomate2_vogen.jobs.subjects import Crystal
+from atomate2_vogen.jobs.stability import LISTS
 from atomate2_vogen.schemas import (
-    CalculationDoc,
     DiscoveryDoc,
     ElectronicDoc,
     EvaluationDoc,
@@ -57,49 +56,13 @@ def select_best(
     return made
 
 
-@job
+@job(data=True)
 def _select_best(judged: Judged, top: int, threshold: float) -> list[StabilityDoc]:
     documents = judged if isinstance(judged, list) else judged.stability
     return best_per_formula(documents, top, threshold)
 
 
-def characterise_later(maker: Maker, crystals: OutputReference) -> Flow:
-    """Flow that a Maker makes of crystals when the job that gives them has run.
-
-    Parameters
-    ----------
-    maker
-        Whose ``make(crystals)`` gives a flow.
-    crystals
-        Output of a job: one crystal or a list of them, in any form that the Maker takes.
-    """
-    made: Job = _characterise(maker, crystals)
-    made.name = maker.name
-    place(made, ANALYSIS, inherited=False)
-    return Flow([made], output=made.output, name=maker.name)
-
-
-@job
-def _characterise(maker: Maker, crystals: Crystal | list[Crystal]) -> Response:
-    """Replace itself by the flow; no crystal is a result, not an error.
-
-    Documents of relaxations that failed have no structure and are left out: whoever makes the
-    flow cannot, for they are not known then, and one that failed stops no other.
-    """
-    given = list(crystals) if isinstance(crystals, list | tuple) else [crystals]
-    found = []
-    for crystal in given:
-        if isinstance(crystal, CalculationDoc | StabilityDoc) and crystal.structure is None:
-            logger.warning("%s: %s is left out: not relaxed", maker.name, crystal.candidate_id)
-        else:
-            found.append(crystal)
-    if not found:
-        return Response(output=[])
-    flow: Any = maker.make(found)
-    return Response(replace=handed_on(flow))
-
-
-@job
+@job(data=LISTS)
 def characterise_best(
     summary: DiscoveryDoc,
     electronic: Maker | None,
@@ -142,7 +105,7 @@ def characterise_best(
     return Response(replace=handed_on(made))
 
 
-@job
+@job(data=LISTS)
 def add_stages(
     summary: DiscoveryDoc,
     chosen: list[str],

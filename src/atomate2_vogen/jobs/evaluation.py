@@ -155,9 +155,9 @@ def measure_judged(
     return measure(delivered, calculations, stability, system, novelty_pool=pool)
 
 
-@job(output_schema=EvaluationDoc)
+@job(data=[["output", "stability"]], output_schema=EvaluationDoc)
 def evaluate(
-    delivered: SampleDoc | list[CandidateDoc],
+    delivered: SampleDoc | list[CandidateDoc] | None,
     calculations: list[CalculationDoc],
     references: list[ReferenceDoc],
     system: OxideSystem,
@@ -167,7 +167,8 @@ def evaluate(
     Parameters
     ----------
     delivered
-        A sample, or candidates of any origin.
+        A sample, or candidates of any origin. The candidates may be left out, for the
+        calculations have them: a sample without any, or None.
     calculations
         One per candidate.
     references
@@ -180,5 +181,10 @@ def evaluate(
     SchemeMismatchError, MissingReferenceError, InputError
         As `judge_and_measure`.
     """
+    candidates = [calculation.candidate for calculation in calculations]
+    if not delivered:
+        delivered = candidates
+    elif isinstance(delivered, SampleDoc) and not delivered.candidates:
+        delivered = delivered.model_copy(update={"candidates": candidates})
     stability, metrics = judge_and_measure(delivered, calculations, references, system)
     return EvaluationDoc(metrics=metrics, stability=stability)

@@ -11,8 +11,8 @@ import logging
 import time
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from jobflow import CURRENT_JOB, Flow, Job, JobConfig, Maker, OnMissing, Response, job
 from pydantic import BaseModel
@@ -39,7 +39,31 @@ class JobFailure(BaseModel):
 
 
 @dataclass
-class GuardedMaker(Maker):
+class Wrapper(Maker):
+    """A Maker around another one, to which changes of settings go.
+
+    Parameters
+    ----------
+    maker
+        Maker to wrap.
+    name
+        Name of the job.
+    """
+
+    maker: Maker
+    name: str = ""
+
+    def update_kwargs(self, update: dict[str, Any], *args: Any, **kwargs: Any) -> Self:
+        """Change the wrapped Maker, as powerups do; arguments as of `jobflow.Maker`.
+
+        The wrapper has no settings: filters by name or class, and ``nested=False``, mean the
+        Maker that was given.
+        """
+        return replace(self, maker=self.maker.update_kwargs(update, *args, **kwargs))
+
+
+@dataclass
+class GuardedMaker(Wrapper):
     """A Maker whose job ends with a `JobFailure` where the wrapped Maker's would raise.
 
     Parameters
@@ -50,9 +74,6 @@ class GuardedMaker(Maker):
     name
         Name of the job; that of the wrapped Maker's job where empty.
     """
-
-    maker: Maker
-    name: str = ""
 
     def make(self, source: Any) -> Job:
         """Job whose output is that of the wrapped Maker, or a `JobFailure`.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from ase.spacegroup.symmetrize import IntermediateDatasetError, refine_symmetry
-from jobflow import OutputReference, job
+from jobflow import Maker, OutputReference, job
+from monty.json import jsanitize
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
@@ -25,6 +27,7 @@ from atomate2_vogen.engines.base import Engine
 from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import (
     BandDataError,
+    InputError,
     MagneticMomentError,
     NonFiniteError,
     VogenError,
@@ -66,14 +69,23 @@ def symmetric(structure: Structure, symprec: float) -> Structure:
     )
 
 
+def plain_settings(maker: Maker) -> dict[str, Any]:
+    """Settings of a Maker, those of Makers inside left out, as plain values."""
+    kept = {f.name: getattr(maker, f.name) for f in fields(maker)}
+    plain = {name: value for name, value in kept.items() if not isinstance(value, Maker)}
+    settings: dict[str, Any] = jsanitize(plain, strict=True, enum_values=True)
+    return settings
+
+
 @job
 def phonon_cell(
     relaxed: Any,
     maker: Any,
+    settings: dict[str, Any],
+    *,
     supercell: Sequence[int] | None,
     max_atoms: int,
     symprec: float | None,
-    *,
     method: Method | None = None,
     engine_versions: dict[str, str] | None = None,
 ) -> dict[str, Any]:
@@ -85,6 +97,8 @@ def phonon_cell(
         Task document of the tight relaxation; or a structure that is taken as relaxed.
     maker
         The engine's phonon Maker, whose rules find a supercell where none is asked for.
+    settings
+        Its `plain_settings` when the other jobs were made.
     supercell
         Cells along each axis, or None.
     max_atoms
@@ -109,7 +123,15 @@ def phonon_cell(
         If the relaxation is of another method.
     MagneticMomentError
         If the moments break a symmetry that the displacements would make use of.
+    InputError
+        If the Maker has other settings now: the other jobs know nothing of them.
     """
+    found = plain_settings(maker)
+    if changed := sorted(k for k in settings.keys() | found.keys() if settings[k] != found[k]):
+        raise InputError(
+            f"{', '.join(changed)} of the phonon Maker cannot be changed once its jobs are made; "
+            "change the Maker of the flow, or of its engine, before"
+        )
     force = None
     if isinstance(relaxed, Structure):
         structure = relaxed

@@ -72,14 +72,14 @@ class SampleMaker(Maker):
         check_whole("judge_oversample", self.judge_oversample)
         KnownStructures({}, self.novelty_margin)
 
-    @job(output_schema=SampleDoc)
+    @job(data=[["output", "candidates"]], output_schema=SampleDoc)
     def make(
         self,
         counts: dict[str, int],
         seed: int = 0,
         training: TrainingDoc | Artefact | None = None,
     ) -> SampleDoc:
-        """Job whose output is a `SampleDoc`.
+        """Job whose output is a `SampleDoc`, its candidates in the ``data`` store.
 
         Parameters
         ----------

@@ -11,8 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from jobflow import Flow, Job, JobConfig, OnMissing, Response, job
-from pymatgen.core import Structure
+from jobflow import Flow, Job, JobConfig, OnMissing, job
 
 from atomate2_vogen.analysis.geometry import shortest_distance
 from atomate2_vogen.analysis.matching import rmsd
@@ -20,15 +19,15 @@ from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import InputError, NonFiniteError, VogenError
 from atomate2_vogen.jobs import results
-from atomate2_vogen.jobs.evaluation import as_candidates
 from atomate2_vogen.jobs.guard import GuardedMaker, JobFailure
+from atomate2_vogen.jobs.later import joined_flow, pieces
 from atomate2_vogen.jobs.magnetism import magnetic_state
-from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
+from atomate2_vogen.jobs.placement import ANALYSIS, place
+from atomate2_vogen.jobs.subjects import check_crystals
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CalculationState,
     CandidateDoc,
-    SampleDoc,
 )
 
 logger = logging.getLogger(__name__)
@@ -168,7 +167,7 @@ def _sum(seconds: list[float | None]) -> float | None:
     return sum(known) if len(known) == len(seconds) else None
 
 
-@job
+@job(data=True)
 def collect(
     candidates: list[CandidateDoc], scheme: str, calculations: list[CalculationDoc | None]
 ) -> list[CalculationDoc]:
@@ -193,27 +192,15 @@ def fan_out(engine: Engine, candidates: Sequence[CandidateDoc], name: str = "scr
     """
     if not candidates:
         raise InputError("no candidates to calculate")
-    identifiers = [candidate.candidate_id for candidate in candidates]
-    if len(set(identifiers)) != len(identifiers):
-        twice = next(i for i in identifiers if identifiers.count(i) > 1)
-        raise InputError(f"candidate {twice} is given twice")
+    check_crystals(candidates)
+    return joined_flow([_piece(engine, piece, name) for piece in pieces(candidates)], name)
+
+
+def _piece(engine: Engine, candidates: Sequence[CandidateDoc], name: str) -> Flow:
+    """Flow over candidates whose documents fit into one."""
     flows = [candidate_flow(engine, candidate) for candidate in candidates]
     gathered: Job = collect(list(candidates), engine.scheme, [flow.output for flow in flows])
     gathered.config = TOLERANT
     gathered.update_metadata({"scheme": engine.scheme, "stage": "collect"})
     place(gathered, ANALYSIS)
     return Flow([*flows, gathered], output=gathered.output, name=name)
-
-
-@job
-def screen(engine: Engine, candidates: SampleDoc | list[Structure | CandidateDoc]) -> Response:
-    """Replace itself by the fan-out over crystals that another job made.
-
-    A sampling that found nothing gives an empty list: that is a result, not an error.
-    """
-    found = (
-        candidates.candidates if isinstance(candidates, SampleDoc) else as_candidates(candidates)
-    )
-    if not found:
-        return Response(output=[])
-    return Response(replace=handed_on(fan_out(engine, found)))

@@ -14,8 +14,12 @@ from atomate2_vogen.schemas import (
     SampleDoc,
 )
 
+LISTS = [["output", name] for name in ("stability", "electronic", "phonons")]
+"""Places in the document of a job with a `DiscoveryDoc` whose content goes to the ``data`` store:
+what grows with the number of crystals."""
 
-@job
+
+@job(data=LISTS)
 def summarise(
     sample: SampleDoc,
     calculations: list[CalculationDoc],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,25 +55,39 @@ def subjects_from(crystals: Sequence[Crystal]) -> list[Subject]:
     """
     if not crystals:
         raise InputError("no crystals to characterise")
-    relaxed = [c for c in crystals if isinstance(c, (CalculationDoc, StabilityDoc))]
-    if len(schemes := sorted({document.scheme for document in relaxed})) > 1:
-        raise SchemeMismatchError(
-            f"crystals relaxed in {' and '.join(schemes)} are in one list; characterise each "
-            "scheme's by itself"
-        )
     subjects = []
-    for document in as_candidates(crystals):
+    documents = as_candidates(crystals)
+    check_crystals(documents)
+    for document in documents:
         if document.structure is None:
             raise InputError(
                 f"candidate {document.candidate_id} has no relaxed structure; give its "
                 "CandidateDoc to start from the structure as generated"
             )
         subjects.append(Subject(document.candidate_id, collinear(document.structure)))
-    identifiers = [subject.candidate_id for subject in subjects]
-    if len(set(identifiers)) != len(identifiers):
-        twice = next(i for i in identifiers if identifiers.count(i) > 1)
-        raise InputError(f"candidate {twice} is given twice")
     return subjects
+
+
+def check_crystals(crystals: Sequence[CandidateDoc | CalculationDoc | StabilityDoc]) -> None:
+    """Refuse what does not belong into one list.
+
+    Raises
+    ------
+    InputError
+        If a candidate is there twice.
+    SchemeMismatchError
+        If relaxed ones are of several schemes: energies that chose them cannot be compared.
+    """
+    relaxed = [c for c in crystals if isinstance(c, (CalculationDoc, StabilityDoc))]
+    if len(schemes := sorted({document.scheme for document in relaxed})) > 1:
+        raise SchemeMismatchError(
+            f"crystals relaxed in {' and '.join(schemes)} are in one list; characterise each "
+            "scheme's by itself"
+        )
+    if twice := next(
+        (i for i, n in Counter(c.candidate_id for c in crystals).items() if n > 1), ""
+    ):
+        raise InputError(f"candidate {twice} is given twice")
 
 
 def regular(

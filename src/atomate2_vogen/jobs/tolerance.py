@@ -2,7 +2,7 @@
 
 `GuardedMaker` guards a Maker of one job. Flows of atomate2 are made of many, some of which are
 made while the flow runs, and pass on parts of their outputs. `guard_flow` puts a
-`GuardedCall` into each of them: a job that fails leaves a `JobFailure`, a job that needs
+`GuardedCall` or, around a Maker, a `GuardedMethod` into each of them: a job that fails leaves a `JobFailure`, a job that needs
 something of it leaves the same, and who collects in the end reads the first reason.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from jobflow.core.job import store_inputs
 from jobflow.core.reference import find_and_get_references, find_and_resolve_references
 from monty.json import MSONable, jsanitize
 
-from atomate2_vogen.jobs.guard import NOT_THE_CRYSTALS_FAULT, JobFailure, call_function
+from atomate2_vogen.jobs.guard import NOT_THE_CRYSTALS_FAULT, JobFailure, Wrapper, call_function
 from atomate2_vogen.jobs.identity import settled_flow
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,42 @@ UNRESOLVED = JobConfig(
 """For jobs that read their inputs with `read`: a failed one must not stop them."""
 
 
+def _plain(content: dict[str, Any]) -> dict[str, Any]:
+    """Plain values all the way down, as FireWorks needs them."""
+    # the first pass leaves what a function is bound to as it is
+    plain: dict[str, Any] = jsanitize(
+        jsanitize(content, strict=True, enum_values=True), strict=True
+    )
+    return plain
+
+
+def _call(
+    function: Callable[..., Any], name: str, schema: Any, args: Sequence[Any], kwargs: Any
+) -> Any:
+    """Resolve the inputs of a guarded job and call its function; what the job returns."""
+    failure = first_failure((args, kwargs))
+    if failure is not None:
+        return failure.model_copy(update={"elapsed_time": 0.0, "cpu_time": 0.0})
+    begin, begin_cpu = time.perf_counter(), time.process_time()
+    try:
+        positional, named = _resolved((list(args), kwargs))
+        returned = call_function(function, positional, named)
+        response: Response[Any] = Response.from_job_returns(returned, schema)
+    except NOT_THE_CRYSTALS_FAULT:
+        raise
+    except Exception as error:
+        # the reason goes into a document; the trace is for those who look for it
+        logger.info("%s failed", name, exc_info=True)
+        return JobFailure(
+            error=f"{name}: {type(error).__name__}: {error}",
+            elapsed_time=time.perf_counter() - begin,
+            cpu_time=time.process_time() - begin_cpu,
+        )
+    if response.replace is not None:
+        response.replace = _guarded_replacement(response.replace)
+    return response
+
+
 @dataclass
 class GuardedCall(MSONable):
     """The function of a job, whose failure is a result.
@@ -39,7 +75,7 @@ class GuardedCall(MSONable):
     Parameters
     ----------
     function
-        What the job would call: a function or a bound method of a Maker.
+        What the job would call; that of a Maker is a `GuardedMethod`.
     name
         Name of the job, for the reason.
     schema
@@ -51,36 +87,48 @@ class GuardedCall(MSONable):
     schema: Any = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values all the way down, as FireWorks needs them."""
+        """Plain values."""
         content = {name: getattr(self, name) for name in ("function", "name", "schema")}
-        # the first pass leaves what the function is bound to as it is
-        content = jsanitize(jsanitize(content, strict=True, enum_values=True), strict=True)
-        return {"@module": type(self).__module__, "@class": type(self).__name__, **content}
+        return {"@module": type(self).__module__, "@class": type(self).__name__, **_plain(content)}
 
     @job  # jobflow binds the function of a job itself, and only that of a decorated method
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Resolve the inputs, call the function; the job's new function."""
-        failure = first_failure((args, kwargs))
-        if failure is not None:
-            return failure.model_copy(update={"elapsed_time": 0.0, "cpu_time": 0.0})
-        begin, begin_cpu = time.perf_counter(), time.process_time()
-        try:
-            positional, named = _resolved((list(args), kwargs))
-            returned = call_function(self.function, positional, named)
-            response: Response[Any] = Response.from_job_returns(returned, self.schema)
-        except NOT_THE_CRYSTALS_FAULT:
-            raise
-        except Exception as error:
-            # the reason goes into a document; the trace is for those who look for it
-            logger.info("%s failed", self.name, exc_info=True)
-            return JobFailure(
-                error=f"{self.name}: {type(error).__name__}: {error}",
-                elapsed_time=time.perf_counter() - begin,
-                cpu_time=time.process_time() - begin_cpu,
-            )
-        if response.replace is not None:
-            response.replace = _guarded_replacement(response.replace)
-        return response
+        """The job's new function."""
+        return _call(self.function, self.name, self.schema, args, kwargs)
+
+
+@dataclass
+class GuardedMethod(Wrapper):
+    """A Maker's method that a job calls, whose failure is a result.
+
+    It is a Maker itself: jobflow looks for the Makers of a job, to change their settings, in
+    what its function is bound to.
+
+    Parameters
+    ----------
+    maker
+        Maker to wrap.
+    name
+        Name of the job, for the reason.
+    method
+        Name of the method.
+    schema
+        Document class of the job's output, or None.
+    """
+
+    method: str = "make"
+    schema: Any = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        content = {name: getattr(self, name) for name in ("name", "method", "schema")}
+        made = {"@module": type(self).__module__, "@class": type(self).__name__}
+        return {**made, "maker": jsanitize(self.maker.as_dict(), strict=True), **_plain(content)}
+
+    @job
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """The job's new function."""
+        return _call(getattr(self.maker, self.method), self.name, self.schema, args, kwargs)
 
 
 def guard_flow(flow: Flow | Job) -> None:
@@ -88,13 +136,18 @@ def guard_flow(flow: Flow | Job) -> None:
 
     The name of a job, what it keeps in additional stores and its place in the flow stay. A job
     that reads its inputs itself (configured as `UNRESOLVED`) stays as it is.
-    Changes to the Makers of the jobs (``update_maker_kwargs``) must be made before.
+    Changes to the Makers of the jobs (``update_maker_kwargs``) reach them before and after.
     """
     jobs = [flow] if isinstance(flow, Job) else [found for found, _ in flow.iterflow()]
     for found in jobs:
         if found.config.expose_store and not found.config.resolve_references:
             continue
-        call = GuardedCall(found.function, found.name, found.output_schema)
+        call: GuardedCall | GuardedMethod
+        if found.maker is None:
+            call = GuardedCall(found.function, found.name, found.output_schema)
+        else:
+            method = found.function.__name__
+            call = GuardedMethod(found.maker, found.name, method, found.output_schema)
         found.function = call.run
         # a failure is no document of the schema; the call applies it to what is
         found.output_schema = None

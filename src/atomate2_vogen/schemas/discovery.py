@@ -14,7 +14,10 @@ from atomate2_vogen.schemas.stability import StabilityDoc
 
 
 class DiscoveryDoc(VogenDoc):
-    """Summary that the discovery flow ends with."""
+    """Summary that the discovery flow ends with.
+
+    In a job store its lists lie in the ``data`` store: ``get_output(uuid, load=True)`` reads all.
+    """
 
     scheme: str
     sample: dict[str, Any] = Field(description="counts and yields of the sampling")

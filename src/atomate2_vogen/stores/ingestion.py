@@ -58,13 +58,16 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
             content.get(key): moment(content)
             for content in select(store, {}, properties=[key, "last_updated"])
         }
-        jobs = stores.job_store.docs_store
+        of_samples = output_class is SampleDoc
         # what is written, and from which job, latest first
         chosen: dict[str, tuple[Any, datetime]] = {}
-        prefix = "output.candidates" if output_class is SampleDoc else "output"
-        names = ["_id", "uuid", "completed_at", f"{prefix}.{key}", f"{prefix}.last_updated"]
+        names = ["_id", "uuid", "completed_at"]
+        if of_samples:  # their list lies in the data store and can only be read as a whole
+            names.append("output.candidates")
+        else:
+            names += [f"output.{key}", "output.last_updated"]
         query = {"output.@class": output_class.__name__}
-        for job in jobs.query(query, properties=names):
+        for job in _read(stores, query, names, whole=of_samples):
             for name, changed in _times(job, output_class, key):
                 known = chosen[name][1] if name in chosen else held.get(name)
                 if known is None or changed > known:
@@ -73,13 +76,21 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
         for start in range(0, len(sources), BATCH):
             new: list[dict[str, Any]] = []
             batch = {"_id": {"$in": sources[start : start + BATCH]}}
-            for job in jobs.query(batch, properties=["_id", "output"]):
+            for job in _read(stores, batch, ["_id", "output"], whole=of_samples):
                 for content in jsanitize(_outputs(job, output_class), allow_bson=True):
                     choice = chosen.get(str(content[key])) if _is_whole(content, key) else None
                     if choice is not None and choice[0] == job["_id"]:
                         new.append({**content, "last_updated": choice[1]})
             written[collection] += upsert_many(store, new, key)
     return written
+
+
+def _read(
+    stores: VogenStores, query: dict[str, Any], properties: list[str], *, whole: bool
+) -> Iterator[dict[str, Any]]:
+    """Documents of jobs; of samples with their candidates, which lie in the data store."""
+    for job in stores.job_store.docs_store.query(query, properties=properties):
+        yield stores.with_blobs(job) if whole else job
 
 
 def _outputs(job: Mapping[str, Any], output_class: type[VogenDoc]) -> list[Any]:

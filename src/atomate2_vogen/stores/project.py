@@ -298,7 +298,7 @@ class VogenStores:
         store, key = self._collection(document_class)
         for content in self.read(store, criteria, sort={key: 1}):
             try:
-                yield parse(document_class, self._with_blobs(content))
+                yield parse(document_class, self.with_blobs(content))
             except ValidationError as error:
                 message = (
                     f"{content.get(key)!r} in {store.name} is no {document_class.__name__}: "
@@ -373,15 +373,15 @@ class VogenStores:
                 return collection, key
         raise TypeError(f"{document_class.__name__} has no collection")
 
-    def _with_blobs(self, value: Any) -> Any:
+    def with_blobs(self, value: Any) -> Any:
         """The same content with what lies in the data store put back in its place."""
         if isinstance(value, Mapping):
             if "blob_uuid" in value:
                 found = self.data.query_one({"blob_uuid": value["blob_uuid"]})
                 return None if found is None else found["data"]
-            return {key: self._with_blobs(item) for key, item in value.items()}
+            return {key: self.with_blobs(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._with_blobs(item) for item in value]
+            return [self.with_blobs(item) for item in value]
         return value
 
     def ingest_jobs(self) -> dict[str, int]:
