@@ -6,6 +6,34 @@ the others tell of a damaged artefact, a missing extra or energies that cannot b
 
 from __future__ import annotations
 
+import traceback
+
+LONGEST_REASON, LONGEST_TRACE = 2_000, 20_000
+"""Characters of an error's text, and of a traceback, in documents and logs."""
+
+
+def shortened(text: str, longest: int = LONGEST_REASON) -> str:
+    """The text, its middle left out where it is longer than so many characters.
+
+    Some errors repeat what they are about: pymongo's for a document that is too large has as
+    many characters as the document.
+    """
+    if len(text) <= longest:
+        return text
+    note = f" [... {len(text)} characters in all ...] "
+    kept = longest - len(note)
+    return f"{text[: kept - kept // 4]}{note}{text[-(kept // 4) :]}"
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, for a document or a message; its class where it says nothing."""
+    return shortened(str(error) or repr(error))
+
+
+def trace(error: BaseException) -> str:
+    """The traceback of an error, for a log."""
+    return shortened("".join(traceback.format_exception(error)), LONGEST_TRACE)
+
 
 class VogenError(Exception):
     """Root of every error that this package raises on purpose."""

@@ -23,7 +23,7 @@ from atomate2_vogen.analysis.phases import ReferenceHull, check_elements
 from atomate2_vogen.analysis.reduction import ReducedCrystal
 from atomate2_vogen.analysis.thresholds import as_printed, at_most
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import InputError, SchemeMismatchError, VogenError
+from atomate2_vogen.errors import InputError, SchemeMismatchError, VogenError, reason
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CalculationState,
@@ -172,7 +172,7 @@ def _state(calculation: CalculationDoc, system: OxideSystem) -> tuple[StabilityS
     try:
         message = too_close(calculation.structure, system)
     except VogenError as error:
-        return StabilityState.FAILED, f"relaxed structure: {error}"
+        return StabilityState.FAILED, f"relaxed structure: {reason(error)}"
     if message:
         return StabilityState.COLLAPSED, f"collapsed: {message}"
     if calculation.state is CalculationState.UNCONVERGED:
@@ -216,7 +216,7 @@ def _describe(
     except (VogenError, SymmetryUndeterminedError, ValueError, RuntimeError) as error:
         if document.state is StabilityState.RANKED:
             document.state = StabilityState.FAILED
-            document.reason = f"relaxed structure cannot be analysed: {error}"
+            document.reason = f"relaxed structure cannot be analysed: {reason(error)}"
         return None
 
 

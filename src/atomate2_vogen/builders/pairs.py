@@ -17,7 +17,7 @@ from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.analysis.phases import ReferenceHull, hull_id
 from atomate2_vogen.builders.records import RELATIONS, clock, ranked_record
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import InputError, VogenError
+from atomate2_vogen.errors import InputError, VogenError, reason
 from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc
 from atomate2_vogen.stores import parse
 
@@ -167,7 +167,7 @@ def build(pair: Pair, known: KnownStructures | None) -> Outcome:
             _check_formula(calculation)
             one = judge(calculation, hull, known)
         except DAMAGED as error:
-            outcome.malformed[name] = (str(error) or repr(error)).splitlines()[0]
+            outcome.malformed[name] = reason(error).splitlines()[0]
             continue
         judged.append(one)
     relations = complete(judged, list(pair.kept.values()), hull)

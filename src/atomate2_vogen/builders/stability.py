@@ -25,7 +25,7 @@ from atomate2_vogen.analysis.reduction import ReducedCrystal
 from atomate2_vogen.builders.pairs import DAMAGED, Outcome, Pair, Source, build
 from atomate2_vogen.builders.records import BATCH, KEPT, amend, by_id, clock, write
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.errors import BuildError, MissingReferenceError, VogenError
+from atomate2_vogen.errors import BuildError, MissingReferenceError, VogenError, reason
 from atomate2_vogen.jobs.known import known_structures, pool_id
 from atomate2_vogen.schemas import ReferenceDoc, VogenDoc
 from atomate2_vogen.stores import parse, select
@@ -113,7 +113,7 @@ class StabilityBuilder(Builder):
             known = known_structures(item.system, item.references) if self.novelty else None
             return build(item, known)
         except DAMAGED as error:
-            return Outcome(item.name, failure=str(error) or repr(error))
+            return Outcome(item.name, failure=reason(error))
 
     def update_targets(self, items: Sequence[Outcome]) -> None:
         """Amend what was there, then write what was judged: see the module for why."""
@@ -122,8 +122,8 @@ class StabilityBuilder(Builder):
             if outcome.failure is not None:
                 self._refuse(outcome.name, outcome.failure)
                 continue
-            for name, reason in outcome.malformed.items():
-                self._skip(self.calculations, name, reason)
+            for name, problem in outcome.malformed.items():
+                self._skip(self.calculations, name, problem)
             self.n_written += amend(self.stability, outcome.amendments)
             self.n_written += write(self.stability, outcome.documents)
 
@@ -216,7 +216,7 @@ class StabilityBuilder(Builder):
                 return None
             ReferenceHull(ours, system)
         except VogenError as error:
-            self._refuse(pair.name, str(error))
+            self._refuse(pair.name, reason(error))
             return None
         self._load(pair)
         return pair
@@ -285,7 +285,7 @@ class StabilityBuilder(Builder):
             try:
                 yield parse(document_class, content)
             except DAMAGED as error:
-                self._skip(store, content.get(store.key), (str(error) or repr(error)))
+                self._skip(store, content.get(store.key), reason(error))
 
     def _skip(self, store: Store, name: object, reason: str) -> None:
         self.malformed.add(f"{store.name}: {name}")

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.cli.resume import remaining
-from atomate2_vogen.errors import VogenError
+from atomate2_vogen.errors import VogenError, reason
 from atomate2_vogen.jobs.identity import settled
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _work(
 
             traceback.print_exc()
             known = error.__cause__ if isinstance(error.__cause__, VogenError) else None
-            answer = (None, str(error) or type(error).__name__, known)
+            answer = (None, reason(error), known)
         sys.stdout.flush()
         sys.stderr.flush()
         try:

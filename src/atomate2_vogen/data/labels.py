@@ -27,7 +27,13 @@ from pymatgen.core import Structure
 from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
-from atomate2_vogen.errors import ArtefactError, InputError, MissingDependencyError, VogenError
+from atomate2_vogen.errors import (
+    ArtefactError,
+    InputError,
+    MissingDependencyError,
+    VogenError,
+    reason,
+)
 
 FORMAT = 1
 JUDGE_SCHEME = "CHGNet-0.3.0"
@@ -247,7 +253,7 @@ def single_points(
         try:
             check_structure(structure, system)
         except VogenError as error:
-            results[index] = (np.nan, str(error))
+            results[index] = (np.nan, reason(error))
         else:
             sound.append(index)
     try:

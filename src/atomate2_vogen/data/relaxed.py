@@ -31,7 +31,7 @@ from pymatgen.core import Lattice, Structure
 from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.labels import JUDGE_SCHEME
-from atomate2_vogen.errors import ArtefactError, InputError, VogenError
+from atomate2_vogen.errors import ArtefactError, InputError, VogenError, reason
 
 FORMAT = 1
 DECIMALS = 5  # of lattices in Å and of fractional coordinates
@@ -160,9 +160,9 @@ def _relax(
         result = relaxer(structure)
         check_structure(result.structure, system)
     except VogenError as error:
-        return Record(**start, reason=str(error))
+        return Record(**start, reason=reason(error))
     except Exception as error:  # noqa: BLE001 - whatever a judge raises costs one crystal only
-        return Record(**start, reason=f"{type(error).__name__}: {error}")
+        return Record(**start, reason=f"{type(error).__name__}: {reason(error)}")
     if not np.isfinite([result.start_energy, result.energy]).all():
         return Record(**start, reason=f"the judge gives {result.energy} eV/atom")
     return Record(

@@ -10,7 +10,7 @@ from jobflow import job
 from atomate2_vogen.analysis.electronic import electronic_structure
 from atomate2_vogen.engines.base import Engine
 from atomate2_vogen.engines.methods import check_method
-from atomate2_vogen.errors import BandDataError, VogenError
+from atomate2_vogen.errors import BandDataError, VogenError, reason
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.magnetism import ChosenStart, magnetic_state
@@ -72,7 +72,7 @@ def record_electronic(
         _check_methods(found, engine)
         _complete(document, found)
     except (VogenError, AttributeError, KeyError, TypeError, ValueError) as error:
-        document.error = str(error)
+        document.error = reason(error)
         return document
     document.state, document.error = CharacterisationState.COMPLETED, None
     return document

@@ -18,7 +18,7 @@ from jobflow import CURRENT_JOB, Flow, Job, JobConfig, Maker, OnMissing, Respons
 from pydantic import BaseModel
 from pymatgen.core import Structure
 
-from atomate2_vogen.errors import NonFiniteError
+from atomate2_vogen.errors import NonFiniteError, reason, trace
 from atomate2_vogen.jobs.identity import settled_flow
 from atomate2_vogen.jobs.results import relaxed_structure
 
@@ -108,7 +108,7 @@ class GuardedMaker(Wrapper):
         try:
             structure = source if isinstance(source, Structure) else relaxed_structure(source)
         except NonFiniteError as error:
-            return JobFailure(error=str(error), elapsed_time=0.0, cpu_time=0.0)
+            return JobFailure(error=reason(error), elapsed_time=0.0, cpu_time=0.0)
         inner = self.maker.make(structure)
         if isinstance(inner, Flow):
             return Response(replace=settled_flow(inner, CURRENT_JOB.job.uuid))
@@ -117,11 +117,11 @@ class GuardedMaker(Wrapper):
             return call_function(inner.function, inner.function_args, inner.function_kwargs)
         except NOT_THE_CRYSTALS_FAULT:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a failure is a result
             # the reason goes into a document; the trace is for those who look for it
-            logger.info("%s failed", inner.name, exc_info=True)
+            logger.info("%s failed\n%s", inner.name, trace(error))
             return JobFailure(
-                error=f"{inner.name}: {type(error).__name__}: {error}",
+                error=f"{inner.name}: {type(error).__name__}: {reason(error)}",
                 elapsed_time=time.perf_counter() - begin,
                 cpu_time=time.process_time() - begin_cpu,
             )

@@ -31,6 +31,7 @@ from atomate2_vogen.errors import (
     MagneticMomentError,
     NonFiniteError,
     VogenError,
+    reason,
 )
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.electronic import NO_RESULT
@@ -215,7 +216,7 @@ def record_phonons(
         _check_forces(found, engine)
         _complete(document, read(cell), found)
     except (VogenError, AttributeError, KeyError, TypeError, ValueError) as error:
-        document.error = str(error)
+        document.error = reason(error)
         return document
     document.state, document.error = CharacterisationState.COMPLETED, None
     return document

@@ -17,7 +17,7 @@ from atomate2_vogen.analysis.geometry import shortest_distance
 from atomate2_vogen.analysis.matching import rmsd
 from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.engines.methods import Method, check_method
-from atomate2_vogen.errors import InputError, NonFiniteError, VogenError
+from atomate2_vogen.errors import InputError, NonFiniteError, VogenError, reason, trace
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import GuardedMaker, JobFailure
 from atomate2_vogen.jobs.later import joined_flow, pieces
@@ -121,7 +121,7 @@ def record(
         document.max_force = results.max_force(static)
         document.magnetism = magnetic_state(static, first=relaxed)
     except (VogenError, AttributeError) as error:
-        document.error = str(error)
+        document.error = reason(error)
         _compare(document)
         return document
     converged = results.is_converged(relaxed)
@@ -133,7 +133,7 @@ def record(
         check_method(initial, (methods or {}).get("static"), engine_versions)
         document.initial_energy_per_atom = results.energy_per_atom(initial, corrections)
     except (VogenError, AttributeError) as error:
-        document.error = document.error or f"no energy before relaxation: {error}"
+        document.error = document.error or f"no energy before relaxation: {reason(error)}"
     _compare(document)
     return document
 
@@ -148,8 +148,8 @@ def _compare(document: CalculationDoc) -> None:
     try:
         shortest_distance(document.structure)  # the matcher is not made for what this refuses
         document.rmsd_to_relaxed = rmsd(document.candidate.structure, document.structure)
-    except Exception:
-        logger.info("%s cannot be compared", document.calculation_id, exc_info=True)
+    except Exception as error:  # noqa: BLE001 - judging says what is wrong with it
+        logger.info("%s cannot be compared\n%s", document.calculation_id, trace(error))
         return
     document.still_matches = document.rmsd_to_relaxed is not None
 

@@ -19,6 +19,7 @@ from jobflow.core.job import store_inputs
 from jobflow.core.reference import find_and_get_references, find_and_resolve_references
 from monty.json import MSONable, jsanitize
 
+from atomate2_vogen.errors import reason, shortened, trace
 from atomate2_vogen.jobs.guard import NOT_THE_CRYSTALS_FAULT, JobFailure, Wrapper, call_function
 from atomate2_vogen.jobs.identity import settled_flow
 
@@ -55,11 +56,11 @@ def _call(
         response: Response[Any] = Response.from_job_returns(returned, schema)
     except NOT_THE_CRYSTALS_FAULT:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a failure is a result
         # the reason goes into a document; the trace is for those who look for it
-        logger.info("%s failed", name, exc_info=True)
+        logger.info("%s failed\n%s", name, trace(error))
         return JobFailure(
-            error=f"{name}: {type(error).__name__}: {error}",
+            error=f"{name}: {type(error).__name__}: {reason(error)}",
             elapsed_time=time.perf_counter() - begin,
             cpu_time=time.process_time() - begin_cpu,
         )
@@ -177,7 +178,9 @@ def read(tree: Any) -> Any:
         try:
             return _resolved(tree)
         except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-            return JobFailure(error=f"an output lacks what it should hold: {error!r}")
+            return JobFailure(
+                error=f"an output lacks what it should hold: {shortened(repr(error))}"
+            )
     if isinstance(tree, dict):
         return {key: read(value) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):

@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atomate2_vogen.errors import VogenError
+from atomate2_vogen.errors import VogenError, shortened, trace
 
 if TYPE_CHECKING:
     from jobflow import Job, JobStore
@@ -209,9 +209,10 @@ def _run(job: Job, store: JobStore, folder: str) -> Answer:
             stop_children=response.stop_children,
             stop_jobflow=response.stop_jobflow,
         )
-    except Exception as error:
-        logging.getLogger(__name__).exception("%s (%s) failed", job.name, job.uuid)
-        reason = traceback.format_exception_only(error)[-1].strip()
+    except Exception as error:  # noqa: BLE001 - one failure must not stop the rest
+        log = logging.getLogger(__name__)
+        log.error("%s (%s) failed\n%s", job.name, job.uuid, trace(error))  # noqa: TRY400 - may be as long as a document
+        reason = shortened(traceback.format_exception_only(error)[-1].strip())
         return Answer(error=reason, exception=error if isinstance(error, VogenError) else None)
     finally:
         os.chdir(Path(folder).parent)

@@ -7,7 +7,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import GridError, VogenError
+from atomate2_vogen.errors import GridError, VogenError, shortened
 from atomate2_vogen.models.reading import atoms_of
 from atomate2_vogen.samplers.base import RefusedError
 from atomate2_vogen.schemas import RejectionReason
@@ -49,7 +49,7 @@ def read_box(
     except GridError as error:
         # with the counts told, only missing peaks can be in the way
         reason = RejectionReason.WRONG_COMPOSITION if told else RejectionReason.UNREADABLE_GRID
-        raise RefusedError(reason, str(error)) from error
+        raise RefusedError(reason, shortened(str(error))) from error
     system = codec.system
     got = atoms_of(codec, numbers)
     if got != atoms:
@@ -57,13 +57,13 @@ def read_box(
     try:
         cell = codec.decode_lattice(lattice)
     except GridError as error:
-        raise RefusedError(RejectionReason.IMPOSSIBLE_LATTICE, str(error)) from error
+        raise RefusedError(RejectionReason.IMPOSSIBLE_LATTICE, shortened(str(error))) from error
     symbols = [system.elements[int(z == system.atomic_numbers[1])] for z in numbers]
     structure = Structure(cell, symbols, coords)
     try:
         message = too_close(structure, system)
     except VogenError as error:
-        raise RefusedError(RejectionReason.IMPOSSIBLE_LATTICE, str(error)) from error
+        raise RefusedError(RejectionReason.IMPOSSIBLE_LATTICE, shortened(str(error))) from error
     if message:
         raise RefusedError(RejectionReason.ATOMS_TOO_CLOSE, message)
     return structure

@@ -19,6 +19,7 @@ from atomate2_vogen.errors import (
     InputError,
     StoreAddressError,
     StoreConnectionError,
+    shortened,
 )
 from atomate2_vogen.schemas import VogenDoc
 from atomate2_vogen.stores.address import redact
@@ -210,7 +211,7 @@ class VogenStores:
         try:
             action()
         except (*FAILURES, *more) as error:
-            reason = self._redact(_reason(error))
+            reason = shortened(self._redact(_reason(error)))
         else:
             return
         raise StoreConnectionError(f"{self.where} {what}: {reason}")
@@ -357,7 +358,7 @@ class VogenStores:
         try:
             yield from select(store, dict(criteria or {}), **how)
         except FAILURES as error:
-            reason = self._redact(_reason(error))
+            reason = shortened(self._redact(_reason(error)))
         else:
             return
         raise StoreConnectionError(f"{self.where} failed: {reason}")

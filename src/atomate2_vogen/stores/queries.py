@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from pydantic import BaseModel, ValidationError
 
-from atomate2_vogen.errors import InputError
+from atomate2_vogen.errors import InputError, reason
 from atomate2_vogen.schemas import StabilityDoc, StabilityState
 from atomate2_vogen.stores.documents import moment, parse
 from atomate2_vogen.stores.filters import Criteria, CrystalFilter
@@ -299,4 +299,4 @@ def _sort(rows: list[CrystalRow], name: str, direction: int) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return reason(error).splitlines()[0]
