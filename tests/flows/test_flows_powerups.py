@@ -16,11 +16,14 @@ from marked_makers import RAN, Marked
 from monty.json import MontyDecoder, MontyEncoder
 from sampler_job import GridSampleMaker
 
+from atomate2_vogen.engines.forcefields import SharedRelaxMaker, SharedStaticMaker
 from atomate2_vogen.engines.references import ReferencePhase
+from atomate2_vogen.errors import SchemeMismatchError
 from atomate2_vogen.flows import (
     DiscoveryFlowMaker,
     ElectronicFlowMaker,
     EvaluateMaker,
+    MoleculeReferencesFlowMaker,
     PhononFlowMaker,
     ReferencesFlowMaker,
     ScreeningFlowMaker,
@@ -85,6 +88,14 @@ def references():
     return Case(ReferencesFlowMaker(engine=marked_makers.engine()), phases)
 
 
+def molecules():
+    """With the anion as a molecule in a box."""
+    phases = [
+        ReferencePhase(formula, cheap_engine.crystal(formula), 0.0) for formula in ("V", "VO")
+    ]
+    return Case(MoleculeReferencesFlowMaker(engine=marked_makers.engine()), phases)
+
+
 def discovery(phonons=None):
     """Its crystals, and those that go on to the last stages, are known when it runs."""
     maker = DiscoveryFlowMaker(
@@ -107,7 +118,7 @@ def flows(*cases):
 every_flow = flows(
     (screening, False), (screening, True), (evaluation, False), (evaluation, True),
     (electronic, False), (electronic, True), (phonons, False), (phonons, True),
-    (references, False), (discovery, True),
+    (references, False), (molecules, False), (discovery, True),
 )  # fmt: skip
 few_flows = flows((screening, True), (electronic, False), (phonons, False))
 
@@ -150,7 +161,7 @@ def test_changes_of_a_flow_reach_every_calculation_and_job(run, build, dynamic, 
     assert kinds() == case.kinds
     assert {maker.mark for maker in RAN} == {"x"}
     jobs = list(store.query({}, properties=["name", "metadata"]))
-    assert len(jobs) == len(workers) >= len(RAN)
+    assert len(workers) >= len(jobs) >= len(RAN)
     assert set(workers) == {"mine"}
     for found in jobs:
         assert found["metadata"].get("campaign") == "spring", found["name"]
@@ -193,6 +204,23 @@ def test_a_wrapped_maker_is_what_filters_mean():
     assert job.maker.maker.maker.steps == 9
     with pytest.raises(TypeError, match="colour"):
         job.update_maker_kwargs({"colour": "blue"})
+
+
+@pytest.mark.xfail(reason="records do not know yet what computed an energy", strict=False)
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_a_powerup_that_changes_the_energy_model_is_refused(run, dynamic):
+    """At once, or in the documents: the scheme stays, so the energies must be of it."""
+    other = {"force_field_name": {"@module": "toy_engines", "@callable": "attraction"}}
+    flow = screening().flow(dynamic)
+    try:
+        for kind in (SharedRelaxMaker, SharedStaticMaker):
+            flow.update_maker_kwargs(other, class_filter=kind)
+    except SchemeMismatchError:
+        return
+    run(flow)
+    found = run.store.get_output(flow.output.uuid, load=True)
+    states = {getattr(document, "state", None) or document["state"] for document in found}
+    assert states == {"failed"}
 
 
 def test_settings_that_are_in_jobs_already_cannot_be_changed_unseen(run):

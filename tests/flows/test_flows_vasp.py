@@ -6,13 +6,15 @@ import uuid
 
 import pytest
 import vasp_stand_in
+from atomate2.vasp.powerups import add_metadata_to_flow, update_user_incar_settings
 from fireworks import LaunchPad
 from fireworks.core.rocket_launcher import rapidfire
-from jobflow import JobStore, run_locally
+from jobflow import Flow, JobStore, job, run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 from maggma.stores import GridFSStore, MongoStore
 from mongo_server import mongo_uri
 from pymatgen.core import SETTINGS
+from pymatgen.io.vasp import Incar
 
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker
 from atomate2_vogen.flows.phonons import PhononFlowMaker
@@ -117,3 +119,47 @@ def test_from_candidates_to_electronic_and_phonon_documents(engine, manager):
         assert electrons.up.gap == 0
         assert electrons.down.gap > 1
         assert electrons.total_moment == pytest.approx(2.0, abs=0.01)  # 1 μB on each V
+
+
+@job
+def give(what):
+    return what
+
+
+def incars(folder):
+    """INCAR files of all runs in a folder, custodian's copies left out."""
+    found = [*folder.rglob("INCAR"), *folder.rglob("INCAR.gz")]
+    return [Incar.from_file(path) for path in found]
+
+
+@pytest.mark.timeout(900)
+def test_powerups_reach_every_run_of_vasp(engine, tmp_path):
+    """What VASP is given at every stage, and what atomate2's task documents say."""
+    makers = {
+        "screening later": ScreeningFlowMaker(engine=engine),
+        "electronic": ElectronicFlowMaker(engine=engine),
+        "phonons": PhononFlowMaker(engine=engine, min_length=4.0),
+    }
+    for name, maker in makers.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        if name.endswith("later"):
+            before = give([candidate()])
+            made = maker.make(before.output)
+            flow = Flow([before, made], output=made.output)
+        else:
+            flow = maker.make([candidate()])
+        flow = update_user_incar_settings(flow, {"NELM": 77})
+        flow = add_metadata_to_flow(flow, {"campaign": "spring"})
+        with VogenStores.memory() as stores:
+            Locally(folder, stores.job_store).run(flow)
+            (output,) = stores.job_store.get_output(flow.output.uuid, load=True)
+            tasks = list(
+                stores.job_store.query({"output.calcs_reversed": {"$exists": True}}, ["output"])
+            )
+        output = output if isinstance(output, dict) else output.model_dump()
+        assert output["state"] == "completed", output["error"]
+        given = incars(folder)
+        assert len(given) >= len(tasks) >= 2, name
+        assert {incar.get("NELM") for incar in given} == {77}, name
+        assert {task["output"].get("campaign") for task in tasks} == {"spring"}, name

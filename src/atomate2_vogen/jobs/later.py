@@ -138,10 +138,10 @@ def _split(maker: Maker, crystals: Sequence[Crystal], *, nested: bool) -> Flow:
     return Flow([*jobs, joined], output=joined.output, name=maker.name)
 
 
-def pieces(crystals: Sequence[Any], size: int = PIECE) -> list[Sequence[Any]]:
-    """The crystals in their order, in as few pieces of about the same length as the size allows."""
-    count = math.ceil(len(crystals) / size)
-    ends = [round(number * len(crystals) / count) for number in range(count + 1)]
+def pieces(crystals: Sequence[Any], size: int | None = None) -> list[Sequence[Any]]:
+    """The crystals in their order, in as few pieces of equal length as the size (`PIECE`) allows."""
+    count = math.ceil(len(crystals) / (size or PIECE))
+    ends = [number * len(crystals) // max(count, 1) for number in range(count + 1)]
     return [crystals[begin:end] for begin, end in itertools.pairwise(ends)]
 
 
