@@ -206,7 +206,6 @@ def test_a_wrapped_maker_is_what_filters_mean():
         job.update_maker_kwargs({"colour": "blue"})
 
 
-@pytest.mark.xfail(reason="records do not know yet what computed an energy", strict=False)
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_a_powerup_that_changes_the_energy_model_is_refused(run, dynamic):
     """At once, or in the documents: the scheme stays, so the energies must be of it."""

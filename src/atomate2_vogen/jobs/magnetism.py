@@ -19,7 +19,7 @@ from atomate2_vogen.analysis.magnetism import (
 )
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.methods import Method, check_method
-from atomate2_vogen.errors import InputError, VogenError
+from atomate2_vogen.errors import InputError, VogenError, reason
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.tolerance import UNRESOLVED, read
@@ -270,7 +270,7 @@ def choose_start(
             if not results.is_converged(calculation):
                 raise InputError("the static calculation did not converge")
         except (VogenError, AttributeError, KeyError, TypeError, ValueError) as error:
-            start.error = str(error)
+            start.error = reason(error)
         else:
             start.energy_per_atom = energy
             done[name] = (energy, calculation)
