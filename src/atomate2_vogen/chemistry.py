@@ -7,12 +7,19 @@ more `OxideSystem` instance and no code.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Self
 
 from monty.json import MSONable
 from pymatgen.core import Composition, Element
 
 from atomate2_vogen.errors import InputError, UnknownFormulaError
+
+MAX_ATOMS = 200
+"""Largest cell that a system may ask for; the networks' inputs grow with it."""
+
+_NUMBERS = ("atomic_volumes", "minimum_distances", "hubbard_u", "initial_moments")
 
 
 def reduced_formula(text: str) -> str:
@@ -34,8 +41,8 @@ def reduced_formula(text: str) -> str:
     try:
         composition = Composition(text, strict=True)
         reduced = str(composition.reduced_formula)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise UnknownFormulaError(f"{text!r} is not a chemical formula") from error
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise UnknownFormulaError(f"{text[:60]!r} is not a chemical formula") from error
     amounts = [float(amount) for amount in composition.values()]
     if not amounts or not all(amount.is_integer() for amount in amounts):
         raise UnknownFormulaError(
@@ -91,6 +98,7 @@ class OxideSystem(MSONable):
 
     def __post_init__(self) -> None:
         """Refuse a system that later code could only fail on."""
+        self._check_kinds()
         for symbol in self.elements:
             if not Element.is_valid_symbol(symbol):
                 raise InputError(f"{symbol!r} is not an element symbol")
@@ -113,6 +121,57 @@ class OxideSystem(MSONable):
         )
         formulas = tuple(self.reduced_formula(formula) for formula in self.target_formulas)
         object.__setattr__(self, "target_formulas", formulas)
+
+    def _check_kinds(self) -> None:
+        """Refuse values of the wrong kind: the fields may come from a file."""
+        for name in ("metal", "anion"):
+            if not isinstance(value := getattr(self, name), str):
+                raise InputError(f"{name} is no text, but {type(value).__name__}")
+        formulas = self.target_formulas
+        if not _is_list(formulas) or not formulas or not all(isinstance(f, str) for f in formulas):
+            raise InputError("target_formulas is no list of formulas")
+        for name in ("oxidation_states", *_NUMBERS):
+            table = getattr(self, name)
+            if not isinstance(table, Mapping) or not all(isinstance(key, str) for key in table):
+                raise InputError(f"{name} is no mapping of symbols to values")
+            for key, value in table.items():
+                if name == "oxidation_states":
+                    if not _is_list(value) or not all(_is_charge(charge) for charge in value):
+                        raise InputError(f"{name}[{key!r}] is no list of whole numbers, -9 to 9")
+                elif not _is_number(value):
+                    shown = value if isinstance(value, float) else type(value).__name__
+                    raise InputError(f"{name}[{key!r}] is {shown}, no number below 10⁹")
+        most = self.max_atoms
+        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MAX_ATOMS:
+            raise InputError(f"max_atoms is not a whole number from 1 to {MAX_ATOMS}")
+
+    @classmethod
+    def from_fields(cls, content: Any) -> Self:
+        """The system of plain fields, as a file, a record or `as_dict` has them.
+
+        Unlike MSONable's `from_dict` it makes nothing else that the fields may name.
+
+        Raises
+        ------
+        InputError
+            If a field is missing, unknown or of the wrong kind, or the system is impossible.
+        UnknownFormulaError
+            As the class.
+        """
+        if not isinstance(content, Mapping):
+            raise InputError(f"no fields of an oxide system, but {type(content).__name__}")
+        given = {key: value for key, value in content.items() if not str(key).startswith("@")}
+        known = {one.name: one for one in fields(cls)}
+        if unknown := sorted(map(str, set(given) - set(known))):
+            raise InputError(f"no field of an oxide system is called {', '.join(unknown)[:200]}")
+        needed = {
+            name
+            for name, one in known.items()
+            if one.default is MISSING and one.default_factory is MISSING
+        }
+        if missing := sorted(needed - set(given)):
+            raise InputError(f"an oxide system lacks {', '.join(missing)}")
+        return cls(**given)
 
     def __hash__(self) -> int:
         """Hash by value, so that per-system caches work."""
@@ -186,6 +245,22 @@ class OxideSystem(MSONable):
     def max_formula_units(self, formula: str) -> int:
         """Largest number of formula units that fits in `max_atoms`; 0 if not even one does."""
         return self.max_atoms // sum(self.formula_unit(formula))
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) < 1e9  # not for NaN
+    )
+
+
+def _is_charge(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 9
 
 
 VANADIUM = OxideSystem(

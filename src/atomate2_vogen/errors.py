@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import traceback
 
+from atomate2_vogen.masking import mask
+
 LONGEST_REASON, LONGEST_TRACE = 2_000, 20_000
 """Characters of an error's text, and of a traceback, in documents and logs."""
 
@@ -36,7 +38,10 @@ def trace(error: BaseException) -> str:
 
 
 class VogenError(Exception):
-    """Root of every error that this package raises on purpose."""
+    """Root of every error that this package raises on purpose; its text bears no password."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(mask(a) if isinstance(a, str) else a for a in arguments))
 
 
 class InputError(VogenError, ValueError):

@@ -17,7 +17,8 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from atomate2_vogen.errors import SettingsError
-from atomate2_vogen.files import read_yaml
+from atomate2_vogen.files import user_path
+from atomate2_vogen.structured import read_structured
 
 DEFAULT_FILE = "~/.vogen.yaml"
 PREFIX = "VOGEN_"
@@ -52,7 +53,7 @@ class VogenSettings(BaseSettings):
     @classmethod
     def _with_file(cls, values: dict[str, Any]) -> dict[str, Any]:
         """What the file says, overridden by what comes from elsewhere."""
-        path = Path(values.get("CONFIG_FILE", DEFAULT_FILE)).expanduser()
+        path = user_path(values.get("CONFIG_FILE", DEFAULT_FILE), _unreadable)
         if not path.exists():
             if "CONFIG_FILE" in values:
                 raise SettingsError(f"{path}: there is no such file of settings")
@@ -84,7 +85,7 @@ def settings() -> VogenSettings:
 
 def _read(path: Path) -> dict[str, Any]:
     """Settings in a YAML file."""
-    content = read_yaml(path, _unreadable) or {}
+    content = read_structured(path, _unreadable) or {}
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: not a mapping of settings to values")
     names = set(VogenSettings.model_fields) - {"CONFIG_FILE"}

@@ -57,7 +57,7 @@ def test_what_cannot_be_reported_is_said(folder, tmp_path):
     (folder / "metrics.json").write_text("{")
     result = vogen("report", folder)
     assert result.exit_code == 2
-    assert "metrics.json: cannot be read" in result.output
+    assert "metrics.json: no JSON in line 1" in result.output
     (folder / "metrics.json").unlink()
     (folder / "run.json").write_text(json.dumps({"judge": "other-1"}))
     result = vogen("report", folder)

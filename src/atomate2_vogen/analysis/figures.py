@@ -7,6 +7,7 @@ figure is drawn.
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.errors import InputError
+from atomate2_vogen.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +93,9 @@ def drawing(
         lines = textwrap.fill(caption, width=int(17 * width))
         figure.supxlabel(lines, fontsize=7.5, color="#444444", x=0.01, ha="left")
         target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=DPI, format=kind[1:], metadata=dict.fromkeys(FORMATS[kind]))
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=DPI, format=kind[1:], metadata=dict.fromkeys(FORMATS[kind]))
+        write_atomically(target, drawn.getvalue())
 
 
 def panel_title(axes: Axes, text: str) -> None:

@@ -23,6 +23,7 @@ from atomate2_vogen.analysis.bookkeeping import by_candidate, unpack
 from atomate2_vogen.analysis.cif import read_block
 from atomate2_vogen.analysis.matching import duplicate_groups
 from atomate2_vogen.errors import ArtefactError
+from atomate2_vogen.files import write_atomically
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CalculationState,
@@ -181,7 +182,7 @@ def write_records(records: Iterable[Mapping[str, Any]], path: str | PathLike[str
         writer.writerow([_cell(record[name]) for name in COLUMNS])
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(gzip.compress(text.getvalue().encode(), 9, mtime=0))
+    write_atomically(target, gzip.compress(text.getvalue().encode(), 9, mtime=0))
     return target
 
 

@@ -21,7 +21,16 @@ from atomate2_vogen.errors import InputError, VogenError, reason
 from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc
 from atomate2_vogen.stores import parse
 
-DAMAGED = (ValueError, TypeError, KeyError, AttributeError, IndexError, VogenError)
+DAMAGED = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    VogenError,
+)
 """What reading a damaged document may raise."""
 
 
@@ -91,6 +100,7 @@ class Pair:
             if (
                 content.get("hull_id") != current
                 or content.get("novelty_pool") != self.pool
+                or content.get("formula") != self.sources[name].formula
                 or clock(content, "calculation_updated") != self.sources[name].updated
                 or "is_bulk" not in content  # judged before that was part of it
             ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -101,13 +102,19 @@ def ranked_record(
     cell = ReducedCell.model_validate(content["reduced_cell"])
     return Ranked(
         str(content["candidate_id"]),
-        float(content["energy_per_atom"]),
+        _finite(content["energy_per_atom"]),
         Comparable(
             str(content["stability_id"]),
             str(content["formula"]),
-            float(content["formation_energy_per_atom"]),
+            _finite(content["formation_energy_per_atom"]),
             ReducedCrystal(structure or {}, cell),
             str(content["leader"]),
             str(content["compared_with"]),
         ),
     )
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("an energy is no finite number")
+    return float(value)

@@ -177,7 +177,7 @@ class StabilityBuilder(Builder):
                 if formula not in homes:
                     homes[formula] = self._home(Composition(formula))
                 home = homes[formula]
-            except (ValueError, TypeError, KeyError, AttributeError):
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
                 self._skip(self.calculations, name, f"its candidate's formula is {formula!r}")
                 continue
             if home is not None:
@@ -206,7 +206,7 @@ class StabilityBuilder(Builder):
         built = {
             content["stability_id"]: content
             for content in select(self.stability, this, properties=list(KEPT))
-            if "stability_id" in content
+            if isinstance(content.get("stability_id"), str)
         }
         pool = pool_id(system, ours) if self.novelty else None
         pair = Pair(system, scheme, ours, pool, sources, built)
@@ -251,7 +251,8 @@ class StabilityBuilder(Builder):
             return
         ours = {"chemsys": {"$in": [system.chemsys for system in self.systems]}}
         key = self.stability.key
-        built = [content[key] for content in self.stability.query(ours, properties=[key])]
+        found = (content.get(key) for content in self.stability.query(ours, properties=[key]))
+        built = [name for name in found if isinstance(name, str)]
         self._drop([name for name in built if name in self._withdrawn])
         if self.remove_orphans:
             # read last: a calculation that came meanwhile is there

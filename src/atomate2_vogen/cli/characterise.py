@@ -119,7 +119,7 @@ def characterise(
         newest = sorted(shown, key=lambda document: document.last_updated)
         completed = {d.candidate_id: d for d in newest if not _has_failed(d)}
         for name, document in completed.items():
-            with run.folder.replacing(f"{stage.name}/{name}.png") as path:
+            with run.folder.replacing(f"{name}.png", stage.name) as path:
                 stage.draw(document, path)
         pictures = {f"{stage.name}/{name}.png" for name in completed}
         run.folder.remove_stale(pictures, [f"{stage.name}/"])
@@ -159,7 +159,7 @@ def _run(
 
     def stored() -> dict[str, Document]:
         run.stores.ingest_jobs()
-        return {d.candidate_id: d for d in run.stores.load(stage.document, criteria)}
+        return {d.candidate_id: d for d in run.stores.iterate(stage.document, criteria)}
 
     with run.folder.stage(stage.name) as notes, run.voice.stage(stage.name) as shown:
         done = {key for key, document in stored().items() if not _has_failed(document)}

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from atomate2_vogen.cli.options import UserPath
 from atomate2_vogen.errors import InputError
 
 _OPTIONS = (
@@ -196,7 +197,7 @@ def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--model``."""
     return click.option(
         "--model",
-        type=click.Path(path_type=Path, exists=True),
+        type=UserPath(exists=True),
         callback=_model_file,
         help="File of trained networks, or the folder that vogen train has written.  [default: those "
         "that are shipped]",

@@ -117,8 +117,8 @@ def write_results(
     cifs = []
     for doc in stability:
         if text := relaxed_cif(doc, by_id.get(doc.candidate_id)):
+            folder.write(f"{doc.candidate_id}.cif", text, "cifs")
             cifs.append(f"cifs/{doc.candidate_id}.cif")
-            folder.write(cifs[-1], text)
     folder.write("stability.csv", stability_csv(stability, names))
     folder.write("stability.json", stability_json(stability))
     written = ["stability.csv", "stability.json"]

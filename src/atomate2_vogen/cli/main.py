@@ -21,6 +21,7 @@ from atomate2_vogen.cli.sample import sample
 from atomate2_vogen.cli.submit import submit
 from atomate2_vogen.cli.train import train
 from atomate2_vogen.errors import InputError, VogenError, reason
+from atomate2_vogen.masking import printable
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -35,7 +36,7 @@ class VogenGroup(click.Group):
         try:
             return super().invoke(ctx)
         except VogenError as error:
-            text = " ".join(reason(error).split())
+            text = printable(" ".join(reason(error).split()))
             click.echo(f"vogen: {type(error).__name__}: {text}", err=True)
             ctx.exit(EXIT_BAD_INPUT if isinstance(error, InputError) else EXIT_FAILED)
         except KeyboardInterrupt:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atomate2_vogen.errors import CountsError
+from atomate2_vogen.files import user_path
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -23,6 +24,17 @@ ENGINES = ("chgnet",)
 PHONON_ENGINES = ("chgnet", "sevennet", "vasp", "vasp-mp")
 BAND_ENGINES = ("gpaw", "vasp", "vasp-mp")
 PRESETS = ("quick", "paper")
+
+
+class UserPath(click.Path):
+    """A file or folder that a user names; a path that none can have is refused."""
+
+    def __init__(self, **kinds: bool) -> None:
+        super().__init__(path_type=Path, **kinds)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, with ``~`` replaced."""
+        return super().convert(user_path(value), param, ctx)
 
 
 def default_preset(system: OxideSystem) -> str:
@@ -193,7 +205,7 @@ def out_option(default: str | None) -> Callable[..., Any]:
     return click.option(
         "--out",
         "-o",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         default=default,
         show_default=True,
         help="Folder for what comes out. The same command on the same folder goes on where it "
@@ -213,7 +225,7 @@ def launchpad_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--launchpad",
         "-l",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         help="my_launchpad.yaml of FireWorks.  [default: the one that FireWorks finds]",
     )(function)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,14 +20,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from atomate2_vogen import __version__
+from atomate2_vogen.cli.record import FORMAT, read_record
 from atomate2_vogen.cli.written import note_written, remove_stale
 from atomate2_vogen.data.folders import RUN_FILE
 from atomate2_vogen.errors import OutputFolderError
-from atomate2_vogen.files import write_atomically
+from atomate2_vogen.files import path_inside, write_atomically
 
 LOCK_FILE = ".lock"
 REPORT_FILE = "report.html"
-FORMAT = 1
 LIBRARIES = ("atomate2", "chgnet", "jobflow", "keras", "maggma", "numpy", "pymatgen", "tensorflow")
 
 
@@ -90,20 +91,31 @@ class OutputFolder:
         """Path of a file or folder inside."""
         return self.path / name
 
-    def write(self, name: str, content: str | bytes) -> Path:
+    def write(self, name: str, content: str | bytes, folder: str = "") -> Path:
         """Write a file whole or not at all.
+
+        Parameters
+        ----------
+        name
+            Of the file; it may come from data.
+        content
+            All of it.
+        folder
+            The one inside this folder that it goes into.
 
         Raises
         ------
+        InputError
+            If a file cannot be called so, or would not lie in the folder.
         OutputFolderError
             If it cannot be written.
         """
-        path = self.path / name
+        path = path_inside(self.path / folder, name)
         raw = content.encode() if isinstance(content, str) else content
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if name != RUN_FILE:
-                note_written(self.path, name, raw)
+                note_written(self.path, path.relative_to(self.path).as_posix(), raw)
             write_atomically(path, raw)
         except OSError as error:
             raise OutputFolderError(f"{path}: cannot be written ({error.strerror})") from error
@@ -139,18 +151,12 @@ class OutputFolder:
             ) from error
 
     @contextmanager
-    def replacing(self, name: str) -> Iterator[Path]:
-        """A path beside the target for a writer that wants one; renamed when it is done."""
-        target = self.path / name
-        draft = target.with_name(f".draft-{target.name}")
-        try:
+    def replacing(self, name: str, folder: str = "") -> Iterator[Path]:
+        """A path of the same suffix for a writer that wants one; its file is written when done."""
+        with tempfile.TemporaryDirectory(prefix="vogen-") as scratch:
+            draft = path_inside(Path(scratch), name)
             yield draft
-            note_written(self.path, name, draft.read_bytes())
-            draft.replace(target)
-        except OSError as error:
-            raise OutputFolderError(f"{target}: cannot be written ({error.strerror})") from error
-        finally:
-            draft.unlink(missing_ok=True)
+            self.write(name, draft.read_bytes(), folder)
 
     def note(self, **entries: Any) -> None:
         """Add entries to `run.json`."""
@@ -181,13 +187,9 @@ class OutputFolder:
         run_file = self.path / RUN_FILE
         try:
             if run_file.exists():
-                self._compare(json.loads(run_file.read_text(encoding="utf-8")))
+                self._compare(read_record(run_file))
                 return
             others = sorted(p.name for p in self.path.iterdir() if not p.name.startswith("."))
-        except ValueError as error:
-            raise OutputFolderError(
-                f"{run_file}: not readable as a run of vogen ({error}); give another --out"
-            ) from error
         except OSError as error:
             raise OutputFolderError(f"--out {self.path}: {error.strerror}") from error
         if others:
@@ -197,11 +199,7 @@ class OutputFolder:
                 "give an empty or a new folder"
             )
 
-    def _compare(self, record: Any) -> None:
-        if not isinstance(record, dict) or not isinstance(record.get("identity"), dict):
-            raise ValueError("it lacks the run's identity")  # noqa: TRY004 - of the file
-        if record.get("format") != FORMAT:
-            raise ValueError(f"its format is {record.get('format')!r}, not {FORMAT}")
+    def _compare(self, record: dict[str, Any]) -> None:
         theirs = {"command": record.get("command"), **record["identity"]}
         ours = theirs if self.identity is None else {"command": self.command, **self.identity}
         differing = [
@@ -219,7 +217,7 @@ class OutputFolder:
 
     def _open_record(self) -> None:
         if self.resumed:
-            self.record["runs"] = int(self.record.get("runs", 1)) + 1
+            self.record["runs"] = self.record.get("runs", 1) + 1
         else:
             self.record = {
                 "format": FORMAT,

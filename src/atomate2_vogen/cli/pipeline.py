@@ -86,7 +86,7 @@ class Pipeline:
         self.stores.ingest_jobs()
         done = {
             doc.calculation_id: doc
-            for doc in self.stores.load(CalculationDoc, {"scheme": scheme})
+            for doc in self.stores.iterate(CalculationDoc, {"scheme": scheme})
             if doc.calculation_id in wanted
         }
         failed = [key for key, doc in done.items() if doc.state is CalculationState.FAILED]

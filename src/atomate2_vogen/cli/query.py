@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.markup import escape
 
 from atomate2_vogen.cli import options
 from atomate2_vogen.errors import InputError, OutputFolderError
@@ -90,7 +90,7 @@ class RangeType(click.ParamType):
     help=f"Most crystals; 0 for all.  [default: {SHOWN} in a table, else all]",
 )
 @click.option("--csv", "csv_file", metavar="FILE", help="Write a CSV table; - is stdout.")
-@click.option("--cifs", type=click.Path(path_type=Path), help="Write relaxed CIFs to this folder.")
+@click.option("--cifs", type=options.UserPath(), help="Write relaxed CIFs to this folder.")
 @options.json_option
 def query(
     where: str | None,
@@ -136,7 +136,7 @@ def query(
         rows = found[:most] if most else found
         if cifs is not None:
             names = write_cifs(stores, rows, cifs)
-            voice.say(f"{len(names)} CIF files in {cifs}")
+            voice.say(f"{len(names)} CIF files in {escape(str(cifs))}")
         if csv_file is not None:
             _write_csv(rows.to_csv(), csv_file, voice)
         if as_json:
@@ -156,7 +156,7 @@ def write_cifs(stores: VogenStores, rows: CrystalRows, folder: Path) -> list[str
         If the folder cannot be written.
     """
     from atomate2_vogen.cli.exports import relaxed_cif
-    from atomate2_vogen.files import write_atomically
+    from atomate2_vogen.files import as_name, path_inside, write_atomically
     from atomate2_vogen.schemas import CandidateDoc
 
     criteria = {"candidate_id": {"$in": sorted({row.candidate_id for row in rows})}}
@@ -170,24 +170,25 @@ def write_cifs(stores: VogenStores, rows: CrystalRows, folder: Path) -> list[str
             if text is None:
                 continue
             stem = document.stability_id if several else document.candidate_id
-            names.append(re.sub(r"[^\w.+()=-]", "_", stem) + ".cif")
-            write_atomically(folder / names[-1], text)
+            names.append(as_name(stem) + ".cif")
+            write_atomically(path_inside(folder, names[-1]), text)
     except OSError as error:
         raise OutputFolderError(f"--cifs {folder}: cannot be written ({error.strerror})") from error
     return names
 
 
 def _write_csv(text: str, target: str, voice: Voice) -> None:
-    from atomate2_vogen.files import write_atomically
+    from atomate2_vogen.files import user_path, write_atomically
 
     if target == "-":
         click.echo(text, nl=False)
         return
+    path = user_path(target)
     try:
-        write_atomically(Path(target), text)
+        write_atomically(path, text)
     except OSError as error:
         raise OutputFolderError(f"--csv {target}: cannot be written ({error.strerror})") from error
-    voice.say(f"Table in {target}")
+    voice.say(f"Table in {escape(target)}")
 
 
 def _plain(rows: Sequence[CrystalRow]) -> list[dict[str, Any]]:
@@ -210,7 +211,7 @@ def _print(voice: Voice, rows: Sequence[CrystalRow], *, more: bool, judged: bool
         return
     voice.out.print(rows_table(rows))
     schemes = sorted({scheme for row in rows for scheme in _schemes(row)})
-    voice.out.print(f"[dim]Energies in eV/atom, gaps in eV. By {', '.join(schemes)}[/dim]")
+    voice.out.print(f"[dim]Energies in eV/atom, gaps in eV. By {escape(', '.join(schemes))}[/dim]")
     if more:
         voice.out.print(f"The first {len(rows)}; there are more: --limit 0 shows all.")
 

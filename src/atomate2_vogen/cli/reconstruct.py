@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.markup import escape
 
 from atomate2_vogen.cli import options
 from atomate2_vogen.cli.decoding import model_option
@@ -100,9 +101,11 @@ def reconstruct(
         voice.out.print(crystal_table(done))
         voice.out.print(summary_table(result["summary"]))
         voice.out.print(f"[dim]{LEGEND}[/dim]")
-        voice.out.print(f"Model {networks.model_id}, preset {networks.preset.name}")
+        voice.out.print(escape(f"Model {networks.model_id}, preset {networks.preset.name}"))
         if out is not None:
-            voice.out.print(f"Written to {out}: cifs/, reconstruction.csv, reconstruction.json")
+            voice.out.print(
+                escape(f"Written to {out}: cifs/, reconstruction.csv, reconstruction.json")
+            )
     for entry in [*bad, *too_large]:
         click.echo(f"vogen: {type(entry.error).__name__}: {entry.error}", err=True)
     if bad:
@@ -215,6 +218,8 @@ def write(out: Path, model_id: str, done: list[Reconstruction], text: str) -> No
     import io
 
     from atomate2_vogen.cli.output import OutputFolder
+    from atomate2_vogen.files import as_name
+    from atomate2_vogen.masking import printable
 
     with OutputFolder(out, "reconstruct", {"model": model_id}) as folder:
         table = io.StringIO()
@@ -227,10 +232,10 @@ def write(out: Path, model_id: str, done: list[Reconstruction], text: str) -> No
         written = []
         for number, r in enumerate(done):
             if r.decoded is not None:
-                stem = "".join(c if c.isalnum() or c in "-+.=" else "_" for c in r.name)
-                cif = r.decoded.to(fmt="cif")
-                written.append(f"cifs/{number:03d}-{stem[-80:]}.cif")
-                folder.write(written[-1], f"# {r.name}\n{cif}")
+                name = f"{number:03d}-{as_name(r.name[-80:])}.cif"
+                content = f"# {printable(r.name)}\n{r.decoded.to(fmt='cif')}"
+                folder.write(name, content, "cifs")
+                written.append(f"cifs/{name}")
         folder.remove_stale(written, ["cifs/"])
 
 

@@ -23,6 +23,7 @@ from atomate2_vogen.cli.tables import (
     remarks,
     summary_table,
 )
+from atomate2_vogen.masking import printable
 
 if TYPE_CHECKING:
     from atomate2_vogen.data.readers import BadFile
@@ -163,11 +164,13 @@ def _print_metrics(voice: Voice, metrics: MetricsDoc) -> None:
 def _print_judge(voice: Voice, stability: Sequence[StabilityDoc]) -> None:
     judge = _judge(stability)
     voice.out.print(f"[dim]{LEGEND}[/dim]")
-    voice.out.print(f"Judge {judge['judge']}, hull {judge['hull_id']}")
+    voice.out.print(escape(f"Judge {judge['judge']}, hull {judge['hull_id']}"))
 
 
 def _print_written(voice: Voice, path: Path, written: Sequence[str]) -> None:
-    voice.out.print(f"Written to {escape(str(path))}: {escape(', '.join(written))}", soft_wrap=True)
+    voice.out.print(
+        f"Written to {escape(printable(str(path)))}: {escape(', '.join(written))}", soft_wrap=True
+    )
 
 
 def _judge(stability: Sequence[StabilityDoc]) -> dict[str, Any]:

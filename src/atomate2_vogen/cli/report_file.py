@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from atomate2_vogen.cli import options
 from atomate2_vogen.errors import OutputFolderError
+from atomate2_vogen.masking import printable
+from atomate2_vogen.structured import read_structured
 
 if TYPE_CHECKING:
     from atomate2_vogen.report import ReportDocuments
+    from atomate2_vogen.schemas import MetricsDoc
+
+MEND = "delete the file, and it is made anew (vogen build) or done without"
 
 
 @click.command(short_help="One HTML file about a finished run, to read, show and hand on.")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=options.UserPath())
 @click.option(
     "--out",
     "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.UserPath(dir_okay=False),
     help="HTML file to write.  [default: report.html in FOLDER]",
 )
 @click.option(
@@ -66,7 +71,7 @@ def report(
         click.echo(json.dumps(content, indent=1))
     else:
         pages = f"{done.n_listed} of {done.n_candidates} candidates"
-        click.echo(f"Written: {done.path} ({done.n_bytes / 1e6:.1f} MB, {pages})")
+        click.echo(f"Written: {printable(str(done.path))} ({done.n_bytes / 1e6:.1f} MB, {pages})")
 
 
 def read_folder(folder: Path) -> ReportDocuments:
@@ -79,35 +84,60 @@ def read_folder(folder: Path) -> ReportDocuments:
     StoreConnectionError, ArtefactError
         If its store cannot be opened or read.
     """
+    from atomate2_vogen.cli.record import read_record
     from atomate2_vogen.cli.session import recorded_system
     from atomate2_vogen.data.folders import RUN_FILE
     from atomate2_vogen.report import ReportDocuments
-    from atomate2_vogen.schemas import MetricsDoc
     from atomate2_vogen.stores import VogenStores
 
-    run = _read(folder / RUN_FILE)
-    if not isinstance(run, dict) or not (folder / "store").is_dir():
+    if not (folder / RUN_FILE).is_file() or not (folder / "store").is_dir():
         raise OutputFolderError(
             f"{folder}: not the output folder of a run (no {RUN_FILE} or no store/); give one "
             "that vogen discover or vogen evaluate has written"
         )
-    exported = _read(folder / "stability.json")
-    metrics = _read(folder / "metrics.json")
+    run = read_record(folder / RUN_FILE)
+    listed = _candidate_ids(folder / "stability.json")
+    metrics = _metrics(folder / "metrics.json")
+    system = recorded_system(run)
     with VogenStores.open(folder / "store") as stores:
         return ReportDocuments.from_stores(
             stores,
             scheme=run.get("judge"),
             # a store may hold more than the last command asked for
-            candidate_ids=None if exported is None else [d["candidate_id"] for d in exported],
-            metrics=None if metrics is None else MetricsDoc.model_validate(metrics),
+            candidate_ids=listed,
+            metrics=metrics,
             run=run,
-            system=recorded_system(run),
+            system=system,
         )
 
 
-def _read(path: Path) -> Any:
-    """A JSON file; None where there is none."""
+def _candidate_ids(path: Path) -> list[str] | None:
+    """Of the documents that the last command has written; None where there are none."""
+    if not path.is_file():
+        return None
+    content = read_structured(path, OutputFolderError)
+    if not isinstance(content, list):
+        raise OutputFolderError(f"{path}: no list of documents; {MEND}")
+    ids = []
+    for number, document in enumerate(content):
+        found = document.get("candidate_id") if isinstance(document, dict) else None
+        if not isinstance(found, str):
+            raise OutputFolderError(f"{path}: document {number} has no candidate_id; {MEND}")
+        ids.append(found)
+    return ids
+
+
+def _metrics(path: Path) -> MetricsDoc | None:
+    """Metrics of the run; None where there are none."""
+    from pydantic import ValidationError
+
+    from atomate2_vogen.schemas import MetricsDoc
+    from atomate2_vogen.schemas.base import wrong_fields
+
+    if not path.is_file():
+        return None
+    content = read_structured(path, OutputFolderError)
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    except (OSError, ValueError) as error:
-        raise OutputFolderError(f"{path}: cannot be read ({error})") from error
+        return MetricsDoc.model_validate(content)
+    except ValidationError as error:
+        raise OutputFolderError(f"{path}: {wrong_fields(error)}; {MEND}") from error

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from atomate2_vogen.cli.output import REPORT_FILE
 from atomate2_vogen.cli.pipeline import Pipeline, reuse
 from atomate2_vogen.schemas import (
@@ -100,14 +102,14 @@ def judge(
         notes["written"] = written = builder.build()
         notes["removed"] = builder.n_removed
         ours = {"scheme": engine.scheme, "chemsys": run.system.chemsys}
-        stability = stores.load(StabilityDoc, ours)
+        stability = list(stores.iterate(StabilityDoc, ours))
         if inputs is not None:
             order = {candidate.candidate_id: number for number, candidate in enumerate(inputs)}
             stability.sort(key=lambda doc: order[doc.candidate_id])
         shown = {document.stability_id for document in stability}
         calculations = [
             document
-            for document in stores.load(CalculationDoc, {"scheme": engine.scheme})
+            for document in stores.iterate(CalculationDoc, {"scheme": engine.scheme})
             if document.calculation_id in shown
         ]
         hull = stability[0].hull_id if stability else None
@@ -152,10 +154,10 @@ def export(run: Pipeline, results: Results, metrics: MetricsDoc | None) -> list[
             names=results.files or None,
             metrics=metrics,
         )
-        stage.result = f"in {run.folder.path}"
+        stage.result = f"in {escape(str(run.folder.path))}"
     if table.read_bytes() != before and run.folder.remove_stale((), [REPORT_FILE]):
         run.voice.warn(
             f"  {REPORT_FILE} was about an earlier state of the folder and is removed; "
-            f"vogen report {run.folder.path} writes it anew"
+            f"vogen report {escape(str(run.folder.path))} writes it anew"
         )
     return written

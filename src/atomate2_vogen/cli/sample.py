@@ -68,7 +68,7 @@ def sample(
 
         document = generate(run, sampler, preset, wanted, seed, decoding=decoding, workers=workers)
         for candidate in document.candidates:
-            run.folder.write(f"cifs/{candidate.candidate_id}.cif", candidate_cif(candidate))
+            run.folder.write(f"{candidate.candidate_id}.cif", candidate_cif(candidate), "cifs")
         text = json.dumps(plain(document), indent=1) + "\n"
         run.folder.write("candidates.json", text)
         if as_json:

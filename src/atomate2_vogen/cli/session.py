@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
 
 from atomate2_vogen import __version__
 from atomate2_vogen.cli.console import Voice
@@ -58,7 +60,7 @@ def recorded_system(record: Mapping[str, Any]) -> OxideSystem:
     from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 
     recorded = record.get("identity", {}).get("system")
-    return VANADIUM if recorded is None else cast("OxideSystem", OxideSystem.from_dict(recorded))
+    return VANADIUM if recorded is None else OxideSystem.from_fields(recorded)
 
 
 @contextmanager
@@ -99,7 +101,9 @@ def open_run(
         from atomate2_vogen.stores.opening import RUN_STORE
 
         if folder.resumed and identity is not None:
-            voice.say(f"[cyan]{out} holds this run already: what is finished is reused[/cyan]")
+            voice.say(
+                f"[cyan]{escape(str(out))} holds this run already: what is finished is reused[/cyan]"
+            )
         # an identity is that of a run that may begin here
         with VogenStores.open(folder / RUN_STORE, create=identity is not None) as stores:
             yield Pipeline(folder, stores, voice, system or recorded_system(folder.record))

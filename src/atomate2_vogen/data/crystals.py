@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 import numpy as np
 from pymatgen.core import Composition, Lattice, Structure
@@ -21,6 +21,8 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.prototypes import load_prototypes
 from atomate2_vogen.data.splits import SPLITS, assign_splits
 from atomate2_vogen.errors import ArtefactError, InputError
+from atomate2_vogen.files import write_atomically
+from atomate2_vogen.structured import parse_json
 
 FORMAT = 1
 DECIMALS = 6  # of lattices and coordinates: far below any tolerance, the same on any machine
@@ -208,8 +210,8 @@ class CrystalSet:
                 arrays = {key: archive[key] for key in archive.files}
             if int(arrays.pop("format")) != FORMAT:
                 raise ValueError(f"not of format {FORMAT}")  # noqa: TRY301
-            system = cast(
-                "OxideSystem", OxideSystem.from_dict(json.loads(str(arrays.pop("system"))))
+            system = OxideSystem.from_fields(
+                parse_json(str(arrays.pop("system")), "system", ArtefactError)
             )
             crystals = cls(system=system, **arrays)
         except (
@@ -262,12 +264,7 @@ class CrystalSet:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the compressed npz file, whole or not at all."""
         target = Path(path)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-        try:
-            partial.write_bytes(self.to_bytes())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_atomically(target, self.to_bytes())
         return target
 
     @classmethod

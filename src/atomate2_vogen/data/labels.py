@@ -34,6 +34,7 @@ from atomate2_vogen.errors import (
     VogenError,
     reason,
 )
+from atomate2_vogen.files import write_atomically
 
 FORMAT = 1
 JUDGE_SCHEME = "CHGNet-0.3.0"
@@ -92,13 +93,7 @@ class Labels:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the compressed npz file, whole or not at all."""
-        target = Path(path)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-        try:
-            partial.write_bytes(self.to_bytes())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_atomically(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

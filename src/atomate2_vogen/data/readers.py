@@ -24,6 +24,7 @@ from atomate2_vogen.data.parsers import (
 )
 from atomate2_vogen.data.texts import plain_name, read_text, reason_of
 from atomate2_vogen.errors import InputError, StructureFileError
+from atomate2_vogen.files import user_path
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -88,7 +89,7 @@ def read_structures(
     seen: set[str] = set()
     for path in map(Path, paths):
         try:
-            files = _expand(crystal_folder(path))
+            files = _expand(crystal_folder(user_path(path, StructureFileError)))
         except StructureFileError as error:
             bad.append(BadFile(path, error))
             continue

@@ -32,6 +32,7 @@ from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.labels import JUDGE_SCHEME
 from atomate2_vogen.errors import ArtefactError, InputError, VogenError, reason
+from atomate2_vogen.files import write_atomically
 
 FORMAT = 1
 DECIMALS = 5  # of lattices in Å and of fractional coordinates
@@ -291,13 +292,7 @@ class RelaxedSet:
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         np.savez_compressed(buffer, format=np.array(FORMAT), **arrays)
-        target = Path(path)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-        try:
-            partial.write_bytes(buffer.getvalue())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_atomically(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

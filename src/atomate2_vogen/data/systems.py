@@ -16,12 +16,10 @@ Hubbard U, moments  those of the Materials Project (pymatgen's MPRelaxSet)
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from pymatgen.core import Composition, Element, Lattice, Structure
@@ -29,7 +27,8 @@ from pymatgen.core import Composition, Element, Lattice, Structure
 from atomate2_vogen.chemistry import TITANIUM, VANADIUM, OxideSystem
 from atomate2_vogen.data.prototypes import Prototype, load_prototypes
 from atomate2_vogen.errors import InputError, UnknownSystemError
-from atomate2_vogen.files import read_yaml
+from atomate2_vogen.files import user_path
+from atomate2_vogen.structured import read_structured
 
 SYSTEMS = (VANADIUM, TITANIUM)
 """Systems that are written down; the first is the default everywhere."""
@@ -58,9 +57,9 @@ def load_system(text: str) -> OxideSystem:
     InputError
         If the file's system is impossible; see `OxideSystem`.
     """
-    path = Path(text).expanduser()
+    path = Path(text)
     if path.suffix.lower() in {".json", ".yaml", ".yml"}:
-        return _read(path)
+        return _read(user_path(path, UnknownSystemError))
     symbols = text.split("-")
     metals = [symbol for symbol in symbols if symbol != ANION]
     if len(metals) != 1 or len(symbols) > 2:
@@ -187,14 +186,11 @@ def _share(kind: str, oxides: Sequence[Structure], first: str, second: str) -> f
 
 
 def _read(path: Path) -> OxideSystem:
-    """The system of a JSON or YAML file; YAML reads both."""
-    content = read_yaml(path, UnknownSystemError)
+    """The system of a JSON or YAML file."""
+    content = read_structured(path, UnknownSystemError)
     if not isinstance(content, dict):
         raise UnknownSystemError(f"{path}: no system in it, but {type(content).__name__}")
-    fields: dict[str, Any] = {k: v for k, v in content.items() if not k.startswith("@")}
     try:
-        return cast("OxideSystem", OxideSystem.from_dict(json.loads(json.dumps(fields))))
+        return OxideSystem.from_fields(content)
     except InputError as error:
-        raise type(error)(f"{path}: {error}") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UnknownSystemError(f"{path}: no oxide system ({error})") from error
+        raise UnknownSystemError(f"{path}: {error}") from error

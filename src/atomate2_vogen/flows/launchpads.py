@@ -7,17 +7,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pymongo
 from pymongo.errors import PyMongoError
 
 from atomate2_vogen.errors import LaunchPadConnectionError, LaunchPadError
-from atomate2_vogen.files import read_yaml
-from atomate2_vogen.stores.address import redact
+from atomate2_vogen.files import user_path
+from atomate2_vogen.masking import mask, secrets_in
+from atomate2_vogen.structured import read_structured
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
 
 OPEN_MS = 8_000
 """How long a server may take to answer, unless the file says serverSelectionTimeoutMS."""
+
+MOST_SECONDS = 15.0
+"""Longest that opening waits, whatever the file says."""
+
+
+FIELDS: dict[str, type] = {
+    "host": str,
+    "port": int,
+    "name": str,
+    "username": str,
+    "password": str,
+    "authsource": str,
+    "uri_mode": bool,
+    "strm_lvl": str,
+    "user_indices": list,
+    "wf_user_indices": list,
+    "mongoclient_kwargs": dict,
+}
+"""What of FireWorks' file is used here; the others, such as ``logdir``, are for its workers."""
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def open_launchpad(file: str | Path | None = None) -> LaunchPad:
@@ -36,25 +59,17 @@ def open_launchpad(file: str | Path | None = None) -> LaunchPad:
     LaunchPadConnectionError
         If the database does not answer or refuses.
     """
-    from fireworks import LaunchPad
     from fireworks.fw_config import LAUNCHPAD_LOC
 
-    path = Path(file or LAUNCHPAD_LOC).expanduser() if file or LAUNCHPAD_LOC else None
+    found = file or LAUNCHPAD_LOC
+    path = user_path(found, LaunchPadError) if found else None
     content: dict[str, Any] = {"host": "localhost"} if path is None else _read(path)
     client = dict(content.get("mongoclient_kwargs") or {})
     content["mongoclient_kwargs"] = {"serverSelectionTimeoutMS": OPEN_MS, **client}
     content["strm_lvl"] = content.get("strm_lvl") or "WARNING"
     origin = "the LaunchPad" if path is None else str(path)
-    reason = None
-    try:
-        launchpad = LaunchPad.from_dict(content)
-    except (PyMongoError, ValueError, TypeError, KeyError) as error:
-        reason = _hidden(str(error), content)
-    if reason is not None:  # outside of the handler: no chain may hold what was read
-        raise LaunchPadError(f"{origin}: describes no LaunchPad ({reason})")
-    with reaching(launchpad):
-        ready = launchpad.fw_id_assigner.find_one({}) is not None
-    if not ready:
+    launchpad = _made(content, origin)
+    if not _is_ready(launchpad, content):
         option = "" if path is None else f" -l {path}"
         raise LaunchPadError(
             f"{place(launchpad)}: this LaunchPad has never been set up; once, and never again, for "
@@ -63,13 +78,36 @@ def open_launchpad(file: str | Path | None = None) -> LaunchPad:
     return launchpad
 
 
+def _made(content: dict[str, Any], origin: str) -> LaunchPad:
+    from fireworks import LaunchPad
+
+    reason = None
+    try:
+        return LaunchPad.from_dict(content)
+    except Exception as error:  # noqa: BLE001 - pymongo checks options in many ways
+        reason = _hidden(str(error), content)
+    # outside of the handler: no chain may hold what was read
+    raise LaunchPadError(f"{origin}: describes no LaunchPad ({reason})")
+
+
+def _is_ready(launchpad: LaunchPad, content: dict[str, Any]) -> bool:
+    """Whether the database, which must answer, has been set up."""
+    reason = None
+    try:
+        with pymongo.timeout(MOST_SECONDS):
+            return launchpad.fw_id_assigner.find_one({}) is not None
+    except Exception as error:  # noqa: BLE001 - also a host or option that only fails in use
+        reason = _reason(error, content)
+    # outside of the handler: no chain may hold what was read
+    raise _unusable(launchpad, reason)
+
+
 def place(launchpad: LaunchPad) -> str:
     """Server and database, without user and password."""
-    if launchpad.uri_mode:
-        scheme, _, rest = str(launchpad.host).partition("://")
-        hosts = rest.partition("/")[0].rpartition("@")[2]
-        return f"{scheme}://{hosts}/{launchpad.name}"
-    return f"mongodb://{launchpad.host}:{launchpad.port}/{launchpad.name}"
+    scheme, separator, rest = str(launchpad.host).rpartition("://")
+    hosts = rest.rpartition("@")[2].partition("/")[0]
+    port = "" if separator else f":{launchpad.port}"
+    return f"{scheme or 'mongodb'}://{hosts}{port}/{launchpad.name}"
 
 
 @contextmanager
@@ -86,27 +124,46 @@ def reaching(launchpad: LaunchPad) -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        text = str(error).partition(", Topology Description:")[0] or type(error).__name__
-        reason = _hidden(text, launchpad.to_dict())
+        reason = _reason(error, launchpad.to_dict())
     if reason is not None:
-        raise LaunchPadConnectionError(
-            f"{place(launchpad)}: the LaunchPad's database cannot be used ({reason}); is the address "
-            "right, and does the server run?"
-        ) from None
+        raise _unusable(launchpad, reason) from None
+
+
+def _reason(error: Exception, content: dict[str, Any]) -> str:
+    text = str(error).partition(", Topology Description:")[0] or type(error).__name__
+    return _hidden(text, content)
+
+
+def _unusable(launchpad: LaunchPad, reason: str) -> LaunchPadConnectionError:
+    return LaunchPadConnectionError(
+        f"{place(launchpad)}: the LaunchPad's database cannot be used ({reason}); is the address "
+        "right, and does the server run?"
+    )
 
 
 def _hidden(text: str, content: dict[str, Any]) -> str:
     """Text without the values of a LaunchPad's description that may be secret."""
-    client = content.get("mongoclient_kwargs") or {}
-    secrets = [content.get("password"), *(v for k, v in client.items() if "assword" in k)]
-    host = str(content.get("host") or "")
-    if "@" in host:
-        secrets.append(host.rpartition("@")[0].rpartition(":")[2])
-    return redact(text, [str(secret) for secret in secrets if secret])
+    return mask(text, secrets_in(content))
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = read_yaml(path, LaunchPadError)
+    content = read_structured(path, LaunchPadError)
     if not (isinstance(content, dict) and content.get("host")):
         raise LaunchPadError(f"{path}: names no host; see examples/fireworks/my_launchpad.yaml")
-    return dict(content)
+    used = {name: content[name] for name in FIELDS if content.get(name) is not None}
+    for name, value in used.items():
+        kind = FIELDS[name]
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise LaunchPadError(f"{path}: {name} must be {_KINDS[kind]}")
+    if used.get("strm_lvl", LEVELS[0]) not in LEVELS:
+        raise LaunchPadError(f"{path}: strm_lvl must be one of {', '.join(LEVELS)}")
+    return used
+
+
+_KINDS = {
+    str: "text; put it in quotes",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping of names to values",
+}

@@ -24,13 +24,16 @@ import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import ArtefactError, CountsError, GridError, InputError
+from atomate2_vogen.files import write_atomically
 from atomate2_vogen.models.acceptance import build_acceptance
 from atomate2_vogen.models.backend import keras, run
 from atomate2_vogen.models.batches import condition_length, conditions, make_codec
 from atomate2_vogen.models.energy import EnergyScale, build_energy
 from atomate2_vogen.models.presets import Preset
+from atomate2_vogen.models.sizes import count_weights
 from atomate2_vogen.models.vae import build_decoder, build_encoder
 from atomate2_vogen.models.wgan import build_critic, build_generator
+from atomate2_vogen.structured import parse_json
 from atomate2_vogen.voxels.sites import write_sites
 
 FORMAT = 3
@@ -332,8 +335,8 @@ class TrainedModel:
         return buffer.getvalue()
 
     def save(self, path: str | Path) -> None:
-        """Write the file."""
-        Path(path).write_bytes(self.to_bytes())
+        """Write the file, whole or not at all."""
+        write_atomically(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -383,7 +386,7 @@ class TrainedModel:
         config = _parse_config(_extract(archive, infos[CONFIG], MAX_CONFIG_BYTES))
         try:
             preset = Preset.from_dict(config["preset"])
-            system = OxideSystem(**config["system"])
+            system = OxideSystem.from_fields(config["system"])
             scale = EnergyScale.from_dict(config["energy_scale"])
             cells = {
                 str(f): {int(z): int(n) for z, n in of.items()} for f, of in config["cells"].items()
@@ -393,6 +396,9 @@ class TrainedModel:
             provenance = dict(config["provenance"])
             preset.check_sizes()
             n_latent = preset.sites.latent + preset.lattice.latent
+            counts = count_weights(preset, system)
+        except InputError as error:
+            raise ArtefactError(f"{CONFIG} is not a model's: {error}") from error
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ArtefactError(f"{CONFIG} is not a model's: {error!r}") from error
         if mean.shape != (n_latent,) or width.shape != (n_latent,):
@@ -400,19 +406,22 @@ class TrainedModel:
         finite = np.isfinite(mean).all() and np.isfinite(width).all() and (width > 0).all()
         if not (finite and scale.is_finite):
             raise ArtefactError(f"{CONFIG}: a scale is not finite and positive")
-        networks = build_networks(preset, system)
-        expected = {CONFIG, *(f"{name}{SUFFIX}" for name in networks)}
+        expected = {CONFIG, *(f"{name}{SUFFIX}" for name in counts)}
         if set(infos) != expected or len(archive.infolist()) != len(expected):
             differing = ", ".join(sorted(set(infos) ^ expected)) or "a name twice"
             raise ArtefactError(f"missing or foreign members: {differing}")
         with tempfile.TemporaryDirectory() as folder:
+            for name, count in counts.items():
+                content = _extract(archive, infos[f"{name}{SUFFIX}"], 5 * count + 2_000_000)
+                # before anything is built: no network is larger than the file that describes it
+                if len(content) < 4 * count:
+                    raise ArtefactError(
+                        f"{name}{SUFFIX} is too small for the {count} weights of {CONFIG}"
+                    )
+                (Path(folder) / f"{name}{SUFFIX}").write_bytes(content)
+            networks = build_networks(preset, system)
             for name, network in networks.items():
-                content = _extract(
-                    archive, infos[f"{name}{SUFFIX}"], 5 * network.count_params() + 2_000_000
-                )
-                path = Path(folder) / f"{name}{SUFFIX}"
-                path.write_bytes(content)
-                _load_weights(network, path)
+                _load_weights(network, Path(folder) / f"{name}{SUFFIX}")
         model = cls(
             preset,
             system,
@@ -448,10 +457,7 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> byt
 
 
 def _parse_config(content: bytes) -> dict[str, Any]:
-    try:
-        config = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ArtefactError(f"{CONFIG} is no JSON ({error})") from error
+    config = parse_json(content, CONFIG, ArtefactError)
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise ArtefactError(f"{CONFIG} is not of format {FORMAT}")
     return config

@@ -11,10 +11,8 @@ as good, but not the same to the last digit.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import resource
 import sys
 import time
@@ -27,7 +25,9 @@ from typing import Any
 import numpy as np
 
 from atomate2_vogen.errors import ArtefactError, OutputFolderError
+from atomate2_vogen.files import write_atomically
 from atomate2_vogen.models.backend import keras
+from atomate2_vogen.structured import parse_json
 
 RECORD = "record"
 """Member that holds the JSON."""
@@ -126,17 +126,10 @@ class Checkpoint:
         cost = {"seconds": self.seconds, "peak_memory": self.peak_memory}
         own = {"identity": self.identity, "cost": cost}
         content = pack_state(State(state.arrays, {**state.record, **own}))
-        part = self.path.with_name(f".{self.path.name}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
+            write_atomically(self.path, content, durably=True)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink()
             raise OutputFolderError(
                 f"{self.path}: the checkpoint cannot be written ({error.strerror or error}); what "
                 "was there before is whole. Make room, then run the same again to go on from it"
@@ -184,7 +177,7 @@ def _read(content: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise ValueError("a member comes twice")
     with np.load(io.BytesIO(content), allow_pickle=False) as members:
         arrays = {key: members[key] for key in members.files}
-    record = json.loads(arrays.pop(RECORD).tobytes())
+    record = parse_json(arrays.pop(RECORD).tobytes(), RECORD, ArtefactError)
     if not isinstance(record, dict):
         raise ValueError("its record is no mapping")  # noqa: TRY004 - of the file
     if any(values.dtype.kind not in "fiub" for values in arrays.values()):

@@ -5,21 +5,17 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from atomate2_vogen.errors import InputError
-
-MAX_WEIGHTS = 50_000_000
-"""Most weights of one layer; the paper's sizes need 1.6 million."""
+from atomate2_vogen.models.bounds import check_values
 
 LOSSES = ("wasserstein", "gan")
 LABELS = ("both", "relaxed", "as it stands")
 PENALTIES = ("clip", "lipschitz", "none")
-
-PRECISIONS = ("float32", "mixed_bfloat16")
-"""In which training computes features."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,9 @@ class EnergyPreset:
             If `labels` is none of the above.
         """
         if self.labels not in LABELS:
-            raise InputError(f"energy.labels is {self.labels!r}, not one of {', '.join(LABELS)}")
+            raise InputError(
+                f"energy.labels is {reprlib.repr(self.labels)}, not one of {', '.join(LABELS)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -213,9 +211,13 @@ class WGANPreset:
             Wasserstein loss from growing without limit.
         """
         if self.loss not in LOSSES:
-            raise InputError(f"wgan.loss is {self.loss!r}, not one of {', '.join(LOSSES)}")
+            raise InputError(
+                f"wgan.loss is {reprlib.repr(self.loss)}, not one of {', '.join(LOSSES)}"
+            )
         if self.penalty not in PENALTIES:
-            raise InputError(f"wgan.penalty is {self.penalty!r}, not one of {', '.join(PENALTIES)}")
+            raise InputError(
+                f"wgan.penalty is {reprlib.repr(self.penalty)}, not one of {', '.join(PENALTIES)}"
+            )
         if (self.loss, self.penalty) == ("wasserstein", "none"):
             raise InputError("wgan.loss wasserstein needs a penalty: clip or lipschitz")
 
@@ -299,50 +301,14 @@ class Preset:
         return asdict(self)
 
     def check_sizes(self) -> None:
-        """Refuse sizes that no preset needs and that could exhaust a machine.
+        """Refuse values of the wrong kind, and sizes that could exhaust a machine.
 
         Raises
         ------
         InputError
-            If a size is no whole number or out of bounds.
+            If a value is of the wrong kind or out of bounds.
         """
-        for name, value, most in (
-            *(
-                (f"{part}.{key}", getattr(getattr(self, part), key), most)
-                for part in ("sites", "lattice")
-                for key, most in (("grid", 128), ("latent", 1024), ("patch", 8), ("head", 512))
-            ),
-            ("energy.width", self.energy.width, 1024),
-            ("acceptance.width", self.acceptance.width, 1024),
-            ("wgan.noise", self.wgan.noise, 4096),
-            ("wgan.width", self.wgan.width, 2048),
-            ("wgan.memory + 1", self.wgan.memory + 1, 20_001),
-            *(("sites.channels", c, 512) for c in self.sites.channels),
-            *(("lattice.channels", c, 512) for c in self.lattice.channels),
-            *(("energy.channels", c, 512) for c in self.energy.channels),
-            *(("wgan.generator_channels", c, 512) for c in self.wgan.generator_channels),
-            *(("wgan.critic_channels", c, 512) for c in self.wgan.critic_channels),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-                raise InputError(f"preset {self.name}: {name} is {value!r}, not 1 to {most}")
-        for name in ("sites", "lattice"):
-            part = getattr(self, name)
-            if isinstance(part.sigma, bool) or not isinstance(part.sigma, int | float):
-                raise InputError(f"preset {self.name}: {name}.sigma is {part.sigma!r}, no number")
-            if not 0.5 <= part.sigma <= part.grid / 16:
-                raise InputError(
-                    f"preset {self.name}: {name}.sigma is {part.sigma}, not 0.5 to {part.grid / 16}"
-                )
-            if part.precision not in PRECISIONS:
-                raise InputError(
-                    f"preset {self.name}: {name}.precision is {part.precision!r}; "
-                    f"choose from {', '.join(PRECISIONS)}"
-                )
-            if not 1 <= len(part.channels) <= 6:
-                raise InputError(f"preset {self.name}: {name}.channels needs 1 to 6 levels")
-            coarse = part.grid // part.patch // 2 ** (len(part.channels) - 1)
-            if coarse**3 * part.channels[-1] * part.latent > MAX_WEIGHTS:
-                raise InputError(f"preset {self.name}: the {name} latent layer is too large")
+        check_values(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -369,6 +335,8 @@ class Preset:
                 )
             else:
                 built[key] = value
+        if not isinstance(built["name"], str) or not isinstance(built["relaxed"], bool):
+            raise InputError("Preset has a name that is no text, or relaxed is not true or false")
         return cls(**built)
 
 

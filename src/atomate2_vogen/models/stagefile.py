@@ -12,12 +12,13 @@ from typing import Any, Self
 import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import ArtefactError
+from atomate2_vogen.errors import ArtefactError, InputError
 from atomate2_vogen.models.artefact import TrainedModel, build_networks
-from atomate2_vogen.models.checkpoint import State, assign, pack, pack_state, unpack_state
+from atomate2_vogen.models.checkpoint import State, assign, pack, pack_state, unpack, unpack_state
 from atomate2_vogen.models.energy import KNOTS, EnergyScale
 from atomate2_vogen.models.fitting import History
 from atomate2_vogen.models.presets import Preset
+from atomate2_vogen.models.sizes import count_weights
 
 NETWORKS = {
     "vae": ("sites_encoder", "sites_decoder", "lattice_encoder", "lattice_decoder"),
@@ -75,13 +76,7 @@ class TrainedStage:
     @cached_property
     def model_id(self) -> str:
         """Hash of what it was trained with and of the weights."""
-        record = self._record()
-        made = {k: record[k] for k in ("kind", "preset", "system", "seed", "dataset_id", "parent")}
-        made["numbers"] = record["numbers"]
-        digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode())
-        for _, array in sorted(self._arrays().items()):
-            digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
-        return digest.hexdigest()[:16]
+        return _digest(self._record(), self._arrays())
 
     def codec_model(self) -> TrainedModel:
         """Both autoencoders as a model that can encode and decode, and nothing else."""
@@ -127,24 +122,30 @@ class TrainedStage:
         """
         record = dict(state.record)
         stored = record.pop("model_id", None)
+        found = _digest(record, state.arrays)
+        if found != stored:  # before anything is built of it
+            raise ArtefactError(
+                f"{state.name}: its content has the id {found}, written was {str(stored)[:20]!r}; "
+                "train again"
+            )
         try:
             record["preset"] = Preset.from_dict(record["preset"])
-            record["system"] = OxideSystem(**record["system"])
+            record["system"] = OxideSystem.from_fields(record["system"])
             record["preset"].check_sizes()
             for key in ("mean", "width"):
                 record[key] = state.arrays[key].astype(np.float32)
             names = NETWORKS[record["kind"]]
+            counts = count_weights(record["preset"], record["system"])
+            for name in names:
+                held = sum(array.size for array in unpack(state.arrays, name))
+                if held != counts[name]:
+                    raise InputError(f"{held} weights of {name}, not {counts[name]}")
             every = build_networks(record["preset"], record["system"])
             stage = cls(networks={name: every[name] for name in names}, **record)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtefactError(f"{state.name}: not a training stage's ({error!r})") from error
         for name, network in stage.networks.items():
             assign(state, name, network.weights)
-        if stage.model_id != stored:
-            raise ArtefactError(
-                f"{state.name}: its content has the id {stage.model_id}, written was {stored!r}; "
-                "train again"
-            )
         return stage
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -173,6 +174,15 @@ class TrainedStage:
         }
         # tuples become lists, so that the hash is that of the file
         return dict(json.loads(json.dumps(record)))
+
+
+def _digest(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    made = {k: record.get(k) for k in ("kind", "preset", "system", "seed", "dataset_id", "parent")}
+    made["numbers"] = record.get("numbers")
+    digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode())
+    for _, array in sorted(arrays.items()):
+        digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
+    return digest.hexdigest()[:16]
 
 
 def stages_of(model: TrainedModel) -> tuple[TrainedStage, TrainedStage]:

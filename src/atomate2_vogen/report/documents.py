@@ -113,6 +113,8 @@ class ReportDocuments:
     ) -> Self:
         """Read what stores hold about candidates; nothing is written there.
 
+        Damaged documents are left out with a warning that names them and their fields.
+
         Parameters
         ----------
         stores
@@ -126,15 +128,13 @@ class ReportDocuments:
 
         Raises
         ------
-        ArtefactError
-            If a stored document does not fit its class.
         InputError, SchemeMismatchError
             As the class.
         """
         wanted = None if candidate_ids is None else set(candidate_ids)
         stability = [
             document
-            for document in stores.load(StabilityDoc, {"scheme": scheme} if scheme else None)
+            for document in stores.iterate(StabilityDoc, {"scheme": scheme} if scheme else None)
             if document.chemsys == system.chemsys
             and (wanted is None or document.candidate_id in wanted)
         ]
@@ -143,13 +143,13 @@ class ReportDocuments:
         shown = {document.candidate_id for document in stability}
 
         def about(kind: Any, query: Mapping[str, Any] | None = None) -> list[Any]:
-            return [d for d in stores.load(kind, query) if d.candidate_id in shown]
+            return [d for d in stores.iterate(kind, query) if d.candidate_id in shown]
 
         return cls(
             stability=stability,
             references=[
                 reference
-                for reference in stores.load(ReferenceDoc, criteria)
+                for reference in stores.iterate(ReferenceDoc, criteria)
                 if {e.symbol for e in reference.structure.composition} <= set(system.elements)
             ],
             calculations=about(CalculationDoc, criteria),

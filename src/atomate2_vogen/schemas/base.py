@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from atomate2_vogen import __version__
+from atomate2_vogen.files import check_name
 
 SCHEMA_VERSION = 1
+
+FileName = Annotated[str, AfterValidator(check_name)]
+"""Text that files are named by: a document that would lead out of a folder is refused."""
+
+SHOWN = 3
+"""Fields that an error names."""
+
+
+def wrong_fields(error: ValidationError) -> str:
+    """Which fields of a document do not fit, and why; their values are not repeated."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    parts = [f"{'.'.join(map(str, one['loc'])) or 'all'}: {one['msg']}" for one in found[:SHOWN]]
+    rest = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return "; ".join(parts) + rest
 
 
 class VogenDoc(BaseModel):

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field
 from pymatgen.core import Structure
 
-from atomate2_vogen.schemas.base import VogenDoc
+from atomate2_vogen.schemas.base import FileName, VogenDoc
 from atomate2_vogen.schemas.candidates import CandidateDoc
 from atomate2_vogen.schemas.magnetism import MagneticState
 
@@ -37,7 +37,7 @@ class CalculationDoc(VogenDoc):
     """Energies of one candidate before and after relaxation, in one scheme."""
 
     calculation_id: str = Field(description="candidate id and scheme")
-    candidate_id: str
+    candidate_id: FileName
     scheme: str = Field(description="energy scale, e.g. CHGNet-0.3.0")
     state: CalculationState
     error: str | None = Field(None, description="why it failed")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.schemas.base import VogenDoc
+from atomate2_vogen.schemas.base import FileName, VogenDoc
 
 
 class RejectionReason(StrEnum):
@@ -32,7 +32,7 @@ class RejectionReason(StrEnum):
 class CandidateDoc(VogenDoc):
     """A generated crystal and where it comes from."""
 
-    candidate_id: str = Field(
+    candidate_id: FileName = Field(
         description="hash of sampler, model id, formula, seed, index and, if any, options"
     )
     sampler: str = Field(description="wgan, substitution, random, or files for user input")

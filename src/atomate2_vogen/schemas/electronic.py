@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
-from atomate2_vogen.schemas.base import VogenDoc
+from atomate2_vogen.schemas.base import FileName, VogenDoc
 from atomate2_vogen.schemas.calculations import CharacterisationState
 from atomate2_vogen.schemas.magnetism import MagneticStart, MagneticState
 
@@ -88,7 +88,7 @@ class ElectronicDoc(VogenDoc):
     """Electronic structure of one crystal by one engine."""
 
     electronic_id: str = Field(description="candidate id and scheme")
-    candidate_id: str
+    candidate_id: FileName
     scheme: str = Field(description="engine's energy scale, +U included")
     engine: str = Field(description="name of the engine")
     engine_versions: dict[str, str] = Field(default_factory=dict)

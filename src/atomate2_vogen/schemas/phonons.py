@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
-from atomate2_vogen.schemas.base import VogenDoc
+from atomate2_vogen.schemas.base import FileName, VogenDoc
 from atomate2_vogen.schemas.calculations import CharacterisationState
 
 
@@ -67,7 +67,7 @@ class PhononDoc(VogenDoc):
     """Phonons of one crystal by one engine in one supercell."""
 
     phonon_id: str = Field(description="candidate id, scheme and supercell asked for")
-    candidate_id: str
+    candidate_id: FileName
     scheme: str
     engine: str = Field(description="name of the engine")
     engine_versions: dict[str, str] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pydantic import BaseModel, Field, field_validator
 from pymatgen.core import Structure
 
-from atomate2_vogen.schemas.base import VogenDoc
+from atomate2_vogen.schemas.base import FileName, VogenDoc
 
 
 class PaperClass(StrEnum):
@@ -65,7 +65,7 @@ class StabilityDoc(VogenDoc):
     """
 
     stability_id: str = Field(description="candidate id and scheme")
-    candidate_id: str
+    candidate_id: FileName
     scheme: str
     hull_id: str = Field(description="hash of the reference phases and their energies")
     chemsys: str

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from atomate2_vogen.schemas.base import VogenDoc
+from atomate2_vogen.schemas.base import FileName, VogenDoc
 
 
 class Artefact(BaseModel):
     """A file that travels through the `data` store instead of a shared disk."""
 
-    filename: str
+    filename: FileName
     sha256: str
     content: str = Field(description="base64")
 

@@ -7,8 +7,7 @@ other secret. The secrets stay in memory, wrapped so that nothing prints them.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from pydantic import SecretStr
@@ -16,13 +15,13 @@ from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from atomate2_vogen.errors import StoreAddressError, StoreConnectionError
+from atomate2_vogen.masking import mask
 
 SCHEMES = ("mongodb://", "mongodb+srv://")
 DEFAULT_DATABASE = "vogen"
 PASSWORD_ENV = "VOGEN_MONGODB_PASSWORD"  # noqa: S105 - the name of a variable
 """Environment variable that holds the password where an address has a user and none."""
 
-HIDDEN = "***"
 SECRET_OPTIONS = {"authmechanismproperties", "tlscertificatekeyfilepassword"}
 """URI options that may hold a secret, in lower case."""
 
@@ -68,8 +67,8 @@ class MongoAddress:
         name, colon, password = user.partition(":")
         if not hosts or ":" in password:
             raise StoreAddressError(
-                "a MongoDB URI is mongodb://[user:password@]host[:port]/database[?options], its "
-                "password percent-encoded"
+                "a MongoDB URI is mongodb://host[:port]/database[?options], where needed with user "
+                "and password before the host, both percent-encoded"
             )
         pairs = [pair for pair in options.split("&") if pair]
         shown = [p for p in pairs if p.partition("=")[0].lower() not in SECRET_OPTIONS]
@@ -196,7 +195,7 @@ class MongoAddress:
             if key.lower() in SECRET_OPTIONS:
                 # key:value pairs, of which the values are the secrets
                 secrets += [value, *(part.partition(":")[2] for part in value.split(","))]
-        return redact(text, secrets)
+        return mask(text, secrets)
 
     def __str__(self) -> str:
         """Servers and database, nothing else."""
@@ -205,15 +204,3 @@ class MongoAddress:
     def __repr__(self) -> str:
         """As `str`."""
         return f"MongoAddress({str(self)!r})"
-
-
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Text without the given secrets, in any encoding, and without what stands before an @."""
-    forms = set()
-    for secret in secrets:
-        plain = unquote_plus(secret)
-        forms |= {secret, plain, unquote(secret), quote(plain), quote(plain, safe="")}
-        forms |= {quote_plus(plain), repr(plain)[1:-1]}
-    for form in sorted(filter(None, forms), key=len, reverse=True):
-        text = text.replace(form, HIDDEN)
-    return re.sub(r"(\w+://)[^\s'\"]*@", rf"\1{HIDDEN}@", text)

@@ -14,12 +14,12 @@ from maggma.stores import GridFSStore, MemoryStore, MongoStore, MontyStore
 from pydantic import ValidationError
 
 from atomate2_vogen.errors import StoreAddressError
-from atomate2_vogen.files import read_yaml
 from atomate2_vogen.stores.address import DEFAULT_DATABASE, PASSWORD_ENV, MongoAddress
 from atomate2_vogen.stores.documents import DATA
 from atomate2_vogen.stores.embedded import EmbeddedStore
 from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments
 from atomate2_vogen.stores.names import unknown_name
+from atomate2_vogen.structured import read_structured
 
 FIELDS: dict[str, type] = {
     "uri": str,
@@ -89,7 +89,7 @@ def read_store_file(path: Path) -> StoreFile:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    content = read_yaml(path, StoreAddressError)
+    content = read_structured(path, StoreAddressError)
     if not isinstance(content, dict):
         raise StoreAddressError(f"{path}: must hold fields, such as uri: mongodb://host/database")
     return content

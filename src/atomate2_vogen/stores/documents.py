@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import ValidationError
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from atomate2_vogen.errors import ArtefactError
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
@@ -18,6 +20,7 @@ from atomate2_vogen.schemas import (
     TrainingDoc,
     VogenDoc,
 )
+from atomate2_vogen.schemas.base import wrong_fields
 
 if TYPE_CHECKING:
     from maggma.core import Store
@@ -37,6 +40,9 @@ KEYS: dict[str, tuple[type[VogenDoc], str]] = {
 
 JOBS, DATA = "jobs", "data"
 
+EPOCH = datetime.fromtimestamp(0, UTC)
+"""Stands where a document tells no time."""
+
 
 def parse(document_class: type[Doc], content: Mapping[str, Any] | VogenDoc) -> Doc:
     """Document from what a store holds; its time of change comes back in UTC.
@@ -46,12 +52,18 @@ def parse(document_class: type[Doc], content: Mapping[str, Any] | VogenDoc) -> D
 
     Raises
     ------
-    pydantic.ValidationError
-        If the content does not fit the class.
+    ArtefactError
+        If the content does not fit the class; the message names the fields.
     """
-    if isinstance(content, VogenDoc):
-        return document_class.model_validate(content)
-    return document_class.model_validate({**content, "last_updated": moment(content)})
+    try:
+        if isinstance(content, VogenDoc):
+            return document_class.model_validate(content)
+        return document_class.model_validate({**content, "last_updated": moment(content)})
+    except ValidationError as error:
+        reason = wrong_fields(error)
+    except Exception as error:  # noqa: BLE001 - pymatgen reads damaged structures in many ways
+        reason = f"it cannot be read ({type(error).__name__})"
+    raise ArtefactError(f"no {document_class.__name__}: {reason}")
 
 
 def moment(content: Mapping[str, Any]) -> datetime:
@@ -68,8 +80,11 @@ def moment(content: Mapping[str, Any]) -> datetime:
         except ValueError:
             value = None
     if not isinstance(value, datetime):
-        return datetime.fromtimestamp(0, UTC)
-    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return EPOCH
+    try:
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:  # in the first or last year that there is
+        return EPOCH
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 

@@ -22,6 +22,9 @@ from atomate2_vogen.stores.address import PASSWORD_ENV, MongoAddress
 OPEN_SECONDS = 8.0
 """How long opening waits for a server, unless the URI says serverSelectionTimeoutMS."""
 
+MOST_SECONDS = 15.0
+"""Longest that opening waits, whatever the URI says."""
+
 PATIENCE_MS = 60_000
 """How long any later operation does: a server that restarts costs a worker nothing."""
 
@@ -155,7 +158,7 @@ def prove(store: MongoDocuments) -> None:
     """
     milliseconds = store.address.options.get("serverselectiontimeoutms", "")
     seconds = int(milliseconds) / 1000 if milliseconds.isdigit() else OPEN_SECONDS
-    with pymongo.timeout(seconds or None):
+    with pymongo.timeout(min(seconds or MOST_SECONDS, MOST_SECONDS)):
         store._collection.database.command("ping")  # noqa: SLF001 - maggma has no other way
 
 

@@ -12,6 +12,7 @@ from jobflow import JobStore
 from maggma.stores import MemoryStore
 
 from atomate2_vogen.errors import StoreAddressError, StoreConnectionError
+from atomate2_vogen.files import user_path
 from atomate2_vogen.stores.address import MongoAddress
 from atomate2_vogen.stores.configuration import (
     address_of,
@@ -71,7 +72,7 @@ def plan(where: str | Path | None, *, create: bool = False) -> Plan:
     text = str(where)
     if isinstance(where, str) and "://" in text:
         return in_mongo(MongoAddress(text))
-    path = Path(text).expanduser()
+    path = user_path(text, StoreAddressError)
     if path.suffix in {".yaml", ".yml"} and not path.is_dir():
         file = read_store_file(path)
         return in_mongo(file.address, file.prefix)

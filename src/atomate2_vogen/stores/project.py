@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from bson.errors import BSONError
 from jobflow import JobStore
 from monty.json import jsanitize
-from pydantic import ValidationError
 from pymongo.errors import BulkWriteError, PyMongoError, ServerSelectionTimeoutError
 
 from atomate2_vogen.errors import (
@@ -21,8 +21,8 @@ from atomate2_vogen.errors import (
     StoreConnectionError,
     shortened,
 )
+from atomate2_vogen.masking import mask
 from atomate2_vogen.schemas import VogenDoc
-from atomate2_vogen.stores.address import redact
 from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, parse, upsert_many
 from atomate2_vogen.stores.embedded import EmbeddedStore
 from atomate2_vogen.stores.filters import CrystalFilter
@@ -220,7 +220,7 @@ class VogenStores:
         for store in self._all():
             if isinstance(store, MongoDocuments | MongoBlobs):
                 text = store.address.redact(text)
-        return redact(text)
+        return mask(text)
 
     def _all(self) -> list[Store]:
         jobs = [self.job_store.docs_store, self.data]
@@ -299,15 +299,14 @@ class VogenStores:
         store, key = self._collection(document_class)
         for content in self.read(store, criteria, sort={key: 1}):
             try:
-                yield parse(document_class, self.with_blobs(content))
-            except ValidationError as error:
-                message = (
-                    f"{content.get(key)!r} in {store.name} is no {document_class.__name__}: "
-                    f"{error.error_count()} fields do not fit"
-                )
+                document = parse(document_class, self.with_blobs(content))
+            except ArtefactError as error:
+                message = f"{str(content.get(key))[:100]!r} in {store.name} is {error}"
                 if strict:
-                    raise ArtefactError(message) from error
-                logger.warning(message)
+                    raise ArtefactError(message) from None
+                logger.warning("%s; left out", message)
+            else:
+                yield document
 
     def query(
         self,
@@ -377,7 +376,7 @@ class VogenStores:
     def with_blobs(self, value: Any) -> Any:
         """The same content with what lies in the data store put back in its place."""
         if isinstance(value, Mapping):
-            if "blob_uuid" in value:
+            if isinstance(value.get("blob_uuid"), str):
                 found = self.data.query_one({"blob_uuid": value["blob_uuid"]})
                 return None if found is None else found["data"]
             return {key: self.with_blobs(item) for key, item in value.items()}
@@ -402,7 +401,8 @@ class VogenStores:
         return written
 
 
-FAILURES: tuple[type[Exception], ...] = (OSError, sqlite3.Error, PyMongoError)
+FAILURES: tuple[type[Exception], ...] = (OSError, sqlite3.Error, PyMongoError, BSONError)
+"""What databases raise: BSONError of a damaged document."""
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from pydantic import BaseModel, ValidationError
 
-from atomate2_vogen.errors import InputError, reason
+from atomate2_vogen.errors import ArtefactError, InputError, reason
 from atomate2_vogen.schemas import StabilityDoc, StabilityState
 from atomate2_vogen.stores.documents import moment, parse
 from atomate2_vogen.stores.filters import Criteria, CrystalFilter
@@ -147,7 +147,7 @@ class CrystalRows(Sequence[CrystalRow]):
             for key in keys:
                 try:
                     yield parse(StabilityDoc, held[key])
-                except (KeyError, ValueError, TypeError) as error:
+                except (KeyError, ArtefactError) as error:
                     logger.warning("%r in stability is left out: %s", key, _first_line(error))
 
     def structures(self) -> dict[str, Structure]:
