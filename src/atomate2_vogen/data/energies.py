@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
 from atomate2_vogen.errors import InputError
+from atomate2_vogen.files import user_path
 
 COLUMNS = ("file", "energy_per_atom")
 """Columns of a table of energies; others are passed over."""
@@ -63,8 +64,9 @@ def read_energies(path: str | Path) -> EnergyTable:
         If the table cannot be read, lacks a column, or names a file twice.
     """
     energies: dict[str, float] = {}
+    path = user_path(path)
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
                 raise InputError(
@@ -78,7 +80,7 @@ def read_energies(path: str | Path) -> EnergyTable:
                 energies[name] = _number(row["energy_per_atom"])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table of energies: {error}") from error
-    return EnergyTable(energies, Path(path).absolute().parent)
+    return EnergyTable(energies, path.absolute().parent)
 
 
 def energies_by_file(

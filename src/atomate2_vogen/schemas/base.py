@@ -22,9 +22,16 @@ SHOWN = 3
 def wrong_fields(error: ValidationError) -> str:
     """Which fields of a document do not fit, and why; their values are not repeated."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    parts = [f"{'.'.join(map(str, one['loc'])) or 'all'}: {one['msg']}" for one in found[:SHOWN]]
+    parts = [
+        f"{'.'.join(map(str, one['loc'])) or 'all'}: {_why(one['msg'])}" for one in found[:SHOWN]
+    ]
     rest = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return "; ".join(parts) + rest
+
+
+def _why(message: str) -> str:
+    """One line; monty puts a whole traceback into its messages."""
+    return message.partition(": Traceback")[0].partition("\n")[0]
 
 
 class VogenDoc(BaseModel):
