@@ -1,4 +1,6 @@
-"""The README's commands and code are run as they are printed, in its order, in one folder.
+"""Commands and code of the README and the documentation run as they are printed, in one folder.
+
+Page after page, in the order of `PAGES`; code goes on where the page before it ended.
 
 Only numbers of things are made smaller, by the rules of `SMALLER`: of crystals, attempts, launches,
 and of crystals that go on to phonons and bands. Addresses of a MongoDB server become that of the
@@ -32,7 +34,23 @@ from atomate2_vogen.models.training import TrainingResult
 from atomate2_vogen.stores import VogenStores
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = (
+    "README.md",
+    "docs/install.md",
+    "docs/tutorials/first_run.md",
+    "docs/tutorials/python.md",
+    "docs/tutorials/my_structures.md",
+    "docs/tutorials/dft.md",
+    "docs/tutorials/own_data.md",
+    "docs/reference/command_line.md",
+    "docs/how_to/report.md",
+    "docs/how_to/stores_and_queries.md",
+    "docs/how_to/another_oxide.md",
+    "docs/how_to/cluster.md",
+    "docs/results/benchmark.md",
+    "docs/results/numbers.md",
+    "docs/explanation/method.md",
+)
 
 SMALLER = [
     (r'\b((?:V|Ti|Ni)\w*O\d?)(=|": )\d+', r"\g<1>\g<2>1"),  # one crystal of each formula
@@ -46,21 +64,33 @@ SMALLER = [
 
 
 def blocks(language):
-    """Code of the README in a language, with the number of its first line."""
-    for found in re.finditer(rf"```{language}\n(.*?)```", README, re.DOTALL):
-        yield README[: found.start(1)].count("\n") + 1, found[1]
+    """Code in a language, with its page and the number of its first line."""
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for found in re.finditer(rf"```{language}\n(.*?)```", text, re.DOTALL):
+            yield page, text[: found.start(1)].count("\n") + 1, found[1]
 
 
 def commands():
-    """Command lines with their numbers, without comments."""
-    for first, block in blocks("console"):
+    """Command lines with their places, without comments."""
+    for page, first, block in blocks("console"):
         for number, line in enumerate(block.splitlines(), first):
             if command := shlex.join(shlex.split(line, comments=True)):
-                yield number, command
+                yield f"{page}, line {number}", command
+
+
+def test_every_page_with_code_is_run():
+    written = {
+        str(page.relative_to(ROOT))
+        for page in (ROOT / "docs").rglob("*.md")
+        if re.search("```(console|python)", page.read_text(encoding="utf-8"))
+    }
+    # that of a cluster is run by tests/flows and tests/faults
+    assert written - {*PAGES} == {"docs/when_something_goes_wrong.md"}
 
 
 def test_only_numbers_are_made_smaller():
-    """Without numbers, and options that say how many, the text is that of the README."""
+    """Without numbers, and options that say how many, the text is the printed one."""
 
     def wordless(text):
         text = re.sub(r"\d+", "0", text)
@@ -69,7 +99,7 @@ def test_only_numbers_are_made_smaller():
             text = shorter
         return text
 
-    written = [line for _, line in commands()] + [block for _, block in blocks("python")]
+    written = [line for _, line in commands()] + [block for *_, block in blocks("python")]
     assert len(written) > 30
     for text in written:
         assert wordless(smaller(text)) == wordless(text)
@@ -150,21 +180,21 @@ def prepared(database, launchpad_file, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_every_command_and_every_line_of_code_runs(prepared):
-    for number, written in commands():
+    for place, written in commands():
         command = prepared(smaller(written))
         program, *arguments = shlex.split(command)
         if program == "vogen":
             result = CliRunner().invoke(cli, arguments)
             # untrained networks deliver nothing, which is told
             wanted = 1 if "model.zip" in command else 0
-            told = f"README line {number}: {command}\n{result.output}"
+            told = f"{place}: {command}\n{result.output}"
             assert result.exit_code == wanted, told
         elif program == "rlaunch":
             rlaunch(arguments)
         else:
-            assert program in {"make", "python"}
+            assert program in {"make", "pip", "python"}
     assert Path("trained/model.zip").is_file()
     names = {}
-    for number, block in blocks("python"):
+    for page, number, block in blocks("python"):
         code = "\n" * (number - 1) + prepared(smaller(block))
-        exec(compile(code, "README.md", "exec"), names)
+        exec(compile(code, page, "exec"), names)
