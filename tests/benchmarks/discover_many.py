@@ -104,7 +104,7 @@ def discover(crystals: int, uri: str) -> dict[str, Any]:
         engine=instant_engine.engine(),
         references=references(instant_engine.SCHEME),
     ).make()
-    with VogenStores.open(uri) as stores:
+    with VogenStores.open(uri, create=True) as stores:
         runner = Runner(stores)
         runner.measure(flow)
         begin, begin_cpu = time.perf_counter(), time.process_time()

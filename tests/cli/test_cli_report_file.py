@@ -59,7 +59,8 @@ def test_what_cannot_be_reported_is_said(folder, tmp_path):
     assert result.exit_code == 2
     assert "metrics.json: no JSON in line 1" in result.output
     (folder / "metrics.json").unlink()
-    (folder / "run.json").write_text(json.dumps({"judge": "other-1"}))
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "judge": "other-1"}))
     result = vogen("report", folder)
     assert result.exit_code == 2
     assert "there is no stability document" in result.output

@@ -295,7 +295,7 @@ def test_one_bad_file_hides_nothing(tmp_path: Path, cif):
 
 
 def test_folder_without_structures(tmp_path: Path):
-    (tmp_path / "cifs").mkdir()
+    (tmp_path / "crystals").mkdir()
     (tmp_path / "run.json").write_text("{}")
     good, (entry,) = read_structures([tmp_path])
     assert good == []

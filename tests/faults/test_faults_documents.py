@@ -99,4 +99,4 @@ def test_the_output_folder_of_a_run_on_a_full_disk(device, tmp_path, monkeypatch
         monkeypatch.undo()
         assert (folder / "table.csv").read_text() == "whole"
         names = {p.name for p in (tmp_path / "out").iterdir()}
-        assert names == {".lock", "run.json", "table.csv"}
+        assert names == {".lock", ".written", "run.json", "table.csv"}

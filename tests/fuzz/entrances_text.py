@@ -77,7 +77,7 @@ class Queries:
 
         made = list(many_documents.stability(40, seed=3))
         self.folder = root / "queried"
-        with VogenStores.open(self.folder / "store") as stores:
+        with VogenStores.open(self.folder / "store", create=True) as stores:
             stores.stability.update(made)
             stores.electronic.update(list(many_documents.electronic(made[:10])))
             stores.phonons.update(list(many_documents.phonons(made[:10])))

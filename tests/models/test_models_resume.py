@@ -210,13 +210,13 @@ def test_stage_files_are_checked(finished):
         TrainedStage.from_bytes(content[:-100])
     state = checkpoints.unpack_state(content, "x")
     key = "sites_decoder/0002"
-    for value, words in ((np.nan, "NaN"), (0.5, "has the id")):
+    for value in (np.nan, 0.5):
         arrays = dict(state.arrays)
         arrays[key] = np.full_like(arrays[key], value)
-        with pytest.raises(ArtefactError, match=words):
+        with pytest.raises(ArtefactError, match="has the id"):
             TrainedStage.from_state(checkpoints.State(arrays, state.record))
     short = {k: v for k, v in state.arrays.items() if k != key}
-    with pytest.raises(ArtefactError, match="do not fit"):
+    with pytest.raises(ArtefactError, match="has the id"):
         TrainedStage.from_state(checkpoints.State(short, state.record))
     with pytest.raises(ArtefactError, match="not a training stage"):
         TrainedStage.from_state(checkpoints.State(state.arrays, {**state.record, "kind": "x"}))

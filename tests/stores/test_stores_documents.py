@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
+from atomate2_vogen.errors import ArtefactError
 from atomate2_vogen.schemas import TrainingDoc, VogenDoc
 from atomate2_vogen.stores import parse
 
@@ -23,7 +23,7 @@ def test_contents_and_documents_are_documents():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValidationError):
+    with pytest.raises(ArtefactError, match="no TrainingDoc: model_id: Field required"):
         parse(TrainingDoc, {"what": "gap"})
-    with pytest.raises(ValidationError):
+    with pytest.raises(ArtefactError, match="no TrainingDoc"):
         parse(TrainingDoc, Told(what="gap"))

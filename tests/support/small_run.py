@@ -21,7 +21,7 @@ def make_run(folder: Path) -> None:
     first = made[0].candidate_id
     with OutputFolder(folder, "evaluate", engine_identity("chgnet")):
         pass
-    with VogenStores.open(folder / "store") as stores:
+    with VogenStores.open(folder / "store", create=True) as stores:
         stores.save(made)
         stores.save([one.candidate for one in made])
         stores.save([reported.electronic(first), reported.phonons(first)])
