@@ -108,7 +108,8 @@ def test_stop_resume_reuse_rebuild(tmp_path: Path):
     assert "S.U.N. at 0.1 eV/atom: 0.0%" in done.stdout
     with VogenStores.open(out / "store") as stores:
         assert len(stores.load(CalculationDoc)) == 2
-        (best, _) = sorted(stores.load(StabilityDoc), key=lambda doc: doc.energy_above_hull)
+        ranked = stores.load(StabilityDoc, {"state": "ranked"})
+        best = min(ranked, key=lambda doc: doc.energy_above_hull)
     assert float(rows[0]["energy_above_hull"]) == pytest.approx(best.energy_above_hull, abs=1e-6)
 
     # and once more: nothing is computed

@@ -18,7 +18,7 @@ from train_tiny import SEED, SHORT
 
 from atomate2_vogen.errors import ArtefactError, InputError, OutputFolderError
 from atomate2_vogen.models import checkpoint as checkpoints
-from atomate2_vogen.models import stages
+from atomate2_vogen.models import stagefile, stages
 from atomate2_vogen.models.artefact import TrainedModel
 from atomate2_vogen.models.stagefile import TrainedStage
 from atomate2_vogen.models.training import train_wgan
@@ -218,8 +218,10 @@ def test_stage_files_are_checked(finished):
     short = {k: v for k, v in state.arrays.items() if k != key}
     with pytest.raises(ArtefactError, match="has the id"):
         TrainedStage.from_state(checkpoints.State(short, state.record))
+    record = {k: v for k, v in state.record.items() if k != "model_id"} | {"kind": "x"}
+    record["model_id"] = stagefile._digest(record, state.arrays)
     with pytest.raises(ArtefactError, match="not a training stage"):
-        TrainedStage.from_state(checkpoints.State(state.arrays, {**state.record, "kind": "x"}))
+        TrainedStage.from_state(checkpoints.State(state.arrays, record))
 
 
 def test_stages_that_do_not_belong_together(finished, crystals):
