@@ -405,3 +405,9 @@ def test_plain_pymongo_gives_the_same(mongo):
     rows = asked(formula="VO2", stable_phonons=True, min_gap=0.1, max_gap=3)
     assert rows == ids({"candidate_id": {"$in": [*both]}, "state": "ranked"})
     assert rows
+
+
+def test_half_characters_are_refused_by_name():
+    for name in ("sampler", "model_id", "candidate_id", "scheme"):
+        with pytest.raises(InputError, match=rf"{name} is '.ud800', which holds half a character"):
+            CrystalFilter.make({name: ("\ud800",)})

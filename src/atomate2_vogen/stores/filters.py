@@ -135,6 +135,16 @@ class CrystalFilter(BaseModel):
             text = problem["msg"].removeprefix("Value error, ")
             raise InputError(f"{name}: {text}") from error
 
+    @model_validator(mode="after")
+    def _check_text(self) -> Self:
+        """Refuse half characters, which no document can hold and no store can look up."""
+        for name in type(self).model_fields:
+            values = getattr(self, name)
+            for value in values if isinstance(values, tuple) else ():
+                if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+                    raise ValueError(f"{name} is {value[:60]!a}, which holds half a character")
+        return self
+
     @field_validator(
         "state",
         "formula",
