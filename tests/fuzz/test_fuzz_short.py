@@ -22,9 +22,3 @@ def test_malformed_inputs_do_no_harm(tmp_path):
     assert summary["faults"] == []
     assert summary["inputs"] >= 200
     assert all(one["inputs"] for one in summary["entrances"].values())
-
-
-def test_the_committed_run_found_nothing():
-    summary = json.loads((FUZZ.parent / "results" / "fuzz.json").read_text())
-    assert summary["inputs"] >= 5000
-    assert summary["faults"] == []
