@@ -22,6 +22,7 @@ from pymatgen.core import SETTINGS
 from tiny_model import eager
 from train_tiny import SHORT
 
+from atomate2_vogen.analysis.thresholds import at_most
 from atomate2_vogen.jobs import dataset
 from atomate2_vogen.models import presets
 from atomate2_vogen.schemas import (
@@ -218,7 +219,7 @@ def test_query_and_plot(database, tmp_path: Path):
         stores.save([*documents, *judged_documents.REFERENCES])
     printed = run("query_and_plot.py", database, "out", folder=tmp_path)
     ranked = [doc for doc in documents if doc.state == "ranked"]
-    near = sorted(d.energy_above_hull for d in ranked if d.energy_above_hull <= 0.1)
+    near = sorted(d.energy_above_hull for d in ranked if at_most(d.energy_above_hull, 0.1))
     assert 0 < len(near) <= 20
     assert f"{len(near)} of {len(ranked)} within 0.1 eV/atom" in printed
     shown = [float(line.split()[1]) for line in printed.splitlines()[1 : 1 + len(near)]]

@@ -48,6 +48,15 @@ def test_other_text_stays(text):
     assert mask(text) == text
 
 
+@pytest.mark.parametrize(
+    "unit", ["x", ":", "a:", "://", "a://b", "mongodb://", "password", "@", " @"]
+)
+def test_a_very_long_text_takes_no_time(unit):
+    # a pattern that is tried anew from every letter to the end would take hours
+    assert len(mask(unit * 200_000)) > 0
+    assert SECRET not in mask(f"{unit * 200_000} mongodb://user:{SECRET}@host")
+
+
 def test_known_secrets_in_every_encoding():
     secret = "p@ss/w:rd é"
     for form in ("p@ss/w:rd é", "p%40ss%2Fw%3Ard%20%C3%A9", "p%40ss%2Fw%3Ard+%C3%A9"):

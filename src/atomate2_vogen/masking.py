@@ -16,19 +16,25 @@ HIDDEN = "***"
 
 _SECRET_NAMES = re.compile(r"password|passwd|secret|token|authmechanismproperties", re.IGNORECASE)
 
-_FORMS = (
-    # user and password before the host of any address
-    (re.compile(r"(\w+://)[^\s'\"]*@"), rf"\1{HIDDEN}@"),
-    # the same without a scheme
-    (re.compile(r"(?<![\w/])[^\s'\"/@:]+:[^\s'\"]*@"), f"{HIDDEN}@"),
-    # MongoDB's own, even with what no address may hold: blanks and quotes
-    (
-        re.compile(r"(mongodb(?:\+srv)?://)(?:(?!\w+://)[^\n]){0,500}@", re.IGNORECASE),
-        rf"\1{HIDDEN}@",
-    ),
-    # options of an address that hold secrets
-    (re.compile(rf"((?:{_SECRET_NAMES.pattern})\w*=)[^&\s'\"]+", re.IGNORECASE), rf"\1{HIDDEN}"),
-)
+_WORD = re.compile(r"[^\s'\"]+")
+
+# MongoDB's own address may come with what none may hold, blanks and quotes, before its @
+_MONGODB = re.compile(r"(mongodb(?:\+srv)?://)(?:(?!://)[^\n]){0,500}@", re.IGNORECASE)
+
+# options of an address that hold secrets; bounded, so that a long run of letters costs no more
+_OPTION = re.compile(rf"((?:{_SECRET_NAMES.pattern})\w{{0,60}}=)[^&\s'\"]+", re.IGNORECASE)
+
+
+def _without_credentials(match: re.Match[str]) -> str:
+    """A word without what stands before its last @, as in ``scheme://user:password@host``."""
+    credentials, at, host = match[0].rpartition("@")
+    scheme, separator, _ = credentials.partition("://")
+    if at and separator:
+        return f"{scheme}://{HIDDEN}@{host}"
+    user, colon, _ = credentials.partition(":")
+    if at and colon and "/" not in user:  # a path with @ and : is no address
+        return f"{HIDDEN}@{host}"
+    return match[0]
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
@@ -49,9 +55,10 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
         forms |= {quote_plus(plain), repr(plain)[1:-1]}
     for form in sorted(filter(None, forms), key=len, reverse=True):
         text = text.replace(form, HIDDEN)
-    for pattern, replacement in _FORMS:
-        text = pattern.sub(replacement, text)
-    return text
+    # every step takes a time that grows with the length alone: texts may have millions of letters
+    text = _WORD.sub(_without_credentials, text)
+    text = _MONGODB.sub(rf"\1{HIDDEN}@", text)
+    return _OPTION.sub(rf"\1{HIDDEN}", text)
 
 
 def printable(text: str) -> str:

@@ -144,7 +144,7 @@ def _lowest(coupling: np.ndarray) -> np.ndarray:
     patterns = np.array(list(_compensated(len(coupling))))
     energies = np.einsum("pi,ij,pj->p", patterns, coupling, patterns)
     # rounded: patterns that a symmetry relates differ in the last digits, the first one is taken
-    return np.asarray(patterns[np.argmin(energies.round(6))])
+    return np.asarray(patterns[np.argmin(energies.round(9))])
 
 
 def _compensated(n_atoms: int) -> Iterator[np.ndarray]:
