@@ -63,13 +63,18 @@ def engine() -> Engine:
     )
 
 
+ARRANGEMENTS = 20
+"""Ways in which the atoms of a formula lie: as with a generator, most crystals come again."""
+
+
 def crystal(formula: str, seed: int) -> Structure:
-    """A crystal with atoms on points of a grid 2 Å wide, slightly off it."""
+    """A crystal with atoms on points of a grid 2 Å wide, slightly off it and strained."""
     rng = np.random.default_rng(seed)
+    order = np.random.default_rng(seed % ARRANGEMENTS)
     composition = Composition(formula).get_el_amt_dict()
     symbols = [symbol for symbol, amount in composition.items() for _ in range(int(amount))]
-    points = rng.permutation(POINTS)[: len(symbols)] / (3, 2, 3)
-    edges = (6, 4, 6) * rng.uniform(0.9, 1.2, 3)
+    points = order.permutation(POINTS)[: len(symbols)] / (3, 2, 3)
+    edges = (6, 4, 6) * rng.uniform((0.9, 1.1, 1.2), (0.92, 1.12, 1.22))
     return Structure(
         Lattice.orthorhombic(*edges), symbols, points + rng.uniform(-0.02, 0.02, points.shape)
     )
