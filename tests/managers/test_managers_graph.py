@@ -33,7 +33,8 @@ def flows(draw, depth=2):
 
 def run(flow, deeds, data):
     """Run with any number of workers that end in any order; uuids in order of start and of end."""
-    graph, started, ended, running = Graph(flow), [], [], []
+    graph, started, ended, running = Graph(), [], [], []
+    graph.add(flow)
     deeds = dict(deeds)
     while True:
         while (one := graph.next()) is not None:
@@ -91,12 +92,14 @@ def test_what_runs_is_what_run_locally_runs_and_parents_come_first(made, data):
     assert len(started) == len(set(started))
     assert set(started) == expected(flow, deeds)
     assert graph.n_jobs == len(started) + len(graph.skipped)
+    assert graph.n_left == [0]
 
 
 def test_children_wait_for_what_replaced_their_parent():
     first, inner = node(), node()
     child = node(first.output)
-    graph = Graph(Flow([first, child]))
+    graph = Graph()
+    graph.add(Flow([first, child]))
     one = graph.next()
     graph.ended(one, {"replace": Flow([inner])})
     assert graph.next().job is inner
@@ -108,7 +111,8 @@ def test_the_chain_of_one_crystal_ends_before_the_next_begins():
     for _ in range(3):
         first = node()
         chains += [first, node(first.output)]
-    graph = Graph(Flow(chains))
+    graph = Graph()
+    graph.add(Flow(chains))
     order = []
     while (one := graph.next()) is not None:
         order.append(one.job.uuid)

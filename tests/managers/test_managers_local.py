@@ -18,6 +18,7 @@ from maggma.stores import MemoryStore
 from pymatgen.core import Structure
 
 from atomate2_vogen.errors import CountsError, InputError
+from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.identity import UUID
 from atomate2_vogen.managers import run_parallel
 from atomate2_vogen.stores import EmbeddedStore
@@ -180,7 +181,7 @@ def test_outputs_are_those_of_run_locally(store, tmp_path):
     )
     assert outputs(store) == outputs(alone)
     assert len(outputs(store)) == 20
-    assert result.flow.output.resolve(store) == 13 + 1
+    assert result.output.resolve(store) == 13 + 1
     assert [failure.error for failure in result.failures] == ["ArithmeticError: no square of 3"]
     assert sorted(result.skipped) == ["add", "add 10"]
     assert not result.is_complete
@@ -275,20 +276,99 @@ def test_a_flow_that_was_stopped_goes_on(store, tmp_path):
     assert second.is_complete
     assert second.n_reused == first.n_finished == 6
     assert second.n_finished == 3
-    assert second.flow.output.resolve(store) == 2 + 2
+    assert second.output.resolve(store) == 2 + 2
     assert sorted(words(file)) == ["die", "die", "explode", "explode", "first"]
     assert set(before) < set(outputs(store))
     third = run_parallel(resumable(file), store, folder=folder)
     assert (third.n_finished, third.n_reused) == (0, 9)
 
 
-def test_a_folder_of_another_flow_is_refused(store, tmp_path):
+def test_a_folder_holds_several_flows(store, tmp_path):
     run_parallel(number(1), store, folder=tmp_path / "run")
-    with pytest.raises(InputError, match="another flow"):
-        run_parallel(number(2), store, folder=tmp_path / "run")
+    both = run_parallel([number(2), number(1)], store, folder=tmp_path / "run")
+    assert (both.n_finished, both.n_reused) == (1, 1)
+    assert [output.resolve(store) for output in both.outputs] == [2, 1]
+    with pytest.raises(InputError, match="given twice"):
+        run_parallel([number(1), number(1)], store, folder=tmp_path / "run")
     (tmp_path / "run/jobs.jsonl").write_text("no JSON\n")
-    with pytest.raises(InputError, match="no record of a flow"):
+    with pytest.raises(InputError, match="no record of jobs"):
         run_parallel(number(1), store, folder=tmp_path / "run")
+
+
+def test_flows_are_drawn_as_workers_become_free_and_their_ends_are_told(store):
+    drawn, events = [], []
+
+    def flows():
+        for value in range(5):
+            drawn.append(value)
+            job = replace(value) if value != 3 else explode(value)
+            yield Flow([job, add(job.output, 10)], output=job.output)
+
+    def look(event):
+        events.append((event, len(drawn)))
+
+    result = run_parallel(flows(), store, workers=1, on_event=look)
+    ends = [(event.flow_number, seen) for event, seen in events if event.ends_flow]
+    assert ends == [(value, value + 1) for value in range(5)]
+    assert [failure.flow_number for failure in result.failures] == [3]
+    assert [event.failure for event, _ in events if event.failure] == result.failures
+    assert [result.outputs[value].resolve(store) for value in (0, 1, 2, 4)] == [1, 2, 3, 5]
+
+
+@job
+def fail_softly(file, times):
+    note(file, "soft")
+    return JobFailure(error="not today") if words(file).count("soft") <= times else 5
+
+
+@job
+def describe(file, source):
+    note(file, "describe")
+    if isinstance(source, JobFailure):
+        return source.error
+    return source
+
+
+def test_jobs_that_left_a_failure_are_run_again_with_what_needs_them(store, tmp_path):
+    file = str(tmp_path / "words")
+
+    def made():
+        other = append(file, "other")
+        soft = fail_softly(file, 1)
+        inner = replace(1)
+        description = describe(file, soft.output)
+        last = add(inner.output, 1)
+        return Flow([other, soft, inner, description, last], output=description.output)
+
+    first = run_parallel(made(), store, folder=tmp_path / "run")
+    assert first.output.resolve(store) == "not today"
+    assert first.is_complete
+    second = run_parallel(made(), store, folder=tmp_path / "run")
+    assert second.output.resolve(store) == 5
+    assert (second.n_finished, words(file).count("other")) == (2, 1)
+    third = run_parallel(made(), store, folder=tmp_path / "run")
+    assert third.n_finished == 0
+    assert words(file).count("describe") == 2
+
+
+def test_an_output_that_is_older_than_its_inputs_is_made_anew(store, tmp_path):
+    """As left by a run that was killed after a job that was run again, before what needs it."""
+    file, folder = str(tmp_path / "words"), tmp_path / "run"
+
+    def made():
+        first = append(file, "first")
+        second = append(file, "second", first.output)
+        third = append(file, "third", second.output)
+        return Flow([first, second, third], output=third.output)
+
+    run_parallel(made(), store, folder=folder)
+    path = folder / "jobs.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[1]]) + "\n")  # the second one, once more
+    again = run_parallel(made(), store, folder=folder)
+    assert (again.n_reused, again.n_finished) == (2, 1)
+    assert words(file) == ["first", "second", "third", "third"]
+    assert run_parallel(made(), store, folder=folder).n_finished == 0
 
 
 def test_bad_arguments(store):

@@ -1,4 +1,4 @@
-"""Graph of a flow that grows while it runs: which jobs may start now, and what a failure means.
+"""Graph of flows that grow while they run: which jobs may start now, and what a failure means.
 
 The rules are those of jobflow's `run_locally`, for jobs that run side by side. A job may start
 when each job that it refers to has ended, together with every job that replaced it or that it
@@ -27,8 +27,8 @@ class Node:
     job
         The job.
     order
-        Position in the flow; jobs that may start do so in this order, so that the chain of one
-        crystal ends before that of the next begins.
+        Number of the flow, then the position in it; jobs that may start do so in this order, so
+        that the chain of one crystal ends before that of the next begins.
     parents
         Uuids of the jobs that it refers to.
     owner
@@ -58,18 +58,19 @@ class Node:
         """Uuid and index, as in the job store."""
         return self.job.uuid, self.job.index
 
+    @property
+    def flow_number(self) -> int:
+        """Number of the flow that it belongs to, in the order in which flows were added."""
+        return self.order[0]
+
 
 class Graph:
-    """Jobs of a flow and of the flows that its jobs make.
+    """Jobs of flows and of the flows that these jobs make."""
 
-    Parameters
-    ----------
-    flow
-        Flow that is run.
-    """
-
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self) -> None:
         self.n_jobs = 0
+        self.n_left: list[int] = []
+        """Number of jobs of each flow that have not ended."""
         self.failed: dict[str, str] = {}
         """Reasons by uuid of the jobs that raised."""
         self.skipped: list[Node] = []
@@ -77,7 +78,13 @@ class Graph:
         self._unusable: set[str] = set()
         self._stopped: set[str] = set()
         self._ready: list[tuple[tuple[int, ...], Node]] = []
-        self._add(flow, (), None)
+
+    def add(self, flow: Flow) -> int:
+        """Add a flow that needs nothing of the others; its number."""
+        self.n_left.append(0)
+        number = len(self.n_left) - 1
+        self._add(flow, (number,), None)
+        return number
 
     def _add(self, flow: Flow, prefix: tuple[int, ...], owner: Node | None) -> None:
         """Add the jobs of a flow, in jobflow's topological order."""
@@ -91,6 +98,7 @@ class Graph:
                     node.n_open += 1
             nodes[job.uuid] = node
         self.n_jobs += len(nodes)
+        self.n_left[prefix[0]] += len(nodes)
         if owner is not None:
             owner.n_made += len(nodes)
         # in two steps: a job without parents may be skipped at once, and ends its children then
@@ -112,14 +120,12 @@ class Graph:
         for number, (kind, flow) in enumerate(made.items()):
             owner = node if kind in MADE_BEFORE_CHILDREN else None
             self._add(flow, (*node.order, number), owner)
-        node.has_run = True
         self._settle(node)
 
     def raised(self, node: Node, reason: str) -> None:
         """Record that a job raised; what needs its output is skipped."""
         self.failed[node.job.uuid] = reason
         self._unusable.add(node.job.uuid)
-        node.has_run = True
         self._settle(node)
 
     def _release(self, node: Node) -> None:
@@ -135,11 +141,12 @@ class Graph:
             heapq.heappush(self._ready, (node.order, node))
             return
         self.skipped.append(node)
-        node.has_run = True
         self._settle(node)
 
     def _settle(self, node: Node) -> None:
-        """Release the children of a job, and of those that made it, if nothing keeps them."""
+        """Count a job as ended; release its children, and those of its owners, if nothing keeps them."""
+        node.has_run = True
+        self.n_left[node.flow_number] -= 1
         waiting = [node]
         while waiting:
             done = waiting.pop()

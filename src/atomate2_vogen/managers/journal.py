@@ -1,11 +1,11 @@
-"""Record of which jobs of a flow have ended, so that a flow that was stopped goes on."""
+"""Record of which jobs have ended, so that flows that were stopped go on."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.managers.workers import Answer
@@ -17,83 +17,78 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """One line of JSON for the flow, and one for each job that has ended.
+    """One line of JSON for each job that has ended.
 
-    Only jobs that ended are written, each after its output is in the job store: a job that was
-    running when everything was killed is run again, and one that failed too.
+    A job is written after its output is in the job store: one that was running when everything was
+    killed is run again. So is one that raised, or whose output is a `JobFailure`.
 
     Parameters
     ----------
     path
-        File; it is made with the first flow.
+        File; it is made with the first job that ends.
+
+    Raises
+    ------
+    InputError
+        If the file is no journal.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._answers: dict[tuple[str, int], Answer] = {}
+        self._answers: dict[tuple[str, int], tuple[int, Answer]] = {}
+        self._n_lines = 0
+        self._digests: set[str] = set()
+        if self.path.exists():
+            self._read()
+        else:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
 
-    def begin(self, flow: Flow) -> Flow:
-        """Take up the flow that the file is about, or begin the file.
+    def recognisable(self, flow: Flow) -> Flow:
+        """Return the flow with identifiers that depend on its content alone.
 
-        Parameters
-        ----------
-        flow
-            Flow to run.
-
-        Returns
-        -------
-        Flow
-            The same flow with the identifiers under which its jobs left their outputs.
+        The same flow has the same identifiers in a later run, and no other flow has them.
 
         Raises
         ------
         InputError
-            If the file is about another flow, or is no journal.
+            If the same flow was given before in this run.
         """
         from monty.json import MontyDecoder, MontyEncoder
 
         from atomate2_vogen.jobs.identity import settled
 
         text, digest = settled(json.dumps(flow.as_dict(), cls=MontyEncoder))
-        if self.path.exists():
-            self._read(digest)
-        else:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._append({"flow": digest})
+        if digest in self._digests:
+            raise InputError(f"the flow {flow.name} is given twice; give each flow once")
+        self._digests.add(digest)
         same: Flow = MontyDecoder().process_decoded(json.loads(text))
         return same
 
-    def answer(self, node: Node) -> Answer | None:
-        """Answer of a job that has ended in an earlier run."""
-        return self._answers.get(node.key)
+    def answer(self, node: Node) -> tuple[int, Answer | None]:
+        """Line and content of what a job ended with in an earlier run; (0, None) if it did not."""
+        return self._answers.get(node.key, (0, None))
 
-    def add(self, node: Node, answer: Answer) -> None:
-        """Write that a job has ended."""
+    def add(self, node: Node, answer: Answer) -> int:
+        """Write that a job has ended; the number of the line."""
         content = {key: value for key, value in asdict(answer).items() if value}
-        self._append({"uuid": node.job.uuid, "index": node.job.index, **content})
-
-    def _append(self, content: dict[str, Any]) -> None:
+        content = {"uuid": node.job.uuid, "index": node.job.index, **content}
         with self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(content) + "\n")
+        self._n_lines += 1
+        return self._n_lines
 
-    def _read(self, digest: str) -> None:
+    def _read(self) -> None:
         text = self.path.read_text(encoding="utf-8")
         whole, _, torn = text.rpartition("\n")
         try:
-            first, *lines = [json.loads(line) for line in whole.splitlines()]
-            found = first["flow"]
-            for line in lines:
+            for line in map(json.loads, whole.splitlines()):
+                self._n_lines += 1
                 key = line.pop("uuid"), line.pop("index")
-                self._answers[key] = Answer(**line)
-        except (ValueError, KeyError, TypeError) as error:
+                self._answers[key] = self._n_lines, Answer(**line)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{self.path} is no record of a flow; give another folder, or delete this one to "
+                f"{self.path} is no record of jobs; give another folder, or delete this one to "
                 "begin anew"
             ) from error
-        if found != digest:
-            raise InputError(
-                f"{self.path} is of another flow; give each flow a folder of its own, or delete "
-                "this one to begin anew"
-            )
         if torn:  # the write that was cut off; what follows must begin a line
-            self.path.write_text(whole + "\n", encoding="utf-8")
+            self.path.write_text(whole + "\n" if whole else "", encoding="utf-8")

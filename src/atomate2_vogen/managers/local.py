@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
@@ -17,7 +18,7 @@ from atomate2_vogen.managers.journal import Journal
 from atomate2_vogen.managers.workers import Answer, Worker
 
 if TYPE_CHECKING:
-    from jobflow import Flow, Job, JobStore
+    from jobflow import Flow, Job, JobStore, OutputReference
 
 MAX_ATTEMPTS = 3
 """How often a job is started whose worker process dies."""
@@ -39,6 +40,8 @@ class Failure:
         The exception, if it is one of this package.
     metadata
         Metadata of the job.
+    flow_number
+        Number of its flow among those that are run.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Failure:
     error: str
     exception: VogenError | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    flow_number: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,12 @@ class Event:
         Jobs that are known so far; jobs that make jobs raise it.
     metadata
         Metadata of the job.
+    flow_number
+        Number of the job's flow among those that are run.
+    ends_flow
+        Whether no job of that flow is left.
+    failure
+        Reason, where the kind is ``failed``.
     """
 
     kind: str
@@ -78,6 +88,9 @@ class Event:
     n_ended: int
     n_jobs: int
     metadata: dict[str, Any]
+    flow_number: int
+    ends_flow: bool
+    failure: Failure | None = None
 
 
 @dataclass
@@ -86,8 +99,8 @@ class FlowResult:
 
     Parameters
     ----------
-    flow
-        The flow, with the identifiers under which its outputs are stored.
+    outputs
+        References to the output of each flow, as they stand in the job store.
     n_finished
         Jobs that ended in this run.
     n_reused
@@ -98,11 +111,17 @@ class FlowResult:
         Names of jobs that did not run because one that they need failed or stopped them.
     """
 
-    flow: Flow
+    outputs: list[Any] = field(default_factory=list)
     n_finished: int = 0
     n_reused: int = 0
     failures: list[Failure] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+
+    @property
+    def output(self) -> OutputReference:
+        """Output of the first flow; ``result.output.resolve(store)`` looks it up."""
+        reference: OutputReference = self.outputs[0]
+        return reference
 
     @property
     def is_complete(self) -> bool:
@@ -125,7 +144,7 @@ class FlowResult:
 
 
 def run_parallel(
-    flow: Flow | Job,
+    flows: Flow | Job | Iterable[Flow | Job],
     store: JobStore,
     *,
     workers: int = 1,
@@ -134,7 +153,7 @@ def run_parallel(
     on_event: Callable[[Event], None] | None = None,
     attempts: int = MAX_ATTEMPTS,
 ) -> FlowResult:
-    """Run a flow on worker processes, jobs that do not need each other side by side.
+    """Run flows on worker processes, jobs that do not need each other side by side.
 
     The documents are those of jobflow's `run_locally`: jobs made by jobs (`replace`, `detour`,
     `addition`) run too, a job that raises stops only what needs its output, and ``stop_children``
@@ -143,17 +162,19 @@ def run_parallel(
 
     Parameters
     ----------
-    flow
-        Any flow or job, of this package or not. Jobs must be importable in another process: none
-        from ``__main__`` or a notebook cell.
+    flows
+        Any flow or job, of this package or not, or several that need nothing of each other; an
+        iterable is drawn from as workers become free. Jobs must be importable in another process:
+        none from ``__main__`` or a notebook cell.
     store
         Job store that several processes can open at once: on disk or on a server.
     workers
         Number of processes, one thread each.
     folder
-        Folder for the folders of jobs and for the record of what has ended: the same flow with
-        the same folder goes on after the jobs that had ended, and runs those again that had failed
-        or were running. None uses a temporary folder that is removed at the end.
+        Folder for the folders of jobs and for the record of what has ended: a flow that is given
+        again with the same folder goes on after the jobs that had ended. Jobs that had failed, were
+        running, or left a `JobFailure` are run again, and with them those that need their outputs.
+        None uses a temporary folder that is removed at the end.
     log_dir
         Folder for what jobs print (``worker-0.log`` and so on); None drops it.
     on_event
@@ -164,13 +185,13 @@ def run_parallel(
     Returns
     -------
     FlowResult
-        Counts and failures, and the flow to look outputs up with.
+        Counts, failures, and references to look outputs up with.
 
     Raises
     ------
     InputError
-        If the store lives in the memory of this process, a number is not positive, or the folder
-        holds another flow.
+        If the store lives in the memory of this process, a number is not positive, a flow is given
+        twice, or the folder holds something else.
 
     Examples
     --------
@@ -187,26 +208,38 @@ def run_parallel(
     ...     result.n_finished
     2
     """
-    from jobflow.core.flow import get_flow
     from monty.json import MontyEncoder
 
     _check(store, workers, attempts)
-    flow = get_flow(flow, allow_external_references=True)
-    journal = None
     with ExitStack() as ending:
         if folder is None:
             folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="vogen-"))
+            journal = None
         else:
             journal = Journal(Path(folder) / "jobs.jsonl")
-            flow = journal.begin(flow)
         store_text = json.dumps(store.as_dict(), cls=MontyEncoder)
-        run = _Run(flow, Path(folder).absolute(), journal, on_event, attempts)
+        waiting = _recognisable(flows, journal)
+        run = _Run(waiting, Path(folder).absolute(), journal, on_event, attempts)
         pool = [Worker(number, store_text, log_dir) for number in range(workers)]
         for worker in pool:
             ending.callback(worker.stop)
         run.drive(pool)
     run.result.skipped = [node.job.name for node in run.graph.skipped]
     return run.result
+
+
+def _recognisable(
+    flows: Flow | Job | Iterable[Flow | Job], journal: Journal | None
+) -> Iterator[Flow]:
+    """Flows, with the identifiers under which a journal knows their jobs if there is one."""
+    from jobflow import Flow, Job
+    from jobflow.core.flow import get_flow
+
+    for given in [flows] if isinstance(flows, Flow | Job) else flows:
+        flow = get_flow(given, allow_external_references=True)
+        if isinstance(given, Job):
+            flow.output = given.output
+        yield flow if journal is None else journal.recognisable(flow)
 
 
 def _check(store: JobStore, workers: int, attempts: int) -> None:
@@ -229,14 +262,18 @@ class _Run:
 
     def __init__(
         self,
-        flow: Flow,
+        waiting: Iterator[Flow],
         folder: Path,
         journal: Journal | None,
         on_event: Callable[[Event], None] | None,
         attempts: int,
     ) -> None:
-        self.result = FlowResult(flow)
-        self.graph = Graph(flow)
+        self.waiting = waiting
+        self.result = FlowResult()
+        self.graph = Graph()
+        self.lines: dict[str, float] = {}
+        """Last line of the journal about each job or one that it made; infinite if it has none."""
+        self.n_skipped = 0
         self.folder = folder
         self.journal = journal
         self.on_event = on_event
@@ -266,14 +303,38 @@ class _Run:
 
     def _next(self) -> Node | None:
         """First job that must be run; those that had ended are passed over."""
-        while (node := self.graph.next()) is not None:
-            answer = self.journal.answer(node) if self.journal else None
-            if answer is None:
+        while True:
+            node = self.graph.next()
+            if node is None:
+                flow = next(self.waiting, None)
+                if flow is None:
+                    return None
+                self.graph.add(flow)
+                self.result.outputs.append(flow.output)
+                continue
+            line, answer = self.journal.answer(node) if self.journal else (0, None)
+            # as `make` compares files: an output is older than inputs that were made anew
+            if answer is None or line < max(map(self._line, node.parents), default=0):
                 return node
             self.result.n_reused += 1
             self._end(node, answer)
+            self._note(node, line)
             self._tell("reused", node)
-        return None
+
+    def _line(self, uuid: str) -> float:
+        return self.lines.get(uuid, 0)
+
+    def _note(self, node: Node, line: float) -> None:
+        """Note in which line a job's end is written, for itself and for those that made it."""
+        for ended, number in [
+            (node, line),
+            *((skipped, math.inf) for skipped in self.graph.skipped[self.n_skipped :]),
+        ]:
+            owner: Node | None = ended
+            while owner is not None:
+                self.lines[owner.job.uuid] = max(self._line(owner.job.uuid), number)
+                owner = owner.owner
+        self.n_skipped = len(self.graph.skipped)
 
     def _take(self, node: Node, answer: Answer) -> None:
         """Act upon the answer of a worker."""
@@ -286,16 +347,20 @@ class _Run:
             if answer.died and self.attempts > 1:
                 reason += f" ({self.attempts} attempts)"
             self.graph.raised(node, reason)
-            job = node.job
-            self.result.failures.append(
-                Failure(job.name, job.uuid, reason, answer.exception, dict(job.metadata))
+            self._note(node, math.inf)
+            job, number = node.job, node.flow_number
+            failure = Failure(
+                job.name, job.uuid, reason, answer.exception, dict(job.metadata), number
             )
-            self._tell("failed", node)
+            self.result.failures.append(failure)
+            self._tell("failed", node, failure)
             return
-        if self.journal:
-            self.journal.add(node, answer)
+        line = math.inf
+        if self.journal and not answer.is_failure:
+            line = self.journal.add(node, answer)
         self.result.n_finished += 1
         self._end(node, answer)
+        self._note(node, line)
         self._tell("finished", node)
 
     def _end(self, node: Node, answer: Answer) -> None:
@@ -311,7 +376,7 @@ class _Run:
         }
         self.graph.ended(node, made, stop_children=answer.stop_children)
 
-    def _tell(self, kind: str, node: Node) -> None:
+    def _tell(self, kind: str, node: Node, failure: Failure | None = None) -> None:
         if self.on_event is None:
             return
         result, job = self.result, node.job
@@ -325,5 +390,8 @@ class _Run:
                 n_ended + len(self.graph.skipped),
                 self.graph.n_jobs,
                 dict(job.metadata),
+                node.flow_number,
+                self.graph.n_left[node.flow_number] == 0,
+                failure,
             )
         )

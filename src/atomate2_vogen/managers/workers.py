@@ -67,6 +67,8 @@ class Answer:
         The exception, if it is one of this package.
     died
         Whether the process ended before the job did.
+    is_failure
+        Whether the output is a `JobFailure`.
     """
 
     diversions: dict[str, str] = field(default_factory=dict)
@@ -75,6 +77,7 @@ class Answer:
     error: str | None = None
     exception: VogenError | None = None
     died: bool = False
+    is_failure: bool = False
 
 
 class Worker:
@@ -190,6 +193,8 @@ def _run(job: Job, store: JobStore, folder: str) -> Answer:
     """Run one job in its folder; whatever it raises becomes an answer."""
     from monty.json import MontyEncoder
 
+    from atomate2_vogen.jobs.guard import JobFailure
+
     # a folder that is there is of an attempt that was cut off
     shutil.rmtree(folder, ignore_errors=True)
     Path(folder).mkdir(parents=True)
@@ -208,6 +213,7 @@ def _run(job: Job, store: JobStore, folder: str) -> Answer:
             },
             stop_children=response.stop_children,
             stop_jobflow=response.stop_jobflow,
+            is_failure=isinstance(response.output, JobFailure),
         )
     except Exception as error:  # noqa: BLE001 - one failure must not stop the rest
         log = logging.getLogger(__name__)
