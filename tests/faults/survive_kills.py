@@ -210,17 +210,19 @@ def disturbed(farm, database, engine, candidates, seed, begin):
 
 def undisturbed(engine, candidates, folder):
     """The same candidates on this machine."""
-    from atomate2_vogen.cli.runner import run_flows
     from atomate2_vogen.jobs.screening import candidate_flow
+    from atomate2_vogen.managers import run_parallel
     from atomate2_vogen.stores import VogenStores
 
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH")])
     )
     with VogenStores.open(folder, create=True) as stores:
-        flows = ((c.candidate_id, candidate_flow(engine, c)) for c in candidates)
+        flows = [candidate_flow(engine, candidate) for candidate in candidates]
+        result = run_parallel(flows, stores.job_store, workers=2)
         return {
-            outcome.key: outcome.output for outcome in run_flows(flows, stores.job_store, workers=2)
+            candidate.candidate_id: stores.job_store.get_output(output.uuid)
+            for candidate, output in zip(candidates, result.outputs, strict=True)
         }
 
 

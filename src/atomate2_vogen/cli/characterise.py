@@ -6,13 +6,14 @@ can be shown, run beside others, and found again.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.cli.pipeline import reuse
+from atomate2_vogen.cli.pipeline import Outcome, reuse
 from atomate2_vogen.schemas import CharacterisationState, ElectronicDoc, PhononDoc, StabilityDoc
 
 if TYPE_CHECKING:
@@ -167,11 +168,14 @@ def _run(
         reused, crashed = len(done), dict[str, Document]()
         shown.advance(reused, len(by_id), f"{reused} reused" if reused else "")
         flows = ((document.candidate_id, stage.flow(document)) for document in todo)
-        with run.side_by_side(flows, workers, resumable=True) as outcomes:
-            for number, outcome in enumerate(outcomes, reused + 1):
-                if outcome.error is not None:
-                    crashed[outcome.key] = stage.failed(by_id[outcome.key], outcome.error)
-                shown.advance(number, len(by_id), outcome.key)
+        n_ended = itertools.count(reused + 1)
+
+        def ended(outcome: Outcome) -> None:
+            if outcome.error is not None:
+                crashed[outcome.key] = stage.failed(by_id[outcome.key], outcome.error)
+            shown.advance(next(n_ended), len(by_id), outcome.key)
+
+        run.run(flows, workers, ended)
         run.stores.save(crashed.values())
         found = stored()
         missing = {

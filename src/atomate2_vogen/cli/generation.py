@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from atomate2_vogen.cli.console import native_output_to
 from atomate2_vogen.cli.decoding import Decoding
-from atomate2_vogen.cli.pipeline import Pipeline, reuse
+from atomate2_vogen.cli.pipeline import Outcome, Pipeline, reuse
 from atomate2_vogen.schemas import Artefact, DatasetDoc, SampleDoc, TrainingDoc, VogenDoc
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def sample(
     """
     from atomate2_vogen.jobs.sampling import SampleMaker
     from atomate2_vogen.samplers.base import check_counts
+    from atomate2_vogen.stores import parse
 
     decoding = decoding or Decoding()
     counts = check_counts(counts, run.system)
@@ -63,10 +64,14 @@ def sample(
         jobs = [
             (formula, maker.make({formula: counts[formula]}, seed, training)) for formula in todo
         ]
-        for part in _sampled(run, jobs, workers):
-            parts.append(part)
+
+        def ended(outcome: Outcome) -> None:
+            parts.append(parse(SampleDoc, outcome.expect()))
             made = sum(len(part.candidates) for part in parts)
-            stage.advance(made, sum(counts.values()), ", ".join(part.requested))
+            stage.advance(made, sum(counts.values()), outcome.key)
+
+        # one more than there are workers: else a core waits while the other ends the last formula
+        run.run(jobs, workers + 1 if workers > 1 else 1, ended)
         document = _merged(parts, counts)
         made, tried = len(document.candidates), sum(document.attempts.values())
         notes |= {"candidates": made, "attempts": tried, "reused": sorted(done)}
@@ -77,18 +82,6 @@ def sample(
             f"  {formula}: {count} fewer than asked for; the sampler {sampler} found no more"
         )
     return document
-
-
-def _sampled(run: Pipeline, jobs: list[tuple[str, Job]], workers: int) -> Iterator[SampleDoc]:
-    """What jobs of sampling give; the first that fails ends it all."""
-    from atomate2_vogen.stores import parse
-
-    # one more than there are workers: else a core waits while the other ends the last formula
-    with run.side_by_side(jobs, workers + 1 if workers > 1 else 1) as outcomes:
-        for outcome in outcomes:
-            if outcome.error is not None:
-                raise outcome.exception or RuntimeError(f"{outcome.key}: {outcome.error}")
-            yield parse(SampleDoc, outcome.output)
 
 
 def stored_sample(stores: VogenStores, counts: Mapping[str, int]) -> SampleDoc | None:

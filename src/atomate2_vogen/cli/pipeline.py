@@ -6,11 +6,12 @@ that each can be shown, timed and found again.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import itertools
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.output import OutputFolder
@@ -20,9 +21,46 @@ if TYPE_CHECKING:
     from jobflow import Flow, Job
 
     from atomate2_vogen.chemistry import OxideSystem
-    from atomate2_vogen.cli.runner import Outcome
     from atomate2_vogen.engines import Engine
+    from atomate2_vogen.errors import VogenError
+    from atomate2_vogen.managers import Failure
     from atomate2_vogen.stores import VogenStores
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result of one flow.
+
+    Parameters
+    ----------
+    key
+        Key that was given with the flow.
+    output
+        Output of the flow, JSON-like; None if there is none.
+    error
+        Reason why there is no output; None if there is one.
+    exception
+        The first error of this package that a job raised, if there is no output.
+    """
+
+    key: str
+    output: Any = None
+    error: str | None = None
+    exception: VogenError | None = None
+
+    def expect(self) -> Any:
+        """Output of a flow without which the run cannot go on.
+
+        Raises
+        ------
+        VogenError
+            As the job raised it.
+        RuntimeError
+            With the reason, for other exceptions and processes that died.
+        """
+        if self.error is not None:
+            raise self.exception or RuntimeError(f"{self.key}: {self.error}")
+        return self.output
 
 
 @dataclass
@@ -53,24 +91,62 @@ class Pipeline:
         path.mkdir(exist_ok=True)
         return path
 
-    def side_by_side(
-        self, flows: Iterable[tuple[str, Flow | Job]], workers: int, *, resumable: bool = False
-    ) -> contextlib.closing[Generator[Outcome]]:
-        """Outcomes of flows on worker processes, which end with the context; see `run_flows`.
+    def run(
+        self,
+        flows: Iterable[tuple[str, Flow | Job]],
+        workers: int,
+        ended: Callable[[Outcome], None],
+    ) -> None:
+        """Run flows on worker processes and report the outcome of each as it ends.
 
-        Resumable flows keep what their jobs leave in ``scratch/`` until they have ended.
+        What jobs have left is kept in ``scratch/`` until all flows have ended: a flow that was
+        stopped goes on from there. An exception of `ended` stops all.
         """
-        from atomate2_vogen.cli.runner import run_flows
+        from atomate2_vogen.managers import Event, run_parallel
 
-        return contextlib.closing(
-            run_flows(
-                flows,
-                self.stores.job_store,
-                workers=workers,
-                log_dir=self.logs,
-                scratch=self.folder / "scratch" if resumable else None,
-            )
+        keys: list[str] = []
+        failures: dict[int, list[Failure]] = {}
+
+        def drawn() -> Iterator[Flow | Job]:
+            for key, flow in flows:
+                keys.append(key)
+                yield flow
+
+        def on_event(event: Event) -> None:
+            if event.failure is not None:
+                failures.setdefault(event.flow_number, []).append(event.failure)
+            if event.ends_flow:
+                failed = failures.get(event.flow_number, ())
+                ended(self._outcome(keys[event.flow_number], event.output, failed))
+
+        scratch = self.folder / "scratch"
+        run_parallel(
+            drawn(),
+            self.stores.job_store,
+            workers=workers,
+            folder=scratch,
+            log_dir=self.logs,
+            on_event=on_event,
         )
+        if not failures:
+            shutil.rmtree(scratch)
+
+    def _outcome(self, key: str, reference: Any, failures: Sequence[Failure]) -> Outcome:
+        from jobflow.core.reference import find_and_resolve_references
+
+        try:
+            output = find_and_resolve_references(
+                reference, self.stores.job_store, deserialize=False
+            )
+        except ValueError:  # jobflow's error for an output that never came
+            reasons = [f"{failure.name}: {failure.error}" for failure in failures]
+            known = [failure.exception for failure in failures if failure.exception]
+            return Outcome(
+                key,
+                error="; ".join(reasons) or "no output",
+                exception=next(iter(known), None),
+            )
+        return Outcome(key, output)
 
     def relax(
         self, engine: Engine, candidates: Sequence[CandidateDoc], workers: int
@@ -79,7 +155,9 @@ class Pipeline:
 
         Finished calculations are taken from the store; failed ones are tried once more.
         """
+        from atomate2_vogen.jobs.screening import candidate_flow
         from atomate2_vogen.schemas.calculations import calculation_id
+        from atomate2_vogen.stores import parse
 
         scheme = engine.scheme
         wanted = {calculation_id(c.candidate_id, scheme): c for c in candidates}
@@ -95,9 +173,22 @@ class Pipeline:
         todo |= {key: wanted[key] for key in failed}
         with self.folder.stage("relaxation") as notes, self.voice.stage("relaxation") as stage:
             stage.advance(reused, len(wanted), f"{reused} reused" if reused else "")
-            for number, doc in enumerate(self._calculate(engine, todo, workers), reused + 1):
+            n_ended = itertools.count(reused + 1)
+
+            def ended(outcome: Outcome) -> None:
+                if outcome.error is None:
+                    doc = parse(CalculationDoc, outcome.output)
+                else:
+                    doc = CalculationDoc.failed(
+                        todo[outcome.key], scheme, outcome.error, engine.engine_versions
+                    )
+                self.stores.save(doc)
                 done[doc.calculation_id] = doc
-                stage.advance(number, len(wanted), f"{doc.candidate_id} {doc.state.value}")
+                remark = f"{doc.candidate_id} {doc.state.value}"
+                stage.advance(next(n_ended), len(wanted), remark)
+
+            flows = ((key, candidate_flow(engine, candidate)) for key, candidate in todo.items())
+            self.run(flows, workers, ended)
             states = [done[key].state.value for key in wanted]
             notes |= {"candidates": len(wanted), "reused": reused, "retried": len(failed)}
             notes |= {state: states.count(state) for state in sorted(set(states))}
@@ -106,25 +197,6 @@ class Pipeline:
                 reused, len(wanted)
             )
         return [done[key] for key in wanted]
-
-    def _calculate(
-        self, engine: Engine, todo: dict[str, CandidateDoc], workers: int
-    ) -> Iterator[CalculationDoc]:
-        """Run what is left to do; every result is stored before it is handed on."""
-        from atomate2_vogen.jobs.screening import candidate_flow
-        from atomate2_vogen.stores import parse
-
-        flows = ((key, candidate_flow(engine, candidate)) for key, candidate in todo.items())
-        with self.side_by_side(flows, workers) as outcomes:
-            for outcome in outcomes:
-                if outcome.error is None:
-                    doc = parse(CalculationDoc, outcome.output)
-                else:
-                    doc = CalculationDoc.failed(
-                        todo[outcome.key], engine.scheme, outcome.error, engine.engine_versions
-                    )
-                self.stores.save(doc)
-                yield doc
 
 
 def reuse(reused: int, total: int) -> str:

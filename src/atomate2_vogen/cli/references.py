@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
-from atomate2_vogen.cli.pipeline import reuse
+from atomate2_vogen.cli.pipeline import Outcome, reuse
 
 if TYPE_CHECKING:
     from atomate2_vogen.cli.pipeline import Pipeline
@@ -51,11 +52,13 @@ def reference_phases(run: Pipeline, engine: Engine, workers: int = 1) -> list[Re
         reused = len(done)
         flows = [(s, maker.make_one(phase)) for s, phase in sources.items() if s not in done]
         stage.advance(reused, len(sources), f"{reused} reused" if reused else "")
-        with run.side_by_side(flows, workers) as outcomes:
-            for number, outcome in enumerate(outcomes, reused + 1):
-                if outcome.error is not None:
-                    raise outcome.exception or RuntimeError(f"{outcome.key}: {outcome.error}")
-                stage.advance(number, len(sources), outcome.key)
+        n_ended = itertools.count(reused + 1)
+
+        def ended(outcome: Outcome) -> None:
+            outcome.expect()
+            stage.advance(next(n_ended), len(sources), outcome.key)
+
+        run.run(flows, workers, ended)
         references = distinct_references(list(relaxed().values()))
         check_references(references, engine.scheme, run.system)
         notes |= {"phases": len(sources), "reused": reused, "distinct": len(references)}

@@ -77,6 +77,8 @@ class Event:
         Number of the job's flow among those that are run.
     ends_flow
         Whether no job of that flow is left.
+    output
+        Reference to the output of that flow.
     failure
         Reason, where the kind is ``failed``.
     """
@@ -90,6 +92,7 @@ class Event:
     metadata: dict[str, Any]
     flow_number: int
     ends_flow: bool
+    output: Any = None
     failure: Failure | None = None
 
 
@@ -392,6 +395,7 @@ class _Run:
                 dict(job.metadata),
                 node.flow_number,
                 self.graph.n_left[node.flow_number] == 0,
+                result.outputs[node.flow_number],
                 failure,
             )
         )
