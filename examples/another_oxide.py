@@ -46,9 +46,7 @@ def main(
         run_locally(Flow([dataset, training]), store=store, ensure_success=True)
         networks = parse(TrainingDoc, store.get_output(training.uuid, load=True))
         given = {"system": system, "engine": engine, "references": references}
-        flow = DiscoveryFlowMaker(
-            sampler=sampling, counts=counts, training=networks, **given
-        ).make()
+        flow = DiscoveryFlowMaker(sampler=sampling, training=networks, **given).make(counts)
         run_locally(flow, store=store, ensure_success=True)
         found = parse(DiscoveryDoc, store.get_output(flow.output.uuid, load=True))
     for name, value in found.sample["missing"].items():

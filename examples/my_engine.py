@@ -54,9 +54,9 @@ def main(folder: str = "my_engine_store", atoms: str = "20") -> None:
         references = [ReferenceDoc.model_validate(document) for document in found]
         for doc in references:
             print(f"{doc.name:24} {doc.energy_per_atom:8.3f} eV/atom")
-        flow = DiscoveryFlowMaker(
-            sampler="substitution", counts={"VO2": 1}, engine=mine, references=references
-        ).make()
+        flow = DiscoveryFlowMaker(sampler="substitution", engine=mine, references=references).make(
+            {"VO2": 1}
+        )
         run_locally(flow, store=stores.job_store, ensure_success=True)
         made = stores.job_store.get_output(flow.output.uuid, load=True)["stability"]
         stability = [StabilityDoc.model_validate(document) for document in made]

@@ -32,14 +32,12 @@ def main(
     engine = load_engine("chgnet")
     flow = DiscoveryFlowMaker(
         sampler=SampleMaker(sampler="wgan", novel_only=True, novelty_margin=2),
-        counts={formula: ceil(float(share) * n) for formula, n in PAPER.items()},
         engine=engine,
-        seed=1,
         phonons=PhononFlowMaker(engine=load_engine(phonons)) if phonons else None,
         electronic=ElectronicFlowMaker(engine=load_engine(bands)) if bands else None,
         top=1,
         threshold=0.1,
-    ).make()
+    ).make({formula: ceil(float(share) * n) for formula, n in PAPER.items()}, seed=1)
     with VogenStores.open(folder, create=True) as stores:
         run_locally(flow, store=stores.job_store, root_dir=folder, ensure_success=True)
         made = parse(DiscoveryDoc, stores.job_store.get_output(flow.output.uuid, load=True))

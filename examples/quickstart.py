@@ -17,9 +17,9 @@ from atomate2_vogen.schemas import StabilityDoc
 def main(folder: str = "quickstart_store") -> None:
     """Two crystals from known prototypes, relaxed with CHGNet and placed on its hull."""
     engine = chgnet()
-    flow = DiscoveryFlowMaker(
-        sampler="substitution", counts={"VO2": 1, "V2O3": 1}, engine=engine, seed=3
-    ).make()
+    flow = DiscoveryFlowMaker(sampler="substitution", engine=engine).make(
+        {"VO2": 1, "V2O3": 1}, seed=3
+    )
 
     with VogenStores.open(folder, create=True) as stores:
         run_locally(flow, store=stores.job_store, ensure_success=True)

@@ -27,14 +27,12 @@ def main(
     """Nothing is computed here; the same request twice is one workflow."""
     flow = DiscoveryFlowMaker(
         sampler="substitution",
-        counts={"VO2": 1},
         engine=chgnet(),
-        seed=1,
         # this machine need not have VASP: the workers' own settings say where it is
         electronic=ElectronicFlowMaker(engine=dft or vasp(check=False)),
         top=1,
         threshold=0.5,  # eV/atom above hull
-    ).make()
+    ).make({"VO2": 1}, seed=1)
     with VogenStores.open(where, create=True) as stores:
         submission = submit(
             flow,

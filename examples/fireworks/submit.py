@@ -13,13 +13,11 @@ def main(launchpad_file: str = "my_launchpad.yaml") -> None:
     engine = chgnet()
     flow = DiscoveryFlowMaker(
         sampler="substitution",
-        counts={"VO2": 2, "V2O3": 2},
         engine=engine,
-        seed=1,
         phonons=PhononFlowMaker(engine=engine),
         top=1,
         threshold=-1.0,  # eV/atom above hull: nothing goes on to phonons; 0.1 is what you want
-    ).make()
+    ).make({"VO2": 2, "V2O3": 2}, seed=1)
     submission = submit(
         flow,
         open_launchpad(launchpad_file),

@@ -19,9 +19,7 @@ WORKERS = {
 
 def main() -> None:
     """Submit."""
-    flow, identity = placed(
-        DiscoveryFlowMaker(counts={"VO2": 100}, engine=chgnet(), seed=1).make(), WORKERS
-    )
+    flow, identity = placed(DiscoveryFlowMaker(engine=chgnet()).make({"VO2": 100}, seed=1), WORKERS)
     print(identity, submit_flow(flow, project="vogen", worker="local"))
 
 

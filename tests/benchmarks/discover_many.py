@@ -100,10 +100,9 @@ def discover(crystals: int, uri: str) -> dict[str, Any]:
     counts = {f: each + (i < rest) for i, f in enumerate(instant_engine.FORMULAS)}
     flow = DiscoveryFlowMaker(
         sampler=instant_engine.InstantSampleMaker(),
-        counts={formula: count for formula, count in counts.items() if count},
         engine=instant_engine.engine(),
         references=references(instant_engine.SCHEME),
-    ).make()
+    ).make({formula: count for formula, count in counts.items() if count})
     with VogenStores.open(uri, create=True) as stores:
         runner = Runner(stores)
         runner.measure(flow)

@@ -71,7 +71,7 @@ def test_powerups_of_flows_cannot_swap_the_model_of_a_scheme(judge, kind, name):
         ReferencesFlowMaker(engine=judge),
         EvaluateMaker(engine=judge),
         PhononFlowMaker(engine=judge),
-        DiscoveryFlowMaker(engine=judge, sampler="substitution", counts={"VO2": 1}),
+        DiscoveryFlowMaker(engine=judge, sampler="substitution"),
     ]
     for maker in flows:
         with pytest.raises(SchemeMismatchError, match=r"CHGNet"):

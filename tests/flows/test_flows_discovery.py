@@ -40,11 +40,12 @@ from atomate2_vogen.schemas import (
 )
 from atomate2_vogen.stores import VogenStores
 
+COUNTS = {"VO2": 2, "V2O3": 1}
+
 
 def maker(**changes):
     settings = {
         "sampler": GridSampleMaker(),
-        "counts": {"VO2": 2, "V2O3": 1},
         "engine": cheap_engine.engine(),
         "references": cheap_engine.references(),
     }
@@ -58,7 +59,7 @@ def run(flow, stores, folder):
 
 def test_from_counts_to_stability(tmp_path):
     with VogenStores.open(tmp_path / "store", create=True) as stores:
-        found = run(maker().make(), stores, tmp_path / "run")
+        found = run(maker().make(COUNTS), stores, tmp_path / "run")
     assert found.scheme == cheap_engine.SCHEME
     assert (found.n_candidates, found.n_calculated) == (3, 2)
     assert [document.state.value for document in found.stability] == ["ranked", "ranked", "failed"]
@@ -97,7 +98,7 @@ def test_references_are_relaxed_first_where_a_maker_is_given(tmp_path, monkeypat
     monkeypatch.setattr(reference_flows, "reference_structures", lambda _: starts)
     relaxing = ReferencesFlowMaker(engine=cheap_engine.engine())
     with VogenStores.open(tmp_path / "store", create=True) as stores:
-        found = run(maker(references=relaxing).make(), stores, tmp_path / "run")
+        found = run(maker(references=relaxing).make(COUNTS), stores, tmp_path / "run")
     best = found.stability[0]
     # everything has the energy of the ground state: nothing forms, and nothing is above the hull
     assert best.formation_energy_per_atom == pytest.approx(0, abs=0.01)
@@ -111,15 +112,15 @@ def test_references_are_relaxed_first_where_a_maker_is_given(tmp_path, monkeypat
     assert rebuilt[best.stability_id].hull_id == best.hull_id
     other = maker(references=ReferencesFlowMaker(engine=cheap_engine.engine(scheme="other")))
     with pytest.raises(SchemeMismatchError, match="other"):
-        other.make()
+        other.make(COUNTS)
     titanium = ReferencesFlowMaker(engine=cheap_engine.engine(), system=TITANIUM)
     with pytest.raises(ElementError, match="O-Ti make no hull of O-V"):
-        maker(references=titanium).make()
+        maker(references=titanium).make(COUNTS)
 
 
 def test_the_same_request_gives_the_same_keys(tmp_path):
     with VogenStores.memory() as stores:
-        runs = [run(maker().make(), stores, tmp_path) for _ in range(2)]
+        runs = [run(maker().make(COUNTS), stores, tmp_path) for _ in range(2)]
         assert [d.stability_id for d in runs[0].stability] == [
             d.stability_id for d in runs[1].stability
         ]
@@ -129,7 +130,7 @@ def test_the_same_request_gives_the_same_keys(tmp_path):
 
 def test_a_sampler_that_finds_nothing_is_a_result(tmp_path):
     with VogenStores.memory() as stores:
-        found = run(maker(sampler=GridSampleMaker(at_most=0)).make(), stores, tmp_path)
+        found = run(maker(sampler=GridSampleMaker(at_most=0)).make(COUNTS), stores, tmp_path)
     assert found.stability == []
     assert found.n_candidates == 0
     assert found.sample["missing"] == {"VO2": 2, "V2O3": 1}
@@ -138,27 +139,60 @@ def test_a_sampler_that_finds_nothing_is_a_result(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"counts": {"Xy2": 1}}, UnknownFormulaError),
-        ({"counts": {"VO2": 0}}, CountsError),
-        ({"counts": {}}, CountsError),
         ({"sampler": "magic"}, InputError),
         ({"references": None}, MissingReferenceError),
     ],
 )
 def test_nonsense_is_refused_before_anything_runs(changes, error):
     with pytest.raises(error):
-        maker(**changes).make()
+        maker(**changes).make(COUNTS)
 
 
-def test_default_counts_are_equal_for_every_target():
-    flow = maker(counts=None).make()
-    (sample,) = [job for job in flow.jobs if job.name == "grid sampler"]
-    assert sample.function_args[0] == {"VO2": 8, "V2O3": 8, "V2O5": 8}
+@pytest.mark.parametrize(
+    ("counts", "error"),
+    [({"Xy2": 1}, UnknownFormulaError), ({"VO2": 0}, CountsError), ({}, CountsError)],
+)
+def test_counts_without_sense_are_refused(counts, error):
+    with pytest.raises(error):
+        maker().make(counts)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "one", True])
+def test_a_seed_without_sense_is_refused(seed):
+    with pytest.raises(InputError, match="seed"):
+        maker().make(COUNTS, seed=seed)
+
+
+@pytest.mark.parametrize("field", ["counts", "seed"])
+def test_data_are_no_settings_of_the_maker(field):
+    with pytest.raises(TypeError, match=field):
+        maker(**{field: None})
+
+
+def test_one_maker_makes_flows_of_several_requests():
+    """Counts and seed reach the sampling alone; by default eight of every target."""
+    discovery = maker()
+    wanted = {"VO2": 8, "V2O3": 8, "V2O5": 8}
+    for arguments, expected in (
+        ({}, (wanted, 0)),
+        ({"seed": 4}, (wanted, 4)),
+        ({"counts": {"VO2": 1}, "seed": 5}, ({"VO2": 1}, 5)),
+    ):
+        flow = discovery.make(**arguments)
+        (sample,) = [job for job in flow.jobs if job.name == "grid sampler"]
+        assert sample.function_args == expected
+
+
+def test_the_seed_is_that_of_training_too():
+    flow = maker(sampler="wgan", training=TrainWGANMaker(preset="quick")).make(COUNTS, seed=3)
+    dataset, training, sample = flow.jobs[:3]
+    assert training.function_args == (dataset.output, 3)
+    assert sample.function_args[1] == 3
 
 
 def test_survives_serialisation_and_fireworks():
     restored = MontyDecoder().decode(json.dumps(maker(), cls=MontyEncoder))
-    workflow = flow_to_workflow(restored.make())
+    workflow = flow_to_workflow(restored.make(COUNTS))
     assert len(workflow.fws) == 3
     assert json.dumps(workflow.to_dict(), default=str)
 
@@ -170,7 +204,7 @@ def test_named_samplers_become_the_right_jobs():
     }
     # nothing is trained unless that is asked for: the shipped networks are there
     assert len(names["substitution"]) == len(names["random"]) == len(names["wgan"]) == 3
-    workflow = flow_to_workflow(maker(sampler="wgan").make())
+    workflow = flow_to_workflow(maker(sampler="wgan").make(COUNTS))
     assert len(workflow.fws) == 3
 
 
@@ -181,26 +215,29 @@ def test_networks_are_the_shipped_ones_or_those_asked_for():
     assert sample.maker.preset == "paper"
     assert "training" not in sample.function_kwargs
 
-    trained = maker(sampler="wgan", training=TrainWGANMaker(preset="quick")).make()
+    trained = maker(sampler="wgan", training=TrainWGANMaker(preset="quick")).make(COUNTS)
     dataset, training, sample = trained.jobs[:3]
     assert training.maker.preset == "quick"
     assert training.function_args == (dataset.output, 0)
     assert sample.function_kwargs["training"] == training.output
     assert len(flow_to_workflow(trained).fws) == 5
 
-    for changes in ({"preset": "quick"}, {"system": TITANIUM, "counts": {"TiO2": 1}}):
+    for changes, counts in (
+        ({"preset": "quick"}, COUNTS),
+        ({"system": TITANIUM}, {"TiO2": 1}),
+    ):
         with pytest.raises(MissingModelError, match="no trained networks are shipped"):
-            maker(sampler="wgan", references=[], **changes).make()
+            maker(sampler="wgan", references=[], **changes).make(counts)
     with pytest.raises(InputError, match="only for the sampler wgan"):
-        maker(sampler="random", training=TrainWGANMaker()).make()
+        maker(sampler="random", training=TrainWGANMaker()).make(COUNTS)
     with pytest.raises(InputError, match=r"its Maker is of O-Ti, asked for is O-V"):
-        maker(sampler="wgan", training=TrainWGANMaker(system=TITANIUM)).make()
+        maker(sampler="wgan", training=TrainWGANMaker(system=TITANIUM)).make(COUNTS)
 
 
 @pytest.mark.slow
 def test_substituted_crystals_with_chgnet(tmp_path):
     """The real sampler and the default engine, judged as known by the phases that they are."""
-    flow = DiscoveryFlowMaker(sampler="substitution", counts={"VO2": 1}, seed=0).make()
+    flow = DiscoveryFlowMaker(sampler="substitution").make({"VO2": 1}, seed=0)
     with VogenStores.open(tmp_path / "store", create=True) as stores:
         found = run(flow, stores, tmp_path / "run")
     assert found.scheme == "CHGNet-0.3.0"
@@ -218,7 +255,7 @@ def test_the_best_go_on_to_bands_and_phonons_with_engines_of_their_own(tmp_path)
     flow = maker(
         electronic=ElectronicFlowMaker(engine=toy_engines.toy_dft()),
         phonons=PhononFlowMaker(engine=toy_engines.lj(relax=False), supercell=(1, 1, 1)),
-    ).make()
+    ).make(COUNTS)
     with VogenStores.memory() as stores:
         found = run(flow, stores, tmp_path)
         written = stores.ingest_jobs()
@@ -234,7 +271,9 @@ def test_the_best_go_on_to_bands_and_phonons_with_engines_of_their_own(tmp_path)
 
 
 def test_nothing_below_the_threshold_is_a_result(tmp_path):
-    flow = maker(electronic=ElectronicFlowMaker(engine=toy_engines.toy_dft()), threshold=-9).make()
+    flow = maker(electronic=ElectronicFlowMaker(engine=toy_engines.toy_dft()), threshold=-9).make(
+        COUNTS
+    )
     with VogenStores.memory() as stores:
         found = run(flow, stores, tmp_path)
     assert (found.characterised, found.electronic) == ([], [])
@@ -243,10 +282,10 @@ def test_nothing_below_the_threshold_is_a_result(tmp_path):
 
 def test_stages_that_an_engine_cannot_do_are_refused():
     with pytest.raises(EngineCapabilityError, match="no band structure Maker"):
-        maker(electronic=ElectronicFlowMaker(engine=cheap_engine.engine())).make()
+        maker(electronic=ElectronicFlowMaker(engine=cheap_engine.engine())).make(COUNTS)
     with pytest.raises(EngineCapabilityError, match="no phonon Maker"):
-        maker(phonons=PhononFlowMaker(engine=cheap_engine.engine())).make()
+        maker(phonons=PhononFlowMaker(engine=cheap_engine.engine())).make(COUNTS)
     with pytest.raises(CountsError, match="best 0 of each formula"):
-        maker(top=0).make()
+        maker(top=0).make(COUNTS)
     with pytest.raises(SchemeMismatchError, match="other"):
-        maker(references=cheap_engine.references("other")).make()
+        maker(references=cheap_engine.references("other")).make(COUNTS)

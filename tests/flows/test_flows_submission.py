@@ -20,14 +20,13 @@ from atomate2_vogen.flows.submission import IDENTITY, submit
 PASSWORD = "oh/so:secret"
 
 
-def discovery(counts=None, **options):
+def discovery(counts=None, seed=0, **options):
     return DiscoveryFlowMaker(
         sampler=GridSampleMaker(),
-        counts=counts or {"VO2": 2},
         engine=cheap_engine.engine(),
         references=cheap_engine.references(),
         **options,
-    ).make()
+    ).make(counts or {"VO2": 2}, seed)
 
 
 def run(launchpad, category=""):

@@ -131,10 +131,9 @@ class Sizes:
 def discovery(count):
     return DiscoveryFlowMaker(
         sampler=instant_engine.InstantSampleMaker(),
-        counts={"VO2": count},
         engine=instant_engine.engine(),
         references=cheap_engine.references(instant_engine.SCHEME),
-    ).make()
+    ).make({"VO2": count})
 
 
 def test_no_document_grows_with_the_number_of_crystals(small_pieces, monkeypatch, tmp_path):

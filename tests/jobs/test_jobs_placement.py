@@ -44,14 +44,13 @@ def test_discovery_with_all_its_jobs(monkeypatch, tmp_path):
 
     flow = DiscoveryFlowMaker(
         sampler=GridSampleMaker(),
-        counts={"VO2": 2},
         engine=cheap_engine.engine(),
         references=cheap_engine.references(),
         electronic=ElectronicFlowMaker(
             engine=replace(toy_dft(), manager_config={"_category": "dft", "_fworker": "cluster"})
         ),
         threshold=9.0,
-    ).make()
+    ).make({"VO2": 2})
     found = run_all(flow)
     every = set().union(*found.values())
     assert every == {"sampling", "forcefield", "dft", "analysis"}

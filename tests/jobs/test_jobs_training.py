@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import numpy as np
@@ -53,7 +54,7 @@ def artefact(crystals):
 def test_from_data_set_to_candidates(artefact, training_is_done, crystals, trained):
     """The weights travel through the data store, not inside the documents."""
     store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
-    train = TrainWGANMaker(preset="tiny", seed=1).make(artefact, 3)
+    train = TrainWGANMaker(preset="tiny").make(artefact, 3)
     sample = SampleMaker(options={"max_attempts": 8, "batch": 8, "oversample": 1}).make(
         {"VO2": 1}, seed=2, training=train.output
     )
@@ -81,10 +82,10 @@ def test_stage_by_stage(artefact, monkeypatch, crystals, tmp_path):
     """Three jobs hand networks on through the data store; the last file holds all of them."""
     monkeypatch.setitem(presets.PRESETS, "short", SHORT)
     store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
-    options = {"preset": "short", "seed": 5, "checkpoint_dir": str(tmp_path / "kept")}
-    vae = TrainVAEMaker(**options).make(artefact)
-    energy = TrainEnergyMaker(**options).make(artefact, vae.output)
-    wgan = TrainWGANMaker(**options).make(artefact, vae=vae.output, energy=energy.output)
+    options = {"preset": "short", "checkpoint_dir": str(tmp_path / "kept")}
+    vae = TrainVAEMaker(**options).make(artefact, 5)
+    energy = TrainEnergyMaker(**options).make(artefact, vae.output, 5)
+    wgan = TrainWGANMaker(**options).make(artefact, 5, vae=vae.output, energy=energy.output)
     with eager():
         run_locally(Flow([vae, energy, wgan]), store=store, ensure_success=True, log=False)
     documents = {}
@@ -121,12 +122,19 @@ def test_stage_by_stage(artefact, monkeypatch, crystals, tmp_path):
     with monkeypatch.context() as patch:
         patch.setattr("atomate2_vogen.models.fitting.fit_network", None)
         patch.setattr("atomate2_vogen.models.wgan.CriticUpdate.train_on_batch", None)
-        assert again.make.original(again, artefact).model_id == model.model_id
+        assert again.make.original(again, artefact, 5).model_id == model.model_id
     # a file of another kind is none of a stage
     with pytest.raises(ArtefactError, match="damaged or not such a file"):
         TrainEnergyMaker(**options).make.original(
-            TrainEnergyMaker(**options), artefact, documents["wgan"]
+            TrainEnergyMaker(**options), artefact, documents["wgan"], 5
         )
+
+
+@pytest.mark.parametrize("kind", [TrainVAEMaker, TrainEnergyMaker, TrainWGANMaker])
+def test_the_seed_is_no_setting_of_a_maker(kind):
+    with pytest.raises(TypeError, match="seed"):
+        kind(seed=1)
+    assert inspect.signature(kind.make).parameters["seed"].default == 0
 
 
 def test_data_set_of_another_system(artefact, registered):

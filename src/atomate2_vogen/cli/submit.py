@@ -112,10 +112,8 @@ def submit(
                 novel_only=decoding.novel_only,
                 novelty_margin=decoding.novelty_margin,
             ),
-            counts=wanted,
             engine=judge,
             references=relaxing,
-            seed=seed,
             system=system,
             training=training,
             electronic=None
@@ -126,7 +124,7 @@ def submit(
             else PhononFlowMaker(engine=load_engine(phonons, system)),
             top=top,
             threshold=threshold,
-        ).make()
+        ).make(wanted, seed)
         submission = add(
             flow,
             pad,

@@ -23,7 +23,7 @@ from atomate2_vogen.jobs.placement import ANALYSIS, SAMPLING, TRAINING, place
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.stability import summarise
 from atomate2_vogen.models.shipped import require_shipped
-from atomate2_vogen.samplers.base import check_counts
+from atomate2_vogen.samplers.base import check_counts, check_seed
 from atomate2_vogen.schemas import Artefact, ReferenceDoc, TrainingDoc
 
 DEFAULT_COUNT = 8
@@ -41,12 +41,8 @@ class DiscoveryFlowMaker(Maker):
         ``wgan`` (with the networks that are shipped, unless `training` is given),
         ``substitution`` or ``random``; a `SampleMaker`; or a Maker whose ``make(counts, seed)``
         gives a `SampleDoc`.
-    counts
-        Crystals wanted per formula; by default eight of each target formula of the system.
     engine
         Engine that judges; the default is CHGNet.
-    seed
-        Seed of training and sampling.
     system
         Oxide system.
     preset
@@ -65,13 +61,20 @@ class DiscoveryFlowMaker(Maker):
         Most crystals per formula that go on.
     threshold
         Largest energy above hull of those in eV/atom.
+
+    Examples
+    --------
+    One Maker makes flows of any number of requests:
+
+    >>> from atomate2_vogen import DiscoveryFlowMaker
+    >>> maker = DiscoveryFlowMaker(sampler="substitution")
+    >>> [job.name for job in maker.make({"VO2": 2}, seed=1).jobs]
+    ['sample', 'screening', 'summarise']
     """
 
     name: str = "discovery"
     sampler: str | Maker = "wgan"
-    counts: Mapping[str, int] | None = None
     engine: Engine = field(default_factory=chgnet)
-    seed: int = 0
     system: OxideSystem = VANADIUM
     preset: str = "paper"
     training: TrainingDoc | Artefact | OutputReference | Maker | None = None
@@ -81,16 +84,25 @@ class DiscoveryFlowMaker(Maker):
     top: int = 1
     threshold: float = NEAR_HULL_LIMIT
 
-    def make(self) -> Flow:
+    def make(self, counts: Mapping[str, int] | None = None, seed: int = 0) -> Flow:
         """Flow whose output is a `DiscoveryDoc`.
+
+        Parameters
+        ----------
+        counts
+            Number of crystals wanted per formula, e.g. ``{"VO2": 8}``; by default eight of each
+            target formula of the system.
+        seed
+            Random seed for sampling, and for training where networks are trained. The same
+            counts and seed give the same crystals.
 
         Raises
         ------
         UnknownFormulaError, CountsError
             If the counts cannot be asked for.
         InputError
-            If the sampler's name is unknown, or networks are given to a sampler that has none,
-            or the Maker that trains them is of another system.
+            If the seed is negative or no whole number, the sampler's name is unknown, networks are
+            given to a sampler that has none, or the Maker that trains them is of another system.
         MissingModelError
             If ``wgan`` is given no networks and none are shipped for the system and preset.
         MissingReferenceError
@@ -102,17 +114,17 @@ class DiscoveryFlowMaker(Maker):
         EngineCapabilityError, SupercellError
             If an engine cannot do the stage that it is given for.
         """
-        wanted = self.counts
-        if wanted is None:
-            wanted = dict.fromkeys(self.system.target_formulas, DEFAULT_COUNT)
-        counts = check_counts(wanted, self.system)
+        if counts is None:
+            counts = dict.fromkeys(self.system.target_formulas, DEFAULT_COUNT)
+        wanted = check_counts(counts, self.system)
+        seed = check_seed(seed)
         relaxing, references = references_for(self.references, self.engine, self.system)
         if self.electronic is not None:
             check_bands(self.electronic.engine)
         if self.phonons is not None:
             self.phonons.check()
         best_per_formula([], self.top, self.threshold)  # refuses what is no number
-        before, sample = self._sampling(counts)
+        before, sample = self._sampling(wanted, seed)
         for job in before:
             place(job, TRAINING)
         place(sample, SAMPLING)
@@ -136,7 +148,7 @@ class DiscoveryFlowMaker(Maker):
         flow.update_metadata({"discovery": self.name})
         return flow
 
-    def _sampling(self, counts: dict[str, int]) -> tuple[list[Job | Flow], Any]:
+    def _sampling(self, counts: dict[str, int], seed: int) -> tuple[list[Job | Flow], Any]:
         """Jobs that must run before sampling, and the sampling itself."""
         maker = self.sampler
         if isinstance(maker, str):
@@ -144,12 +156,12 @@ class DiscoveryFlowMaker(Maker):
         if not isinstance(maker, SampleMaker) or maker.sampler != "wgan":
             if self.training is not None:
                 raise InputError("training: only for the sampler wgan; leave it out")
-            return [], maker.make(counts, self.seed)
+            return [], maker.make(counts, seed)
         if self.training is None:
             require_shipped(maker.preset, maker.system)
-            return [], maker.make(counts, self.seed)
+            return [], maker.make(counts, seed)
         if not isinstance(self.training, Maker):
-            return [], maker.make(counts, self.seed, training=self.training)
+            return [], maker.make(counts, seed, training=self.training)
         from atomate2_vogen.jobs.dataset import BuildDatasetMaker
 
         trainer: Any = self.training
@@ -159,5 +171,5 @@ class DiscoveryFlowMaker(Maker):
                 f"{self.system.chemsys}"
             )
         dataset = BuildDatasetMaker(system=self.system).make()
-        training = trainer.make(dataset.output, self.seed)
-        return [dataset, training], maker.make(counts, self.seed, training=training.output)
+        training = trainer.make(dataset.output, seed)
+        return [dataset, training], maker.make(counts, seed, training=training.output)

@@ -50,13 +50,9 @@ class _TrainMaker(Maker):
 
     name: str = "train"
     preset: str = "quick"
-    seed: int = 0
     system: OxideSystem = field(default_factory=lambda: VANADIUM)
     checkpoint_dir: str | None = None
     show_progress: bool = True
-
-    def _seed(self, seed: int | None) -> int:
-        return check_seed(self.seed if seed is None else seed)
 
     def _crystals(self, dataset: DatasetDoc | Artefact) -> CrystalSet:
         """The data set, if it is of the Maker's system."""
@@ -95,8 +91,6 @@ class TrainVAEMaker(_TrainMaker):
         Name of the job.
     preset
         Key of `models.presets.PRESETS`.
-    seed
-        Of weights, batches and noise, where `make` is not told another.
     system
         The two elements; the data set must be of these.
     checkpoint_dir
@@ -109,7 +103,7 @@ class TrainVAEMaker(_TrainMaker):
     name: str = "train VAE"
 
     @job(data="artefact", output_schema=TrainingDoc)
-    def make(self, dataset: DatasetDoc | Artefact, seed: int | None = None) -> TrainingDoc:
+    def make(self, dataset: DatasetDoc | Artefact, seed: int = 0) -> TrainingDoc:
         """Job whose output is a `TrainingDoc`; `TrainedStage.from_bytes` reads its artefact.
 
         Parameters
@@ -117,7 +111,7 @@ class TrainVAEMaker(_TrainMaker):
         dataset
             As `BuildDatasetMaker` gives it, or its file.
         seed
-            Instead of the Maker's.
+            Random seed for initial weights, batch order and noise.
 
         Raises
         ------
@@ -134,7 +128,7 @@ class TrainVAEMaker(_TrainMaker):
         from atomate2_vogen.models.stages import train_vae
 
         start = time.perf_counter()
-        seed, crystals = self._seed(seed), self._crystals(dataset)
+        seed, crystals = check_seed(seed), self._crystals(dataset)
         with self._reporting() as report:
             stage = train_vae(crystals, self.preset, seed, report, checkpoint=self.checkpoint_dir)
         return _stage_document(stage, start)
@@ -148,7 +142,7 @@ class TrainEnergyMaker(_TrainMaker):
     ----------
     name
         Name of the job.
-    preset, seed, system, checkpoint_dir, show_progress
+    preset, system, checkpoint_dir, show_progress
         As for `TrainVAEMaker`.
     """
 
@@ -159,7 +153,7 @@ class TrainEnergyMaker(_TrainMaker):
         self,
         dataset: DatasetDoc | Artefact,
         vae: TrainingDoc | Artefact,
-        seed: int | None = None,
+        seed: int = 0,
     ) -> TrainingDoc:
         """Job whose output is a `TrainingDoc`; `TrainedStage.from_bytes` reads its artefact.
 
@@ -170,7 +164,7 @@ class TrainEnergyMaker(_TrainMaker):
         vae
             As `TrainVAEMaker` gives it, or its file.
         seed
-            Instead of the Maker's.
+            Random seed for initial weights, batch order and noise.
 
         Raises
         ------
@@ -182,7 +176,7 @@ class TrainEnergyMaker(_TrainMaker):
         from atomate2_vogen.models.stages import train_energy
 
         start = time.perf_counter()
-        seed, crystals = self._seed(seed), self._crystals(dataset)
+        seed, crystals = check_seed(seed), self._crystals(dataset)
         with self._reporting() as report:
             stage = train_energy(
                 crystals,
@@ -206,7 +200,7 @@ class TrainWGANMaker(_TrainMaker):
     ----------
     name
         Name of the job.
-    preset, seed, system, show_progress
+    preset, system, show_progress
         As for `TrainVAEMaker`.
     checkpoint_dir
         As for `TrainVAEMaker`; for the WGAN it holds the state after every fiftieth of its
@@ -219,7 +213,7 @@ class TrainWGANMaker(_TrainMaker):
     def make(
         self,
         dataset: DatasetDoc | Artefact,
-        seed: int | None = None,
+        seed: int = 0,
         vae: TrainingDoc | Artefact | None = None,
         energy: TrainingDoc | Artefact | None = None,
     ) -> TrainingDoc:
@@ -230,7 +224,7 @@ class TrainWGANMaker(_TrainMaker):
         dataset
             Labelled data set, as `BuildDatasetMaker` gives it, or its file.
         seed
-            Instead of the Maker's.
+            Random seed for initial weights, batch order and noise.
         vae, energy
             As `TrainVAEMaker` and `TrainEnergyMaker` give them, or their files; what is not
             given is trained here.
@@ -250,7 +244,7 @@ class TrainWGANMaker(_TrainMaker):
         from atomate2_vogen.models.training import train_wgan
 
         start = time.perf_counter()
-        seed, crystals = self._seed(seed), self._crystals(dataset)
+        seed, crystals = check_seed(seed), self._crystals(dataset)
         with self._reporting() as report:
             result = train_wgan(
                 crystals,
