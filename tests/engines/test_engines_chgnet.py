@@ -16,6 +16,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from atomate2_vogen import engines
 from atomate2_vogen.engines import Engine
+from atomate2_vogen.engines.known_models import KNOWN_MODELS
 from atomate2_vogen.errors import InputError, MissingReferenceError
 
 RUTILE = Structure.from_spacegroup(
@@ -68,9 +69,8 @@ def test_one_gradient_gives_the_numbers_of_two(engine):
 
 
 def test_another_model_version_is_another_scheme(monkeypatch):
-    # engines.chgnet is the function; the module of that name is in sys.modules
-    module = sys.modules["atomate2_vogen.engines.chgnet"]
-    monkeypatch.setattr(module, "model_version", lambda: "9.9.9")
+    other = replace(KNOWN_MODELS["CHGNet"], weights=lambda: "9.9.9")
+    monkeypatch.setitem(KNOWN_MODELS, "CHGNet", other)
     other = engines.chgnet()
     assert other.scheme == "CHGNet-9.9.9"
     with pytest.raises(MissingReferenceError, match=r"9\.9\.9"):

@@ -17,7 +17,7 @@ from pymatgen.core import Composition, Element, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from atomate2_vogen.engines.base import EnergyCorrections
+from atomate2_vogen.engines.energy_corrections import EnergyCorrections
 from atomate2_vogen.errors import MissingReferenceError, NonFiniteError, SchemeMismatchError
 from atomate2_vogen.schemas import ReferenceDoc
 

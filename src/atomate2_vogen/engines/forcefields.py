@@ -156,9 +156,10 @@ class SharedStaticMaker(_SharedCalculator, ForceFieldStaticMaker):
 
 
 def force_field_makers(
-    force_field: str,
+    force_field: str | dict[str, str],
     calculator_kwargs: dict[str, Any],
     *,
+    label: str = "",
     fmax: float,
     steps: int,
     phonon_min_length: float,
@@ -169,9 +170,12 @@ def force_field_makers(
     Parameters
     ----------
     force_field
-        Name by which atomate2 knows it, e.g. ``CHGNet``.
+        Name by which atomate2 knows it, e.g. ``CHGNet``; or module and callable of an ASE
+        calculator, e.g. ``{"@module": "my_module", "@callable": "my_calculator"}``.
     calculator_kwargs
         Arguments of its calculator.
+    label
+        First word of the names of the jobs; by default the name of the force field.
     fmax
         Force criterion in eV/Å, on atoms and on the cell (ASE's Fréchet cell filter).
     steps
@@ -183,6 +187,7 @@ def force_field_makers(
     """
     from atomate2.forcefields.flows.phonons import PhononMaker
 
+    label = label or str(force_field)
     quiet = {"final_atoms_object_file": None, "use_emmet_models": False}
 
     def relax(name: str, fmax: float) -> SharedRelaxMaker:
@@ -207,15 +212,15 @@ def force_field_makers(
         )
 
     return {
-        "relax_maker": relax(f"{force_field} relax", fmax),
-        "static_maker": static(f"{force_field} static"),
+        "relax_maker": relax(f"{label} relax", fmax),
+        "static_maker": static(f"{label} static"),
         "phonon_maker": PhononMaker(
-            name=f"{force_field} phonon",
+            name=f"{label} phonon",
             min_length=phonon_min_length,
             displacement=phonon_displacement,
-            bulk_relax_maker=relax(f"{force_field} tight relax", PHONON_FORCE_TOLERANCE),
-            static_energy_maker=static(f"{force_field} static"),
-            phonon_displacement_maker=static(f"{force_field} displacement"),
+            bulk_relax_maker=relax(f"{label} tight relax", PHONON_FORCE_TOLERANCE),
+            static_energy_maker=static(f"{label} static"),
+            phonon_displacement_maker=static(f"{label} displacement"),
             born_maker=None,
             # THz; the default of 1e-5 takes the noise of the acoustic branches for instability
             generate_frequencies_eigenvectors_kwargs={"tol_imaginary_modes": 0.05},

@@ -84,6 +84,11 @@ def calculator_name(meta: Any) -> str:
     return str(meta.name if isinstance(meta, Enum) else meta).removeprefix("MLFF.")
 
 
+def last_maker(maker: Any) -> Any:
+    """The last of several relaxations in a row, as of atomate2's ``DoubleRelaxMaker``."""
+    return getattr(maker, "relax_maker2", None) or maker
+
+
 def declared_method(maker: Any, scheme: str) -> Method | None:
     """The method that a Maker declares; None where its class is not known here.
 
@@ -94,6 +99,7 @@ def declared_method(maker: Any, scheme: str) -> Method | None:
         ``update_kwargs({"force_field_name": ...})``: atomate2 would run the old calculator under
         the new name.
     """
+    maker = last_maker(maker)
     if hasattr(maker, "calculator_meta"):
         code = calculator_name(maker.calculator_meta)
         name = calculator_name(maker.force_field_name)
@@ -192,7 +198,7 @@ def check_method(document: Any, expected: Method | None, versions: Mapping[str, 
         raise SchemeMismatchError(
             f"{found.code} computed this, but the method{scheme} is {expected.code}"
         )
-    if expected.code == VASP:
+    if expected.code == VASP and expected.settings:
         differences = methods_vasp.differences(document, expected.settings)
     else:
         differences = _differences(found.settings, expected.settings)
@@ -227,22 +233,24 @@ def _scheme_of(engine: Any, stage: str) -> str:
 
 def _check_name(engine: str, scheme: str, method: Method) -> None:
     """Refuse a scheme that is named after a model or program which does not compute it."""
-    family = _family(scheme)
-    if family not in NAMED or _family(method.code) == family:
+    named = family(scheme)
+    if named not in NAMED or family(method.code) == named:
         return
     # own calculators may wrap a named model with other weights, under a scheme of their own
-    if _family(method.code) in NAMED or _has_shipped_references(scheme):
+    if family(method.code) in NAMED or has_shipped_references(scheme):
         raise SchemeMismatchError(
             f"engine {engine} computes by {method.code}; its scheme cannot be {scheme}, which is "
             "named after another: give it another scheme"
         )
 
 
-def _family(name: str) -> str:
+def family(name: str) -> str:
+    """First word of a code or scheme, in small letters: ``mace`` for ``MACE_MP_0``."""
     return re.split(r"[^A-Za-z0-9]", name, maxsplit=1)[0].lower()
 
 
-def _has_shipped_references(scheme: str) -> bool:
+def has_shipped_references(scheme: str) -> bool:
+    """Whether the package has reference phases of a scheme, for any oxide."""
     from atomate2_vogen.engines.references import safe_scheme
 
     folder = resources.files("atomate2_vogen.engines") / "files"
@@ -280,7 +288,7 @@ def _agree(name: str, found: Any, expected: Any) -> bool:
 
 def _version_differences(document: Any, code: str, versions: Mapping[str, str]) -> list[str]:
     """Versions that the document tells and that are not those of the engine."""
-    package = _family(code)
+    package = family(code)
     told = {
         package: getattr(document, "forcefield_version", None),
         f"{package}-model": getattr(document, "model_version", None),

@@ -1,0 +1,22 @@
+"""What every scheme of energy corrections can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from monty.json import MSONable
+
+
+class EnergyCorrections(MSONable, ABC):
+    """What is added to the energies of an engine before they reach a hull."""
+
+    @abstractmethod
+    def per_atom(self, document: Any) -> float:
+        """Correction in eV/atom to the energy of a calculation's task document.
+
+        Raises
+        ------
+        VogenError
+            If the calculation is not one that the scheme of corrections is made for.
+        """
