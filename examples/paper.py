@@ -14,8 +14,7 @@ from math import ceil
 
 from jobflow import run_locally
 
-from atomate2_vogen import DiscoveryFlowMaker, StabilityBuilder, VogenStores, load_engine
-from atomate2_vogen.engines import load_references
+from atomate2_vogen import DiscoveryFlowMaker, VogenStores, build_stability, load_engine
 from atomate2_vogen.flows import ElectronicFlowMaker, PhononFlowMaker
 from atomate2_vogen.jobs import SampleMaker
 from atomate2_vogen.report import ReportDocuments, write_report
@@ -41,9 +40,7 @@ def main(
     with VogenStores.open(folder, create=True) as stores:
         run_locally(flow, store=stores.job_store, root_dir=folder, ensure_success=True)
         made = parse(DiscoveryDoc, stores.job_store.get_output(flow.output.uuid, load=True))
-        print({name: n for name, n in stores.ingest_jobs().items() if n})
-        stores.save(load_references(engine))
-        StabilityBuilder(stores.calculations, stores.references, stores.stability).build()
+        print(build_stability(stores))
     with VogenStores.open(folder) as stores:
         for doc in stores.load(StabilityDoc):
             print(f"{doc.candidate_id}  {doc.state}  {doc.energy_above_hull}  {doc.paper_class}")

@@ -9,23 +9,17 @@ import sys
 
 from jobflow import run_locally
 
-from atomate2_vogen import DiscoveryFlowMaker, StabilityBuilder, VogenStores
-from atomate2_vogen.engines import chgnet, load_references
+from atomate2_vogen import DiscoveryFlowMaker, VogenStores, build_stability
 from atomate2_vogen.schemas import StabilityDoc
 
 
 def main(folder: str = "quickstart_store") -> None:
     """Two crystals from known prototypes, relaxed with CHGNet and placed on its hull."""
-    engine = chgnet()
-    flow = DiscoveryFlowMaker(sampler="substitution", engine=engine).make(
-        {"VO2": 1, "V2O3": 1}, seed=3
-    )
-
+    maker = DiscoveryFlowMaker(sampler="substitution")
+    flow = maker.make({"VO2": 1, "V2O3": 1}, seed=3)
     with VogenStores.open(folder, create=True) as stores:
         run_locally(flow, store=stores.job_store, ensure_success=True)
-        stores.ingest_jobs()
-        stores.save(load_references(engine))
-        StabilityBuilder(stores.calculations, stores.references, stores.stability).build()
+        build_stability(stores)
 
     # the documents stay in the folder: another process may open it, query it, build on it
     with VogenStores.open(folder) as stores:

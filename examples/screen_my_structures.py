@@ -9,7 +9,7 @@ import sys
 
 from jobflow import run_locally
 
-from atomate2_vogen import EvaluateMaker, VogenStores, load_engine, load_references
+from atomate2_vogen import EvaluateMaker, VogenStores, build_stability, load_engine
 from atomate2_vogen.data import read_structures
 from atomate2_vogen.schemas import EvaluationDoc
 from atomate2_vogen.stores import parse
@@ -26,8 +26,7 @@ def main(path: str, folder: str = "screened_store") -> None:
     with VogenStores.open(folder, create=True) as stores:
         run_locally(flow, store=stores.job_store, ensure_success=True)
         made = parse(EvaluationDoc, stores.job_store.get_output(flow.output.uuid, load=True))
-        stores.ingest_jobs()
-        stores.save([*load_references(engine), *made.stability])
+        build_stability(stores)
     for crystal, doc in zip(found, made.stability, strict=True):
         before, after = doc.initial_energy_above_hull, doc.energy_above_hull
         what = doc.known_as or ("novel" if doc.is_novel else doc.reason)

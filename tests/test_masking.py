@@ -20,6 +20,8 @@ PLACES = [
     f"host mongodb://h/db?authMechanismProperties=AWS_SESSION_TOKEN:{SECRET}&w=1",
     f"mongodb://h/db?tlsCertificateKeyFilePassword={SECRET}",
     f"?password={SECRET}",
+    f":{SECRET}@x@h st/../x?",
+    f"/home/me/:{SECRET}@host",
 ]
 
 

@@ -1,3 +1,4 @@
+from .builders.project import build_stability as build_stability
 from .builders.stability import StabilityBuilder as StabilityBuilder
 from .chemistry import TITANIUM as TITANIUM
 from .chemistry import VANADIUM as VANADIUM

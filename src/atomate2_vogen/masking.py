@@ -32,8 +32,9 @@ def _without_credentials(match: re.Match[str]) -> str:
     if at and separator:
         return f"{scheme}://{HIDDEN}@{host}"
     user, colon, _ = credentials.partition(":")
-    if at and colon and "/" not in user:  # a path with @ and : is no address
-        return f"{HIDDEN}@{host}"
+    if at and colon:
+        folder, slash, _ = user.rpartition("/")  # an address that was taken for a path
+        return f"{folder}{slash}{HIDDEN}@{host}"
     return match[0]
 
 

@@ -227,6 +227,8 @@ def test_corrupt_files_are_refused_by_name(crystals, tmp_path):
         "element": damaged(crystals, numbers=crystals.numbers[: crystals.offsets[5]] + 1),
         "nan": damaged(crystals, lattices=np.full((5, 3, 3), np.nan)),
         "split": damaged(crystals, splits=np.array(["holdout"] * 5)),
+        "scalar": damaged(crystals, offsets=np.array(6)),
+        "single": damaged(crystals, numbers=np.array(23)),
         "short": damaged(crystals, groups=np.arange(4, dtype=np.int32)),
     }
     for name, data in cases.items():

@@ -107,6 +107,14 @@ def test_where_an_output_tells_no_time_it_is_that_of_its_job(stores, monkeypatch
     assert held.last_updated == datetime(2026, 6, 1, 17, 0, 0, 123000, tzinfo=UTC)
 
 
+def test_a_damaged_document_in_a_collection_stops_nothing(stores):
+    for name in ("candidates", "calculations"):
+        store = getattr(stores, name)
+        store.update([{"name": "damaged", store.key: ["a", "b"]}], key="name")
+    put(stores, "good", calculation(3))
+    assert stores.ingest_jobs()["calculations"] == 1
+
+
 def test_damaged_outputs_are_named_and_the_others_taken(stores, caplog):
     put(stores, "torn", calculation(1), calculation_id=None)
     put(stores, "odd", calculation(2), last_updated="never")

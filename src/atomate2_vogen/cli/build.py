@@ -100,30 +100,20 @@ def _build_store(
     as_json: bool,
 ) -> None:
     """Documents only; one line on what was written."""
-    from atomate2_vogen.builders.stability import StabilityBuilder
-    from atomate2_vogen.engines import has_references, load_engine, load_references
+    from atomate2_vogen.builders import build_stability
+    from atomate2_vogen.engines import load_engine
 
     with options.open_where(where) as stores:
         judge = load_engine(engine, system)
-        ingested = stores.ingest_jobs()
-        if has_references(judge, system):  # else the store's own are taken
-            stores.save(load_references(judge, system))
-        builder = StabilityBuilder(
-            stores.calculations,
-            stores.references,
-            stores.stability,
-            [system],
-            remove_orphans=remove_orphans,
-        )
-        written = builder.build()
+        built = build_stability(stores, [system], remove_orphans=remove_orphans)
         count = stores.stability.count({"scheme": judge.scheme})
     if as_json:
-        content = {"store": stores.where, "judge": judge.scheme, "ingested": ingested}
-        counts = {"written": written, "removed": builder.n_removed, "documents": count}
+        content = {"store": stores.where, "judge": judge.scheme, "ingested": built.ingested}
+        counts = {"written": built.written, "removed": built.removed, "documents": count}
         click.echo(json.dumps(content | counts, indent=1))
         return
-    removed = f"{builder.n_removed} orphans removed, " if remove_orphans else ""
+    removed = f"{built.removed} orphans removed, " if remove_orphans else ""
     voice.out.print(
-        f"{written} stability documents written, {removed}{count} by {judge.scheme} in {stores.where}",
+        f"{built.written} stability documents written, {removed}{count} by {judge.scheme} in {stores.where}",
         soft_wrap=True,
     )

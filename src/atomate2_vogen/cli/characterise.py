@@ -135,7 +135,7 @@ def _all_of_folder(run: Pipeline, stage: Stage, documents: Sequence[Document]) -
     crystals = stores.read(
         stores.stability, {"chemsys": run.system.chemsys}, properties=["candidate_id"]
     )
-    candidates = {content.get("candidate_id") for content in crystals}
+    candidates = {str(content.get("candidate_id")) for content in crystals}
     there = {_key(document) for document in documents}
     others = [
         document

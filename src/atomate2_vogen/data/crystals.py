@@ -233,7 +233,7 @@ class CrystalSet:
 
     def _check(self, name: str) -> None:
         """Refuse arrays that do not fit together."""
-        n, n_sites = len(self), len(self.numbers)
+        n, n_sites = self.offsets.size - 1, self.numbers.size
         shapes = {
             "lattices": ((n, 3, 3), "f"),
             "numbers": ((n_sites,), "i"),

@@ -55,8 +55,9 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
     for output_class, (collection, key) in OUTPUTS.items():
         store: Store = getattr(stores, collection)
         held = {
-            content.get(key): moment(content)
+            content[key]: moment(content)
             for content in select(store, {}, properties=[key, "last_updated"])
+            if _is_whole(content, key)
         }
         of_samples = output_class is SampleDoc
         # what is written, and from which job, latest first
