@@ -89,7 +89,7 @@ JUDGED = (
     "--wgan-options",
     default="",
     help="Further options of vogen discover for the sampler wgan alone, as one text, for example "
-    "'--truncation 0.8'.",
+    "'--latent-noise 0.5'.",
 )
 @click.option("--only-tables", is_flag=True, help="Run nothing; make tables and figures anew.")
 @click.option(

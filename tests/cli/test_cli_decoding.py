@@ -54,39 +54,17 @@ def test_margin_is_for_novel_crystals_only(tmp_path: Path):
 def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model):
     out = tmp_path / "out"
     result = vogen(
-        *("sample", "--counts", "VO2=1", "--model", model, "--out", out, "--truncation", "0.5"),
-        *(
-            "--max-attempts",
-            "64",
-            "--oversample",
-            "2",
-            "--latent-noise",
-            "0.3",
-            "--energy-steps",
-            "2",
-            "--projections",
-            "2",
-            "--miscount",
-            "4",
-            "--min-atoms",
-            "9",
-            "--stop-when-read",
-        ),
-        *("--told-counts", "--symmetry-tolerance", "0.2"),
+        *("sample", "--counts", "VO2=1", "--model", model, "--out", out, "--preselect", "2"),
+        *("--max-attempts", "64", "--latent-noise", "0.3", "--min-atoms", "9"),
+        *("--symmetry-tolerance", "0.2"),
     )
     # random weights decode to nothing
     assert result.exit_code == 1, result.output
     assert "no crystal was generated" in result.stderr
     expected = {
-        "truncation": 0.5,
-        "oversample": 2,
+        "preselect": 2,
         "latent_noise": 0.3,
-        "energy_steps": 2,
-        "projections": 2,
-        "miscount": 4,
         "min_atoms": 9,
-        "stop_when_read": True,
-        "told_counts": True,
         "symmetry_tolerance": 0.2,
     }
     document = json.loads((out / "candidates.json").read_text())
@@ -101,20 +79,20 @@ def test_options_reach_the_sampler_and_the_record(tmp_path: Path, model):
 def test_options_of_the_wgan_are_refused_elsewhere(tmp_path: Path, model):
     for verb in ("sample", "discover"):
         result = vogen(
-            *(verb, "--sampler", "random", "--truncation", "1", "--model", model),
+            *(verb, "--sampler", "random", "--preselect", "1", "--model", model),
             *("--out", tmp_path / "out"),
         )
         assert result.exit_code == 2
         (line,) = result.stderr.splitlines()
-        assert line.startswith("vogen: InputError: --model, --truncation: only for --sampler wgan")
+        assert line.startswith("vogen: InputError: --model, --preselect: only for --sampler wgan")
         assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--truncation", "0"),
-        ("--energy-steps", "-1"),
+        ("--preselect", "0"),
+        ("--latent-noise", "-1"),
         ("--judge-oversample", "0"),
         ("--symmetry-tolerance", "-1"),
         ("--model", "nothing.zip"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.cli.console import Voice
 
 
-@click.command(short_help="Bring the stability table of a folder or a database up to date.")
+@click.command(short_help="Update the stability table of a folder or a database.")
 @click.argument("folder", required=False, type=options.UserPath())
 @click.option(
     "--store",
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--remove-orphans",
     is_flag=True,
-    help="Remove stability documents whose calculation is gone; without it they are left alone.",
+    help="Remove stability documents whose calculation is gone; by default they are kept.",
 )
 @options.system_option
 @options.engine_option
@@ -44,10 +44,10 @@ def build(
 ) -> None:
     """Rebuild the stability table of an output folder or of a store.
 
-    FOLDER is one that vogen discover or vogen evaluate has written, or into whose store/ your
-    own flows have written; its tables, CIFs and pictures are written anew. With --store only
-    documents are. Only what has changed since the last build is judged again: nothing is
-    relaxed here.
+    FOLDER is an output folder of vogen discover or vogen evaluate; its tables, CIFs and figures
+    are written anew. Job outputs that your own flows left in its store/ are included. With --store
+    only documents are written. Only new and changed calculations are placed on the hull; nothing
+    is relaxed.
 
     \b
     Examples:

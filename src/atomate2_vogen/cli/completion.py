@@ -1,4 +1,4 @@
-"""``vogen completion``: what a shell needs to complete verbs and options."""
+"""``vogen completion``: completion scripts of shells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete verbs, options and their values.
+    """Print the script for SHELL that completes commands, options and their values.
 
     \b
     Examples:

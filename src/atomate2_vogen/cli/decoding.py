@@ -1,4 +1,4 @@
-"""Options on how crystals are drawn from a sampler, shared by the verbs that generate."""
+"""Options for sampling crystals, shared by the commands that generate."""
 
 from __future__ import annotations
 
@@ -14,87 +14,38 @@ import click
 from atomate2_vogen.cli.options import UserPath
 from atomate2_vogen.errors import InputError
 
+# those that users change; `SampleMaker` takes all options of the sampler
 _OPTIONS = (
     click.option(
         "--max-attempts",
         type=click.IntRange(1),
-        help="wgan: attempts after which a formula is given up.  [default: 16384]",
+        help="wgan: number of attempts per formula before it is given up.  [default: 16384]",
     ),
     click.option(
         "--min-atoms",
         type=click.IntRange(1),
-        help="wgan: fewest atoms of a cell; smaller ones hold little that is new.  [default: 7]",
+        help="wgan: smallest number of atoms per cell; few smaller crystals are new.  [default: 7]",
     ),
     click.option(
         "--preselect",
         type=click.IntRange(1),
-        help="wgan: latents generated per latent decoded; the one likeliest to give a crystal as "
-        "asked for is.  [default: 16]",
-    ),
-    click.option(
-        "--oversample",
-        type=click.IntRange(1),
-        help="wgan: latents generated per latent decoded; those of the lowest predicted energy "
-        "are.  [default: 1]",
-    ),
-    click.option(
-        "--truncation",
-        type=click.FloatRange(0, 2, min_open=True),
-        help="wgan: standard deviation of the generator's noise.  [default: 1]",
+        help="wgan: number of latents generated per latent decoded; the one most likely to decode "
+        "to the requested formula is decoded.  [default: 16]",
     ),
     click.option(
         "--latent-noise",
         type=click.FloatRange(0, 2),
-        help="wgan: noise added to each latent; more of it makes more that is new and less that "
-        "decodes.  [default: 0.8]",
-    ),
-    click.option(
-        "--energy-steps",
-        type=click.IntRange(0),
-        help="wgan: steps of each latent down the predicted energy.  [default: 0]",
-    ),
-    click.option(
-        "--projections",
-        type=click.IntRange(0),
-        help="wgan: how often a box is read, voxelised afresh and decoded again.  [default: 1]",
-    ),
-    click.option(
-        "--miscount",
-        type=click.IntRange(0),
-        help="wgan: most atoms by which a box may be off to be projected at all.  [default: 2]",
-    ),
-    click.option(
-        "--stop-when-read",
-        is_flag=True,
-        default=None,
-        help="wgan: project no box further that reads as what was asked for.",
-    ),
-    click.option(
-        "--told-counts",
-        is_flag=True,
-        default=None,
-        help="wgan: the reader of a box may know how many atoms were asked for.",
+        help="wgan: standard deviation of the noise added to each latent; larger values give more "
+        "new crystals and fewer that decode.  [default: 0.8]",
     ),
     click.option(
         "--symmetry-tolerance",
         type=click.FloatRange(0, 1),
-        help="wgan: make symmetries exact that a crystal has within so many Å.  [default: off]",
+        help="wgan: distance in Å within which approximate symmetries are made exact.  "
+        "[default: off]",
     ),
 )
-_NAMES = (
-    "max_attempts",
-    "min_atoms",
-    "preselect",
-    "oversample",
-    "truncation",
-    "latent_noise",
-    "energy_steps",
-    "projections",
-    "miscount",
-    "stop_when_read",
-    "told_counts",
-    "symmetry_tolerance",
-)
+_NAMES = ("max_attempts", "min_atoms", "preselect", "latent_noise", "symmetry_tolerance")
 
 
 MODEL_FILE = "model.zip"
@@ -103,7 +54,7 @@ MODEL_FILE = "model.zip"
 
 @dataclass(frozen=True)
 class Decoding:
-    """What was said on the command line about drawing crystals.
+    """Sampling options given on the command line.
 
     Parameters
     ----------
@@ -174,21 +125,21 @@ def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.IntRange(1),
         default=1,
         show_default=True,
-        help="Draw so many crystals per crystal asked for, and keep the lowest in energy by single "
-        "points of the judge.",
+        help="Number of crystals generated per crystal requested; those lowest in energy by single "
+        "points of the energy model are kept.",
     )(wrapped)
     wrapped = click.option(
         "--novelty-margin",
         type=click.FloatRange(1, 3),
         default=1.0,
         show_default=True,
-        help="With --novel-only: factor on the tolerances. Above 1 it leaves out what resembles a "
-        "known crystal and would mostly relax into it.",
+        help="With --novel-only: factor on the matching tolerances. Values above 1 also leave out "
+        "crystals that resemble a known one, most of which would relax into it.",
     )(wrapped)
     wrapped = click.option(
         "--novel-only",
         is_flag=True,
-        help="Leave out crystals that match a known phase or prototype as generated.",
+        help="Leave out crystals that match a known phase or prototype before relaxation.",
     )(wrapped)
     return model_option(wrapped)
 
@@ -199,8 +150,8 @@ def model_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--model",
         type=UserPath(exists=True),
         callback=_model_file,
-        help="File of trained networks, or the folder that vogen train has written.  [default: those "
-        "that are shipped]",
+        help="File of trained networks, or a folder written by vogen train.  [default: the shipped "
+        "networks]",
     )(function)
 
 

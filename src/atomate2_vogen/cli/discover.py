@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
 
 
-@click.command(short_help="The whole chain: generate, relax, place on the hull.")
+@click.command(short_help="Generate crystals, relax them, and place them on the convex hull.")
 @options.system_option
 @options.counts_option
 @options.sampler_options
@@ -46,17 +46,17 @@ def discover(
 ) -> None:
     """Generate crystals, relax them, and place them on the convex hull.
 
-    Makes the training data from known prototypes, trains the networks, samples crystals of the
-    formulas you ask for, relaxes each with the judge, and compares them with the known phases.
+    Samples crystals of the requested formulas from trained networks (which are trained first if
+    none are shipped for the system), relaxes each with the energy model, and compares them with
+    the known phases.
 
-    The folder --out then holds the table (stability.csv, stability.json), counts over all
-    crystals (metrics.json), the relaxed crystals (cifs/), two pictures, a record of the run
-    (run.json) and every document (store/). Stop it with Ctrl-C at any time: the same command
-    goes on from there.
+    The output folder holds the table (stability.csv, stability.json), counts over all crystals
+    (metrics.json), the relaxed crystals (cifs/), two figures, a record of the run (run.json) and
+    all documents (store/). After Ctrl-C the same command continues.
 
-    With --electronic or --phonons the lowest of each formula go on: to bands, density of states
-    and magnetic character, to harmonic phonons. A folder that holds a finished run can be given
-    these later; nothing is relaxed twice.
+    With --electronic or --phonons bands, density of states and magnetic character, or harmonic
+    phonons, are computed for the crystals of each formula that lie lowest above the hull. Both
+    can be added to a finished folder; nothing is relaxed twice.
 
     \b
     Examples:

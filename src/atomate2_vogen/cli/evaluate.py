@@ -1,4 +1,4 @@
-"""``vogen evaluate``: relax and judge crystals of one's own."""
+"""``vogen evaluate``: relax crystals from files and place them on the hull."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.schemas import CandidateDoc
 
 
-@click.command(short_help="Relax and judge crystals of your own.")
+@click.command(short_help="Relax your own crystals and place them on the convex hull.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.system_option
 @options.engine_option
@@ -37,20 +37,20 @@ def evaluate(
     as_json: bool,
     out: Path | None,
 ) -> None:
-    """Relax crystals from files and tell where they stand.
+    """Relax crystals from files and place them on the convex hull.
 
-    PATHS are CIF or POSCAR files, pymatgen JSON, or folders of them, also those that another vogen
-    command has written. Each crystal is relaxed
-    with the judge, placed on the convex hull of the known phases, classed, and compared with
-    the others and with every known prototype. Files that cannot be used are listed at the end
-    with what is wrong; the others are computed all the same, and the exit code is 2.
+    PATHS are CIF or POSCAR files, pymatgen JSON, or folders of them, including folders written by
+    another vogen command. Each crystal is relaxed with the energy model, placed on the convex hull
+    of the known phases, classified, and compared with the others and with all known prototypes.
+    Files that cannot be used are listed at the end with the reason; the others are computed, and
+    the exit code is 2.
 
-    Below the table stand counts over all crystals; --json has them in full, with what each is
-    counted against, 95 % intervals, and the settings of every comparison.
+    Counts over all crystals follow the table; --json prints them in full, with denominators, 95 %
+    intervals, and the settings of every comparison.
 
-    With --out results are kept, and a second run computes only what is new. The folder then shows
-    the crystals of the last run: tables, CIFs and stability documents of others are removed, and
-    their calculations stay in store/, to be used again when these crystals come back.
+    With --out results are kept, and a second run computes only new crystals. The folder shows the
+    crystals of the last run: tables, CIFs and stability documents of others are removed, and their
+    calculations stay in store/, to be reused when these crystals are given again.
 
     \b
     Examples:

@@ -55,10 +55,10 @@ class VogenGroup(click.Group):
 def cli() -> None:
     """Find new oxide crystals: generate, relax, place on a convex hull.
 
-    Every energy comes from one judge (the engine), which the results name. Each verb has its
-    own --help with examples; start with: vogen discover
+    All energies of a run come from one energy model, which the results name. Each command has
+    a --help with examples; start with: vogen discover
 
-    Exit codes: 0 done; 1 something went wrong; 2 bad input; 130 stopped with Ctrl-C.
+    Exit codes: 0 success; 1 failure; 2 bad input; 130 stopped with Ctrl-C.
     """
 
 

@@ -97,8 +97,8 @@ def system_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--system",
         metavar="METAL-O|FILE",
         callback=_system,
-        help="Oxides of which metal, e.g. Ti-O; or a .json or .yaml file with the fields of an "
-        "OxideSystem.  [default: the oxides of vanadium]",
+        help="Chemical system, for example Ti-O; or a .json or .yaml file with the fields of an "
+        "OxideSystem.  [default: V-O]",
     )(function)
 
 
@@ -119,7 +119,7 @@ def counts_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "-n",
         multiple=True,
         metavar="FORMULA=NUMBER[,…]",
-        help="How many crystals of each formula; may be repeated.  "
+        help="Number of crystals of each formula; may be repeated.  "
         f"[default: {DEFAULT_COUNT} of each target formula]",
     )(function)
 
@@ -131,20 +131,22 @@ def sampler_options(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.IntRange(0, 2**32 - 1),
         default=0,
         show_default=True,
-        help="The same seed gives the same crystals.",
+        help="Random seed; the same seed gives the same crystals.",
     )(function)
     function = click.option(
         "--preset",
         type=click.Choice(PRESETS),
         show_default="paper if its trained networks are shipped, else quick",
-        help="Size of the networks of the sampler wgan; what is not shipped is trained first.",
+        help="Size of the networks for --sampler wgan; networks that are not shipped are trained "
+        "first.",
     )(function)
     return click.option(
         "--sampler",
         type=click.Choice(SAMPLERS),
         default=SAMPLERS[0],
         show_default=True,
-        help="wgan draws from trained networks; substitution and random are baselines.",
+        help="Generator of crystals: wgan samples from trained networks; substitution and random "
+        "are baselines.",
     )(function)
 
 
@@ -155,7 +157,7 @@ def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(ENGINES),
         default=ENGINES[0],
         show_default=True,
-        help="The judge: what relaxes crystals and gives their energies.",
+        help="Energy model for relaxations and energies.",
     )(function)
 
 
@@ -166,25 +168,27 @@ def characterisation_options(function: Callable[..., Any]) -> Callable[..., Any]
         type=float,
         default=0.1,
         show_default=True,
-        help="With --electronic or --phonons: largest energy above hull of those, eV/atom.",
+        help="With --electronic or --phonons: largest energy above hull of crystals to "
+        "characterise, eV/atom.",
     )(function)
     function = click.option(
         "--top",
         type=click.IntRange(1),
         default=1,
         show_default=True,
-        help="With --electronic or --phonons: most crystals of each formula.",
+        help="With --electronic or --phonons: largest number of crystals to characterise per "
+        "formula.",
     )(function)
     function = click.option(
         "--phonons",
         type=click.Choice(PHONON_ENGINES),
-        help="Harmonic phonons of the best crystals with this engine.",
+        help="Energy model for harmonic phonons of the crystals lowest above hull.",
     )(function)
     return click.option(
         "--electronic",
         type=click.Choice(BAND_ENGINES),
-        help="Bands, density of states and magnetic character of the best crystals with this "
-        "engine.",
+        help="DFT code for bands, density of states and magnetic character of the crystals lowest "
+        "above hull.",
     )(function)
 
 
@@ -196,7 +200,7 @@ def workers_option(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.IntRange(1),
         default=default_workers,
         show_default="the setting WORKERS, else usable cores",
-        help="Processes side by side, one thread each; sampling takes one more.",
+        help="Number of parallel processes, one thread each; sampling uses one more.",
     )(function)
 
 
@@ -208,15 +212,14 @@ def out_option(default: str | None) -> Callable[..., Any]:
         type=UserPath(),
         default=default,
         show_default=True,
-        help="Folder for what comes out. The same command on the same folder goes on where it "
-        "stopped.",
+        help="Output folder. The same command with the same folder continues where it stopped.",
     )
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--json``."""
     return click.option(
-        "--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else there."
+        "--json", "as_json", is_flag=True, help="Print results as JSON on stdout, and nothing else."
     )(function)
 
 
@@ -226,7 +229,8 @@ def launchpad_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--launchpad",
         "-l",
         type=UserPath(),
-        help="my_launchpad.yaml of FireWorks.  [default: the one that FireWorks finds]",
+        help="LaunchPad file of FireWorks (my_launchpad.yaml).  [default: the one that FireWorks "
+        "finds]",
     )(function)
 
 

@@ -51,46 +51,69 @@ class RangeType(click.ParamType):
 @click.option(
     "--formula",
     multiple=True,
-    help="Formula with whole numbers of atoms; may be repeated.",
+    help="Chemical formula; may be repeated.",
 )
-@click.option("--class", "paper_class", multiple=True, help="stable, metastable or unstable.")
-@click.option("--field-class", multiple=True, help="on hull, near hull or above hull.")
+@click.option(
+    "--class", "paper_class", multiple=True, help="Stability class: stable, metastable or unstable."
+)
+@click.option("--field-class", multiple=True, help="Position: on hull, near hull or above hull.")
 @click.option("--max-hull", type=float, help="Largest energy above hull, eV/atom.")
 @click.option("--min-hull", type=float, help="Smallest energy above hull, eV/atom.")
-@click.option("--space-group", multiple=True, help="Number or symbol; may be repeated.")
+@click.option("--space-group", multiple=True, help="Space group number or symbol; may be repeated.")
 @click.option(
     "--dimensionality",
     multiple=True,
     type=click.IntRange(0, 3),
-    help="Of the bonds: 3 framework, 2 layers, 1 chains, 0 molecules; may be repeated.",
+    help="Bonding dimensionality: 3 framework, 2 layers, 1 chains, 0 molecules; may be repeated.",
 )
-@click.option("--unique/--duplicate", default=None, help="Lowest of its duplicates, or not.")
-@click.option("--novel/--known", default=None, help="Like no known crystal, or like one.")
-@click.option("--half-metal", is_flag=True, default=None, help="Half metals only.")
-@click.option("--character", multiple=True, help="metal, half-metal, semiconductor, insulator, …")
+@click.option(
+    "--unique/--duplicate",
+    default=None,
+    help="Only crystals lowest in energy among their duplicates, or only the others.",
+)
+@click.option(
+    "--novel/--known",
+    default=None,
+    help="Only crystals that match no known crystal, or only those that do.",
+)
+@click.option("--half-metal", is_flag=True, default=None, help="Only half metals.")
+@click.option(
+    "--character",
+    multiple=True,
+    help="Electronic character: metal, half-metal, semiconductor, insulator, …",
+)
 @click.option("--gap", type=RangeType(), help="Fundamental gap over both spins, eV.")
-@click.option("--stable-phonons", is_flag=True, default=None, help="Dynamically stable ones only.")
-@click.option("--phonons", multiple=True, help="stable, soft or unstable.")
-@click.option("--sampler", multiple=True, help="What made them; may be repeated.")
-@click.option("--model", "model_id", multiple=True, help="Model id; may be repeated.")
-@click.option("--scheme", multiple=True, help="Judge of the hull; may be repeated.")
+@click.option(
+    "--stable-phonons", is_flag=True, default=None, help="Only dynamically stable crystals."
+)
+@click.option("--phonons", multiple=True, help="Verdict of the phonons: stable, soft or unstable.")
+@click.option("--sampler", multiple=True, help="Name of the sampler; may be repeated.")
+@click.option(
+    "--model", "model_id", multiple=True, help="Id of the trained networks; may be repeated."
+)
+@click.option(
+    "--scheme", multiple=True, help="Energy scheme, for example CHGNet-0.3.0; may be repeated."
+)
 @click.option(
     "--state",
     multiple=True,
     default=("ranked",),
     show_default=True,
-    help="ranked, collapsed, unconverged, not bulk, failed, or any.",
+    help="State: ranked, collapsed, unconverged, not bulk, failed, or any.",
 )
 @click.option(
-    "--sort", default="energy_above_hull", show_default=True, help="Column; -column: largest first."
+    "--sort",
+    default="energy_above_hull",
+    show_default=True,
+    help="Column to sort by; -COLUMN sorts largest first.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(0),
-    help=f"Most crystals; 0 for all.  [default: {SHOWN} in a table, else all]",
+    help=f"Largest number of crystals; 0 for all.  [default: {SHOWN} in a table, else all]",
 )
-@click.option("--csv", "csv_file", metavar="FILE", help="Write a CSV table; - is stdout.")
-@click.option("--cifs", type=options.UserPath(), help="Write relaxed CIFs to this folder.")
+@click.option("--csv", "csv_file", metavar="FILE", help="CSV file to write; - is stdout.")
+@click.option("--cifs", type=options.UserPath(), help="Folder for CIFs of the relaxed crystals.")
 @options.json_option
 def query(
     where: str | None,
@@ -106,10 +129,10 @@ def query(
 ) -> None:
     """Find crystals in a store.
 
-    WHERE is an output folder of vogen discover or vogen evaluate, the folder of a store, a mongodb:// URI, or a
-    YAML file that names a database; without it, the database of jobflow's own settings.
-    All conditions must hold. Those on gaps, characters and phonons find only crystals for which
-    these were calculated.
+    WHERE is an output folder of vogen discover or vogen evaluate, the folder of a store, a
+    mongodb:// URI, or a YAML file that names a database. The default is the database of jobflow's
+    settings. All conditions must hold; those on gap, character and phonons find only crystals for
+    which these were calculated.
 
     \b
     Examples:

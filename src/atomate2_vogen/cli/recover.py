@@ -25,7 +25,7 @@ ROWS = {
 SHOWN = 8
 
 
-@click.command(short_help="Put a LaunchPad in order after workers or the database died.")
+@click.command(short_help="Repair a LaunchPad after workers or the database died.")
 @options.launchpad_option
 @click.option(
     "--lost-after",
@@ -33,8 +33,8 @@ SHOWN = 8
     default=4 * 3600.0,
     show_default=True,
     metavar="SECONDS",
-    help="Without a sign of life for so long, a worker is taken for dead. Workers give one every "
-    "hour: less only where you know that none is alive.",
+    help="Time since a worker's last heartbeat after which it counts as dead. Workers send one "
+    "every hour; give a shorter time only if no worker is alive.",
 )
 @click.option(
     "--locked-after",
@@ -42,23 +42,24 @@ SHOWN = 8
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="A workflow that stays locked and unchanged for so long is unlocked.",
+    help="Time after which a workflow that is locked and unchanged is unlocked.",
 )
 @click.option(
     "--fizzled/--no-fizzled",
     "rerun_fizzled",
     default=False,
     show_default=True,
-    help="Run what failed again too.",
+    help="Also rerun fizzled jobs.",
 )
 @click.option(
     "--attempts",
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="Most times that a job is run; one that kills its worker every time is given up then.",
+    help="Largest number of runs of one job; a job that kills its worker every time is then given "
+    "up.",
 )
-@click.option("--dry-run", is_flag=True, help="Only tell; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done; change nothing.")
 @options.json_option
 def recover(
     *,
@@ -70,10 +71,10 @@ def recover(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Make what dead workers left behind ready to run again; others may go on working.
+    """Make jobs of dead workers ready to run again; live workers may continue meanwhile.
 
-    A job that runs again writes the same documents as before. One that keeps failing stays
-    failed, its crystal becomes a failed candidate, and the rest of the flow goes on.
+    A job that runs again writes the same documents. A job that fails every time stays failed, its
+    crystal becomes a failed candidate, and the rest of the flow continues.
 
     \b
     Examples:

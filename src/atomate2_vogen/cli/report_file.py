@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MEND = "delete the file, and it is made anew (vogen build) or done without"
 
 
-@click.command(short_help="One HTML file about a finished run, to read, show and hand on.")
+@click.command(short_help="Write an HTML report on a finished run.")
 @click.argument("folder", type=options.UserPath())
 @click.option(
     "--out",
@@ -31,20 +31,20 @@ MEND = "delete the file, and it is made anew (vogen build) or done without"
 @click.option(
     "--top",
     type=click.IntRange(1),
-    help="Most crystals of each formula with a row and a page of their own, the lowest above "
-    "hull; the numbers and figures are of all.  [default: all]",
+    help="Largest number of crystals per formula, lowest above hull first, with a row and a page; "
+    "numbers and figures are of all crystals.  [default: all]",
 )
 @click.option("--title", help="Heading of the report.")
 @options.json_option
 def report(
     folder: Path, *, out: Path | None, top: int | None, title: str | None, as_json: bool
 ) -> None:
-    """Write a report on an output folder: one HTML file that needs no network.
+    """Write a report on an output folder: one HTML file that works offline.
 
-    FOLDER is one that vogen discover or vogen evaluate has written. The file holds a table of
-    the candidates to sort and filter, the hull, distributions, and a page for each candidate
-    with its crystal to turn, its energies, bands and phonons where they were computed, where it
-    comes from, and its CIF. Nothing is computed and nothing in the folder changes but the file.
+    FOLDER is an output folder of vogen discover or vogen evaluate. The report holds a table of the
+    candidates to sort and filter, the hull, distributions, and a page for each candidate with a
+    rotatable model of the crystal, energies, bands and phonons if computed, provenance, and CIF.
+    Nothing is computed, and no other file of the folder changes.
 
     \b
     Examples:

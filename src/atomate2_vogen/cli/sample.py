@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
 
 
-@click.command(short_help="Only generate crystals, as CIF files.")
+@click.command(short_help="Generate crystals as CIF files, without relaxing them.")
 @options.system_option
 @options.counts_option
 @options.sampler_options
@@ -38,8 +38,8 @@ def sample(
 ) -> None:
     """Generate crystals and write them as CIF files, without relaxing them.
 
-    The folder --out then holds one CIF per crystal (cifs/) and candidates.json, which tells
-    where each comes from and why attempts were rejected. Look at them with
+    The output folder holds one CIF per crystal (cifs/) and candidates.json, with the origin of
+    each crystal and the reasons why attempts were rejected. Relax them with
 
     \b
       vogen evaluate vogen_sample

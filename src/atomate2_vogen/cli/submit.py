@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.stores import VogenStores
 
 
-@click.command(short_help="Send the chain of vogen discover to FireWorks.")
+@click.command(short_help="Submit the flow of vogen discover to FireWorks.")
 @options.system_option
 @options.counts_option
 @options.sampler_options
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     "--store",
     "where",
     metavar="WHERE",
-    help="Where workers put what comes out: a mongodb:// URI, a YAML file that names a database, or "
-    "a folder that all of them see.  [default: the JOB_STORE of jobflow's settings on each worker]",
+    help="Store for results of workers: a mongodb:// URI, a YAML file that names a database, or "
+    "a folder on a file system that all workers share.  [default: the JOB_STORE of jobflow's settings on each worker]",
 )
 @options.json_option
 def submit(
@@ -57,10 +57,10 @@ def submit(
 ) -> None:
     """Add the flow of vogen discover to a LaunchPad of FireWorks, for workers to run.
 
-    Nothing is computed here. The same request twice is one workflow: the second time it is
-    found, not added. Every job bears a category (training, sampling, forcefield, dft, analysis)
-    that workers may name in their my_fworker.yaml. No password is written into a job: workers
-    read it from VOGEN_MONGODB_PASSWORD.
+    Nothing is computed here. A request that is already in the LaunchPad is found, not added again.
+    Every job has a category (training, sampling, forcefield, dft, analysis) that workers can
+    select in their my_fworker.yaml. Passwords are not written into jobs: workers read them from
+    VOGEN_MONGODB_PASSWORD.
 
     \b
     Examples:

@@ -25,7 +25,7 @@ DOCUMENT = "training.json"
 FIGURE = "learning_curves.png"
 
 
-@click.command(short_help="Train the networks; goes on where it was stopped.")
+@click.command(short_help="Train the networks; continues a training that was stopped.")
 @options.system_option
 @click.option(
     "--preset",
@@ -39,7 +39,7 @@ FIGURE = "learning_curves.png"
     type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
-    help="Of weights, batches and noise.",
+    help="Random seed for initial weights, batch order and noise.",
 )
 @click.option(
     "--workers",
@@ -47,7 +47,7 @@ FIGURE = "learning_curves.png"
     type=click.IntRange(1),
     default=options.default_workers,
     show_default="the setting WORKERS, else usable cores",
-    help="Threads that the networks compute with.",
+    help="Number of threads for training.",
 )
 @options.json_option
 @options.out_option("vogen_training")
@@ -56,10 +56,10 @@ def train(
 ) -> None:
     """Train the networks on crystals substituted into known prototypes.
 
-    The folder --out then holds the trained networks (model.zip), how the training went
-    (training.json, learning_curves.png) and a record of the run (run.json). The state of the
-    training is in checkpoints/ after every epoch: stop it at any time, even by pulling the
-    plug; the same command goes on from there and ends with the same networks.
+    The output folder holds the trained networks (model.zip), the losses of every epoch
+    (training.json, learning_curves.png) and a record of the run (run.json). The state is saved in
+    checkpoints/ after every epoch: after Ctrl-C, a kill or a power cut the same command continues
+    and ends with the same networks.
 
     \b
     Examples:
