@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import judged_documents
+from monty.json import jsanitize
 from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen import engines
-from atomate2_vogen.cli.pipeline import Pipeline
-from atomate2_vogen.jobs import known
-from atomate2_vogen.schemas import CalculationDoc, CalculationState
+from atomate2_vogen.cli.pipeline import Outcome, Pipeline
+from atomate2_vogen.jobs import known, screening
+from atomate2_vogen.schemas import CalculationDoc, CalculationState, CandidateDoc
 
 FAILING = "V2O3"
 """Formula that makes the judge fail."""
@@ -63,16 +64,24 @@ def relax(candidate) -> CalculationDoc:
 def use(monkeypatch) -> None:
     """Put it in the place of every engine; no crystal is known but the reference phases."""
 
-    def calculate(pipeline, _engine, todo, _workers):
-        for candidate in todo.values():
-            document = relax(candidate)
-            pipeline.stores.save(document)
-            yield document
+    run = Pipeline.run
+
+    def run_or_relax(pipeline, flows, workers, ended):
+        others = []
+        for key, flow in flows:
+            if isinstance(flow, CandidateDoc):
+                output = jsanitize(relax(flow), strict=True, enum_values=True)
+                ended(Outcome(key, output))
+            else:
+                others.append((key, flow))
+        if others:
+            run(pipeline, others, workers, ended)
 
     engine = SimpleNamespace(scheme=judged_documents.SCHEME)
     monkeypatch.setattr(engines, "load_engine", lambda *_: engine)
     monkeypatch.setattr(engines, "has_references", lambda *_: True)
     monkeypatch.setattr(engines, "load_references", lambda *_: judged_documents.REFERENCES)
-    monkeypatch.setattr(Pipeline, "_calculate", calculate)
+    monkeypatch.setattr(screening, "candidate_flow", lambda _, candidate: candidate)
+    monkeypatch.setattr(Pipeline, "run", run_or_relax)
     monkeypatch.setattr(known, "_prototypes", lambda _: ())
     monkeypatch.setattr(known, "_relaxed_prototypes", lambda _: ())
