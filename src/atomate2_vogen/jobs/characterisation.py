@@ -62,6 +62,7 @@ def _select_best(judged: Judged, top: int, threshold: float) -> list[StabilityDo
     return best_per_formula(documents, top, threshold)
 
 
+# no output_schema: a flow that replaces a job hands on a reference, which jobflow holds against it
 @job(data=LISTS)
 def characterise_best(
     summary: DiscoveryDoc,
@@ -105,7 +106,7 @@ def characterise_best(
     return Response(replace=handed_on(made))
 
 
-@job(data=LISTS)
+@job(data=LISTS, output_schema=DiscoveryDoc)
 def add_stages(
     summary: DiscoveryDoc,
     chosen: list[str],

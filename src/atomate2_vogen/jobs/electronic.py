@@ -34,7 +34,7 @@ def electronic_id(candidate_id: str, scheme: str) -> str:
     return f"{candidate_id}|{scheme}"
 
 
-@job(data=DATA)
+@job(data=DATA, output_schema=ElectronicDoc)
 def record_electronic(
     subject: Subject,
     engine: Engine,

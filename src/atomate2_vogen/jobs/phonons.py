@@ -185,7 +185,7 @@ def _check_moments(structure: Structure, maker: Any) -> None:
         )
 
 
-@job(data=DATA)
+@job(data=DATA, output_schema=PhononDoc)
 def record_phonons(
     subject: Subject, engine: Engine, supercell: str, cell: Any, phonons: Any
 ) -> PhononDoc:

@@ -17,7 +17,7 @@ from atomate2_vogen.schemas import ReferenceDoc
 SYMPREC = 0.1  # Å; relaxed to a force criterion, not to machine precision
 
 
-@job
+@job(output_schema=ReferenceDoc)
 def make_reference(
     relaxed: Any,
     static: Any,

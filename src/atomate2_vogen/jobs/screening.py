@@ -68,7 +68,7 @@ def candidate_flow(engine: Engine, candidate: CandidateDoc) -> Flow:
     return Flow(list(stages.values()), output=document.output, name=candidate.candidate_id)
 
 
-@job
+@job(output_schema=CalculationDoc)
 def record(
     candidate: CandidateDoc,
     scheme: str,

@@ -19,7 +19,7 @@ LISTS = [["output", name] for name in ("stability", "electronic", "phonons")]
 what grows with the number of crystals."""
 
 
-@job(data=LISTS)
+@job(data=LISTS, output_schema=DiscoveryDoc)
 def summarise(
     sample: SampleDoc,
     calculations: list[CalculationDoc],
