@@ -9,13 +9,13 @@ their own: ATOMS is the largest cell of the known phases that are relaxed for it
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 from jobflow import run_locally
 
 from atomate2_vogen import DiscoveryFlowMaker, ReferencesFlowMaker, VogenStores
-from atomate2_vogen.engines import Engine, chgnet, reference_structures
+from atomate2_vogen.engines import Engine, reference_structures
 from atomate2_vogen.schemas import ReferenceDoc, StabilityDoc
 
 
@@ -28,18 +28,13 @@ def r2scan() -> Any:
 
 
 def engine() -> Engine:
-    """The Makers of ours with another calculator, and with it another scale of energies."""
-    ours = chgnet()
-    mine = {"force_field_name": {"@module": "my_engine", "@callable": "r2scan"}}
-    mine["calculator_kwargs"] = {}
-    return replace(
-        ours,
-        name="r2scan",
+    """Relaxation and static calculation with the calculator, on an energy scale with a name."""
+    return Engine.from_force_field(
+        "my_engine.r2scan",
         scheme="CHGNet-r2SCAN",
-        relax_maker=replace(ours.relax_maker, name="r2scan relax", **mine),
-        static_maker=replace(ours.static_maker, name="r2scan static", **mine),
+        energy_corrections=None,  # its r2SCAN energies are used as they are
         phonon_maker=None,
-        engine_versions={"chgnet": ours.engine_versions["chgnet"]},
+        engine_versions={"chgnet": version("chgnet")},
     )
 
 

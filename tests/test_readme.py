@@ -40,6 +40,7 @@ PAGES = (
     "docs/tutorials/first_run.md",
     "docs/tutorials/python.md",
     "docs/tutorials/my_structures.md",
+    "docs/tutorials/my_energy_model.md",
     "docs/tutorials/dft.md",
     "docs/tutorials/own_data.md",
     "docs/reference/command_line.md",

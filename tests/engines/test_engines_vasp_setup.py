@@ -14,7 +14,7 @@ from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEn
 from pymatgen.io.vasp.inputs import PotcarSingle
 
 from atomate2_vogen import engines
-from atomate2_vogen.engines import corrections
+from atomate2_vogen.engines import corrections, known_models
 from atomate2_vogen.engines.vasp_setup import check_setup
 from atomate2_vogen.errors import (
     EngineSetupError,
@@ -99,16 +99,14 @@ def test_engines_have_names():
 
 
 def test_sevennet_says_what_to_install(monkeypatch):
-    module = sys.modules["atomate2_vogen.engines.sevennet"]
-    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    monkeypatch.setattr(known_models, "find_spec", lambda _: None)
     with pytest.raises(MissingDependencyError, match=r"atomate2-vogen\[sevennet\]"):
         engines.load_engine("sevennet")
 
 
 def test_sevennet_is_a_force_field_with_corrections(monkeypatch):
-    module = sys.modules["atomate2_vogen.engines.sevennet"]
-    monkeypatch.setattr(module, "find_spec", lambda _: True)
-    monkeypatch.setattr(module, "version", lambda _: "0.0")
+    monkeypatch.setattr(known_models, "find_spec", lambda _: True)
+    monkeypatch.setattr(known_models, "version", lambda _: "0.0")
     engine = engines.load_engine("sevennet", fmax=0.03)
     assert str(engine.relax_maker.force_field_name).endswith("SevenNet")
     assert engine.relax_maker.calculator_kwargs == {"model": "7net-0"}

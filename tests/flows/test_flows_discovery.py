@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import doctest
 import json
 
 import cheap_engine
 import pytest
 import toy_engines
-from jobflow import run_locally
+from jobflow import OutputReference, run_locally
 from jobflow.managers.fireworks import flow_to_workflow
 from monty.json import MontyDecoder, MontyEncoder
 from sampler_job import GridSampleMaker
@@ -150,7 +151,14 @@ def test_nonsense_is_refused_before_anything_runs(changes, error):
 
 @pytest.mark.parametrize(
     ("counts", "error"),
-    [({"Xy2": 1}, UnknownFormulaError), ({"VO2": 0}, CountsError), ({}, CountsError)],
+    [
+        ({"Xy2": 1}, UnknownFormulaError),
+        ({"VO2": 0}, CountsError),
+        ({}, CountsError),
+        (8, CountsError),
+        ([cheap_engine.candidate()], CountsError),
+        (OutputReference("a job"), CountsError),
+    ],
 )
 def test_counts_without_sense_are_refused(counts, error):
     with pytest.raises(error):
@@ -181,6 +189,12 @@ def test_one_maker_makes_flows_of_several_requests():
         flow = discovery.make(**arguments)
         (sample,) = [job for job in flow.jobs if job.name == "grid sampler"]
         assert sample.function_args == expected
+
+
+def test_the_example_of_the_class_is_true():
+    finder = doctest.DocTestFinder(recurse=False)
+    (examples,) = finder.find(DiscoveryFlowMaker, "DiscoveryFlowMaker", globs={})
+    assert doctest.DocTestRunner().run(examples) == (0, 3)
 
 
 def test_the_seed_is_that_of_training_too():

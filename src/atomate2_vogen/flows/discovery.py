@@ -13,7 +13,8 @@ from atomate2_vogen.analysis.selection import best_per_formula
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
-from atomate2_vogen.errors import InputError
+from atomate2_vogen.engines.validation import check_engine
+from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
 from atomate2_vogen.flows.phonons import PhononFlowMaker
 from atomate2_vogen.flows.references import references_for
@@ -84,6 +85,17 @@ class DiscoveryFlowMaker(Maker):
     top: int = 1
     threshold: float = NEAR_HULL_LIMIT
 
+    def __post_init__(self) -> None:
+        """Refuse what is no engine, and an engine where a flow is expected."""
+        check_engine(self.engine, self)
+        for name, flow in (("electronic", ElectronicFlowMaker), ("phonons", PhononFlowMaker)):
+            given = getattr(self, name)
+            if not (given is None or isinstance(given, flow)):
+                raise InputError(
+                    f"{name} of {type(self).__name__} is {type(given).__name__}; give "
+                    f"{flow.__name__}(engine=...)"
+                )
+
     def make(self, counts: Mapping[str, int] | None = None, seed: int = 0) -> Flow:
         """Flow whose output is a `DiscoveryDoc`.
 
@@ -116,6 +128,11 @@ class DiscoveryFlowMaker(Maker):
         """
         if counts is None:
             counts = dict.fromkeys(self.system.target_formulas, DEFAULT_COUNT)
+        if not isinstance(counts, Mapping):
+            raise CountsError(
+                f"counts are {type(counts).__name__}; give the number of crystals per formula when "
+                'the flow is made, e.g. {"%s": 8}' % self.system.target_formulas[0]
+            )
         wanted = check_counts(counts, self.system)
         seed = check_seed(seed)
         relaxing, references = references_for(self.references, self.engine, self.system)

@@ -11,6 +11,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
+from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.errors import EngineCapabilityError
 from atomate2_vogen.jobs.electronic import band_scheme, collect_electronic, record_electronic
 from atomate2_vogen.jobs.later import joined_flow, make_later, pieces
@@ -62,6 +63,10 @@ class ElectronicFlowMaker(Maker):
     symprec: float | None = 0.02
     system: OxideSystem = VANADIUM
     magnetic_starts: tuple[str, ...] = STARTS
+
+    def __post_init__(self) -> None:
+        """Refuse what is no engine."""
+        check_engine(self.engine, self)
 
     def make(self, crystals: Sequence[Crystal] | OutputReference) -> Flow:
         """Flow whose output is a list of `ElectronicDoc`, in the order of the crystals.

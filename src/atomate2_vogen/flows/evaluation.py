@@ -11,6 +11,7 @@ from pymatgen.core import Structure
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.flows.references import references_for
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.evaluation import checked_candidates, evaluate
@@ -39,6 +40,10 @@ class EvaluateMaker(Maker):
     engine: Engine = field(default_factory=chgnet)
     system: OxideSystem = field(default_factory=lambda: VANADIUM)
     references: list[ReferenceDoc] | Maker | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no engine."""
+        check_engine(self.engine, self)
 
     def make(
         self, crystals: SampleDoc | Sequence[Structure | CandidateDoc] | OutputReference

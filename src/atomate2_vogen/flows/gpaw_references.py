@@ -12,6 +12,7 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.gpaw import gpaw
 from atomate2_vogen.engines.references import ReferencePhase, reference_structures
+from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.flows.references import ReferencesFlowMaker
 from atomate2_vogen.jobs.molecules import BOX, add_reference, anion_molecule, check_spin
@@ -47,6 +48,10 @@ class MoleculeReferencesFlowMaker(Maker):
     system: OxideSystem = VANADIUM
     box: float = BOX
     compounds: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what is no engine."""
+        check_engine(self.engine, self)
 
     def make(self, phases: list[ReferencePhase] | None = None) -> Flow:
         """Flow whose output is the list of distinct reference documents.

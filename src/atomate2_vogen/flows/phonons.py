@@ -20,6 +20,7 @@ from atomate2_vogen.analysis.supercells import (
 )
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.errors import EngineCapabilityError, InputError
 from atomate2_vogen.jobs.later import joined_flow, make_later, pieces
 from atomate2_vogen.jobs.phonons import collect_phonons, phonon_cell, plain_settings, record_phonons
@@ -71,6 +72,10 @@ class PhononFlowMaker(Maker):
     min_length: float | None = None
     max_atoms: int = MAX_ATOMS
     symprec: float | None = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuse what is no engine."""
+        check_engine(self.engine, self)
 
     def make(self, crystals: Sequence[Crystal] | OutputReference) -> Flow:
         """Flow whose output is a list of `PhononDoc`, in the order of the crystals.

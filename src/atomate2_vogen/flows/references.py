@@ -14,6 +14,7 @@ from atomate2_vogen.engines.references import (
     load_references,
     reference_structures,
 )
+from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.errors import ElementError, SchemeMismatchError
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.references import collect_references, make_reference
@@ -37,6 +38,10 @@ class ReferencesFlowMaker(Maker):
     name: str = "references"
     engine: Engine = field(default_factory=chgnet)
     system: OxideSystem = VANADIUM
+
+    def __post_init__(self) -> None:
+        """Refuse what is no engine."""
+        check_engine(self.engine, self)
 
     def make(self, phases: list[ReferencePhase] | None = None) -> Flow:
         """Flow whose output is the list of distinct reference documents.

@@ -10,6 +10,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.jobs.evaluation import as_candidates
 from atomate2_vogen.jobs.later import make_later
 from atomate2_vogen.jobs.screening import fan_out
@@ -30,6 +31,10 @@ class ScreeningFlowMaker(Maker):
 
     name: str = "screening"
     engine: Engine = field(default_factory=chgnet)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no engine."""
+        check_engine(self.engine, self)
 
     def make(self, candidates: Sequence[Structure | CandidateDoc] | OutputReference) -> Flow:
         """Flow whose output is a list of `CalculationDoc`, one per crystal.
