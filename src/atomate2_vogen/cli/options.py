@@ -98,7 +98,7 @@ def system_option(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="METAL-O|FILE",
         callback=_system,
         help="Chemical system, for example Ti-O; or a .json or .yaml file with the fields of an "
-        "OxideSystem.  [default: V-O]",
+        "OxideSystem.  [default: the oxides of vanadium]",
     )(function)
 
 
