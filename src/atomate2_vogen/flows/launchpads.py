@@ -94,6 +94,10 @@ def _is_ready(launchpad: LaunchPad, content: dict[str, Any]) -> bool:
     """Whether the database, which must answer, has been set up."""
     reason = None
     try:
+        # a timeout of the driver takes the place of the one for finding a server
+        finding = launchpad.connection.options.server_selection_timeout
+        with pymongo.timeout(min(MOST_SECONDS, finding)):
+            launchpad.connection.admin.command("ping")
         with pymongo.timeout(MOST_SECONDS):
             return launchpad.fw_id_assigner.find_one({}) is not None
     except Exception as error:  # noqa: BLE001 - also a host or option that only fails in use
