@@ -79,12 +79,7 @@ def started(folder):
 @toy
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "k_path"),
-    [
-        ("vasp", "latimer_munro"),
-        ("vasp", "setyawan_curtarolo"),
-        ("vasp-mp", "setyawan_curtarolo"),
-    ],
+    ("kind", "k_path"), [("vasp", "latimer_munro"), ("vasp-mp", "setyawan_curtarolo")]
 )
 def test_signs_reach_every_stage_of_vasp(kind, k_path, potcars, stores, tmp_path):
     engine = vasp_stand_in.engine(kind, k_path=k_path)

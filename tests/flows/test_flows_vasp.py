@@ -78,13 +78,9 @@ class FireWorks:
         assert states == {"COMPLETED"}
 
 
-@pytest.fixture(params=["locally", "fireworks"])
-def manager(request, tmp_path, monkeypatch):
+@pytest.fixture
+def manager(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # rapidfire changes the working directory
-    if request.param == "locally":
-        with VogenStores.memory() as stores:
-            yield Locally(tmp_path, stores.job_store)
-        return
     with mongo_uri(tmp_path) as uri:
         made = FireWorks(tmp_path, uri)
         yield made

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_model import eager
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import InputError
@@ -134,7 +135,8 @@ def test_a_generator_with_a_memory_stays_near_its_entries(tiny):
 @pytest.mark.slow
 def test_training_with_memory_and_boxes_survives_its_file(tiny, crystals):
     wgan = dataclasses.replace(tiny.wgan, memory=40, box_weight=0.1)
-    result = train_wgan(crystals, dataclasses.replace(tiny, wgan=wgan), seed=3)
+    with eager():
+        result = train_wgan(crystals, dataclasses.replace(tiny, wgan=wgan), seed=3)
     assert all(np.isfinite(result.history["wgan"]["box"]))
     copy = TrainedModel.from_bytes(result.model.to_bytes())
     asked = np.tile([2, 4], (5, 1))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from atomate2_vogen.models.presets import (
     AcceptancePreset,
@@ -78,11 +80,24 @@ def crystals():
 
 
 @pytest.fixture(scope="session")
-def trained(tiny, crystals):
-    from atomate2_vogen.models.training import train_wgan
+def trained(tiny, crystals, tmp_path_factory, worker_id):
+    """Trained once for all processes that run tests: the second one waits for the first."""
+    from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.models.training import TrainingResult, train_wgan
 
-    with eager():
-        return train_wgan(crystals, tiny, seed=3)
+    if worker_id == "master":
+        with eager():
+            return train_wgan(crystals, tiny, seed=3)
+    shared = tmp_path_factory.getbasetemp().parent / "trained.pickle"
+    with FileLock(shared.with_suffix(".lock")):
+        if not shared.exists():
+            with eager():
+                result = train_wgan(crystals, tiny, seed=3)
+            content = vars(result) | {"model": result.model.to_bytes()}
+            shared.write_bytes(pickle.dumps(content))
+            return result
+    content = pickle.loads(shared.read_bytes())
+    return TrainingResult(**content | {"model": TrainedModel.from_bytes(content["model"])})
 
 
 @contextmanager

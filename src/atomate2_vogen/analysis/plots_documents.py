@@ -102,7 +102,7 @@ def count_states(documents: Sequence[StabilityDoc], scheme: str) -> str:
     states = Counter(document.state for document in documents)
     number = states.pop(StabilityState.RANKED, 0)
     left_out = ", ".join(f"{states[s]} {s.value}" for s in StabilityState if states[s])
-    return f"Judge: {scheme}. {number} of {len(documents)} candidates ranked" + (
+    return f"Energy model: {scheme}. {number} of {len(documents)} candidates ranked" + (
         f" ({left_out})." if left_out else "."
     )
 
@@ -110,4 +110,4 @@ def count_states(documents: Sequence[StabilityDoc], scheme: str) -> str:
 def count_ranked(judged: Judged, scheme: str) -> str:
     """Caption: the judge, and how many of each sampler's candidates are ranked."""
     parts = [f"{name} {len(ranked(docs))} of {len(docs)}" for name, docs in judged.items()]
-    return f"Judge: {scheme}. Candidates ranked: {', '.join(parts)}."
+    return f"Energy model: {scheme}. Candidates ranked: {', '.join(parts)}."

@@ -164,7 +164,7 @@ def _print_metrics(voice: Voice, metrics: MetricsDoc) -> None:
 def _print_judge(voice: Voice, stability: Sequence[StabilityDoc]) -> None:
     judge = _judge(stability)
     voice.out.print(f"[dim]{LEGEND}[/dim]")
-    voice.out.print(escape(f"Judge {judge['judge']}, hull {judge['hull_id']}"))
+    voice.out.print(escape(f"Energy model {judge['judge']}, hull {judge['hull_id']}"))
 
 
 def _print_written(voice: Voice, path: Path, written: Sequence[str]) -> None:
