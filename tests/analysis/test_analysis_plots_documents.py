@@ -44,7 +44,9 @@ def test_one_scheme():
 
 def test_captions_count_what_is_left_out():
     docs = [document("VO2", 0.1, 0), document("VO2", -5.0, 1, state="collapsed")]
-    assert chosen.count_states(docs, "S") == ("Energy model: S. 1 of 2 candidates ranked (1 collapsed).")
+    assert chosen.count_states(docs, "S") == (
+        "Energy model: S. 1 of 2 candidates ranked (1 collapsed)."
+    )
     assert chosen.count_states(docs[:1], "S") == "Energy model: S. 1 of 1 candidates ranked."
     assert chosen.count_ranked({"a": docs, "b": []}, "S") == (
         "Energy model: S. Candidates ranked: a 1 of 2, b 0 of 0."

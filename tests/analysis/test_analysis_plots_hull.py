@@ -31,7 +31,9 @@ def test_hull_draws_every_ranked_candidate_and_reference(tmp_path, figures):
     for kind in PaperClass:
         n = sum(d.paper_class is kind for d in ranked)
         assert f"{kind.value} ({n})" in labels
-    assert f"Energy model: {SCHEME}. 37 of 38 candidates ranked (1 collapsed)" in caption(figures[0])
+    assert f"Energy model: {SCHEME}. 37 of 38 candidates ranked (1 collapsed)" in caption(
+        figures[0]
+    )
 
 
 def test_picture_is_deterministic_and_does_not_depend_on_order(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).parent / "fuzz.py"
+COMMITTED = Path(__file__).parent / "results" / "fuzz.json"
 
 
 @pytest.mark.slow
@@ -22,3 +23,14 @@ def test_malformed_inputs_do_no_harm(tmp_path):
     assert summary["faults"] == []
     assert summary["inputs"] >= 100
     assert all(one["inputs"] for one in summary["entrances"].values())
+
+
+def test_the_committed_run_found_nothing():
+    summary = json.loads(COMMITTED.read_text())
+    assert summary["inputs"] >= 5000
+    assert summary["faults"] == []
+    assert len(summary["entrances"]) == 12
+    for one in summary["entrances"].values():
+        assert one["faulty"] == 0
+        assert one["most_cpu_seconds"] < 20
+        assert one["most_gib"] < 2

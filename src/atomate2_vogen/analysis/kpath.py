@@ -55,7 +55,7 @@ class KPath:
 def high_symmetry_path(
     structure: Structure, line_density: float = LINE_DENSITY, scheme: str = SCHEMES[0]
 ) -> KPath:
-    """Lines between high-symmetry points for a crystal in whatever cell it comes.
+    """Lines between high-symmetry points for a crystal in any cell.
 
     Parameters
     ----------

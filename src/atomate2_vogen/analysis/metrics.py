@@ -107,7 +107,7 @@ def measure(
     Returns
     -------
     MetricsDoc
-        The same whatever the order of the documents.
+        Independent of the order of the documents.
 
     Raises
     ------

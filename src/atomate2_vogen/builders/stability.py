@@ -4,7 +4,7 @@ Unit of work is a pair of chemical system and scheme. Within a pair only calcula
 or have changed are judged and compared with the others (`atomate2_vogen.analysis.duplicates`);
 what documents say about one another, groups and the joint hull, is worked out again for the whole
 pair, and those documents are written that say something else than before. The outcome is that of
-`atomate2_vogen.analysis.hull.assess` on everything, in whatever order it came.
+`atomate2_vogen.analysis.hull.assess` on everything, in any order of the calculations.
 
 Killed while it writes, it leaves nothing half-written: documents that were there are amended first
 and new ones come last, so that the pair is still seen to have changed; and each document tells by

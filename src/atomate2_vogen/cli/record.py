@@ -1,4 +1,4 @@
-"""The record of a run, ``run.json``, as whoever may have edited it left it."""
+"""The record of a run (``run.json``), checked, because it may have been edited."""
 
 from __future__ import annotations
 

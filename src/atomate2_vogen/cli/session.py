@@ -80,7 +80,7 @@ def open_run(
     command
         The verb.
     identity
-        What makes two runs the same; None takes whatever run is there.
+        Arguments that make two runs the same; None accepts the run that is there.
     voice
         Where to speak.
     system

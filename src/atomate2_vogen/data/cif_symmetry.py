@@ -6,7 +6,7 @@
    setting of its space-group type: many programs use it as the name of the type.
 2. Without operations, a Hall symbol gives them.
 3. Without both, a Hermann-Mauguin symbol, a number and a setting code give *all* settings that
-   they stand for and that fit the cell (`Symmetry.choices`). Whoever builds the crystal finds
+   they stand for and that fit the cell (`Symmetry.choices`). The caller, which builds the crystal, finds
    out whether only one of them agrees with the rest of the file.
 """
 

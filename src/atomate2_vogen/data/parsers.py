@@ -75,7 +75,7 @@ def parse(name: str, text: str, max_atoms: int) -> list[Structure | InputError]:
 
 
 def guarded(what: str, read: Callable[[], T]) -> T:
-    """Read one file or crystal; whatever goes wrong concerns this one only.
+    """Read one file or crystal; an error concerns this one only.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def guarded(what: str, read: Callable[[], T]) -> T:
     Raises
     ------
     InputError
-        Whatever exception was raised, of any library. Only a lack of memory is passed on: it
+        Any exception of any library. Only a lack of memory is passed on: it
         concerns everything.
     """
     try:

@@ -1,4 +1,4 @@
-"""Files of a user as text, whatever their compression, encoding and line ends.
+"""Text of files with any compression, encoding and line ends.
 
 One function for all formats, so that a byte-order mark, UTF-16, ``.gz``, ``.bz2`` and the line
 ends of three operating systems mean the same to every parser.

@@ -224,7 +224,7 @@ def _watch(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End the process and its children if it still runs when this is left, for whatever reason."""
+    """End the process and its children if it still runs when the block ends, also by an exception."""
     try:
         yield
     finally:

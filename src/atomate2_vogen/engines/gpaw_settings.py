@@ -125,7 +125,7 @@ class GpawSettings(MSONable):
             raise InputError(f"no k-path scheme {self.k_path!r}; there are {', '.join(SCHEMES)}")
 
     def scheme(self, system: OxideSystem = VANADIUM) -> str:
-        """Name of the energy scale: whatever moves an energy is in it.
+        """Name of the energy scale, with all settings that change an energy.
 
         Example: ``GPAW-PBE+U(X=3.25,normalised)-PW500-k0.5-kmetal0.33-FD0.05``.
         """

@@ -22,7 +22,7 @@ OPEN_MS = 8_000
 """How long a server may take to answer, unless the file says serverSelectionTimeoutMS."""
 
 MOST_SECONDS = 15.0
-"""Longest that opening waits, whatever the file says."""
+"""Upper limit of the time for opening a LaunchPad; a file may only give less."""
 
 
 FIELDS: dict[str, type] = {

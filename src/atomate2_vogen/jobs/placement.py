@@ -30,7 +30,7 @@ def place(made: Job | Flow, where: str | Mapping[str, Any], *, inherited: bool =
     made
         Job or flow.
     where
-        Category, or whatever else the workflow manager is to be told (an engine's
+        Category, or another configuration for the workflow manager (an engine's
         ``manager_config``).
     inherited
         Whether the jobs that it makes when it runs are of the same category. Otherwise they

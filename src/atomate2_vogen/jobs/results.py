@@ -1,4 +1,4 @@
-"""Numbers out of whatever task document a Maker returned.
+"""Energies, forces and structures from the task document of any Maker.
 
 atomate2's documents of VASP, force fields and ASE agree on ``structure`` and on
 ``output.energy``, ``output.forces``; the rest differs by code.

@@ -1,4 +1,4 @@
-"""The job that makes candidates, whatever the sampler."""
+"""Job that runs a sampler and returns its candidates."""
 
 from __future__ import annotations
 

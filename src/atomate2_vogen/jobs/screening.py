@@ -2,7 +2,7 @@
 
 Per candidate: static (as generated) and relax -> static -> record. The energy before
 relaxation comes from the static Maker too, so that both energies are of the engine's scheme
-whatever the relax Maker's settings are.
+even if the relax Maker has other settings.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ RECORD_STAGE = "record"
 
 
 def candidate_flow(engine: Engine, candidate: CandidateDoc) -> Flow:
-    """Flow of one candidate; its output is a `CalculationDoc` whatever happens.
+    """Flow of one candidate; its output is a `CalculationDoc`, also of a failed calculation.
 
     Every job carries ``candidate_id``, ``scheme`` and ``stage`` in its metadata.
     """

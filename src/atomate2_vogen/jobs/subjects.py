@@ -1,4 +1,4 @@
-"""The crystals that are characterised, whatever they come as."""
+"""Crystals to be characterised, given as structures, candidates or documents."""
 
 from __future__ import annotations
 

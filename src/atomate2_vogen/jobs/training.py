@@ -192,7 +192,7 @@ class TrainEnergyMaker(_TrainMaker):
 
 @dataclass
 class TrainWGANMaker(_TrainMaker):
-    """Train the conditional WGAN on a data set, and before it whatever is not given.
+    """Train the conditional WGAN on a data set, and before it the networks that are not given.
 
     The document goes to the job store and the file to its additional store ``data``.
 

@@ -190,7 +190,7 @@ def _work(
 
 
 def _run(job: Job, store: JobStore, folder: str) -> Answer:
-    """Run one job in its folder; whatever it raises becomes an answer."""
+    """Run one job in its folder; an exception becomes an answer."""
     from monty.json import MontyEncoder
 
     from atomate2_vogen.jobs.guard import JobFailure

@@ -63,7 +63,7 @@ def train_wgan(
     energy: TrainedStage | None = None,
     relaxations: RelaxedSet | None = None,
 ) -> TrainingResult:
-    """Train the WGAN, and before it whatever is not given.
+    """Train the WGAN, and before it the networks that are not given.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ DEFAULTS: dict[str, Any] = {
 """Options that decide what comes out of a seed, and what they are unless told otherwise."""
 
 PART = 16
-"""Latents decoded at once: whoever has enough crystals leaves few unread."""
+"""Number of latents decoded at once: small, so that few are wasted at the end."""
 
 
 @dataclass(frozen=True)

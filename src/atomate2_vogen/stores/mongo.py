@@ -23,7 +23,7 @@ OPEN_SECONDS = 8.0
 """How long opening waits for a server, unless the URI says serverSelectionTimeoutMS."""
 
 MOST_SECONDS = 15.0
-"""Longest that opening waits, whatever the URI says."""
+"""Upper limit of the time for opening a store; a URI may only give less."""
 
 PATIENCE_MS = 60_000
 """How long any later operation does: a server that restarts costs a worker nothing."""

@@ -1,4 +1,4 @@
-"""Documents as two blobs of BSON: a small head, and a body with whatever is large.
+"""Documents as two blobs of BSON: a small head, and a body with all large values.
 
 Nine tenths of a document are crystals, bands and the like, of which most queries want nothing,
 and decoding them is what a query costs. In the head a large value is replaced by its number in
