@@ -9,6 +9,7 @@ from monty.json import jsanitize
 from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen import engines
+from atomate2_vogen.builders import project
 from atomate2_vogen.cli.pipeline import Outcome, Pipeline
 from atomate2_vogen.jobs import known, screening
 from atomate2_vogen.schemas import CalculationDoc, CalculationState, CandidateDoc
@@ -79,8 +80,9 @@ def use(monkeypatch) -> None:
 
     engine = SimpleNamespace(scheme=judged_documents.SCHEME)
     monkeypatch.setattr(engines, "load_engine", lambda *_: engine)
-    monkeypatch.setattr(engines, "has_references", lambda *_: True)
-    monkeypatch.setattr(engines, "load_references", lambda *_: judged_documents.REFERENCES)
+    for module in (engines, project):
+        monkeypatch.setattr(module, "has_references", lambda *_: True)
+        monkeypatch.setattr(module, "load_references", lambda *_: judged_documents.REFERENCES)
     monkeypatch.setattr(screening, "candidate_flow", lambda _, candidate: candidate)
     monkeypatch.setattr(Pipeline, "run", run_or_relax)
     monkeypatch.setattr(known, "_prototypes", lambda _: ())
