@@ -16,6 +16,7 @@ from atomate2_vogen.models.artefact import TrainedModel
 from atomate2_vogen.models.backend import run
 from atomate2_vogen.models.batches import condition_length, conditions
 from atomate2_vogen.models.memory import UNUSED, LatentMemory, box_error, choose_entries
+from atomate2_vogen.models.stagefile import stages_of
 from atomate2_vogen.models.training import train_wgan
 from atomate2_vogen.models.wgan import Boxes, build_generator
 from atomate2_vogen.voxels.sites import write_sites
@@ -133,10 +134,13 @@ def test_a_generator_with_a_memory_stays_near_its_entries(tiny):
 
 
 @pytest.mark.slow
-def test_training_with_memory_and_boxes_survives_its_file(tiny, crystals):
+def test_training_with_memory_and_boxes_survives_its_file(tiny, crystals, trained):
     wgan = dataclasses.replace(tiny.wgan, memory=40, box_weight=0.1)
+    preset = dataclasses.replace(tiny, wgan=wgan)
+    vae, energy = stages_of(trained.model)
+    vae = dataclasses.replace(vae, metrics={"n_train": trained.metrics["n_train"]})
     with eager():
-        result = train_wgan(crystals, dataclasses.replace(tiny, wgan=wgan), seed=3)
+        result = train_wgan(crystals, preset, seed=3, vae=vae, energy=energy)
     assert all(np.isfinite(result.history["wgan"]["box"]))
     copy = TrainedModel.from_bytes(result.model.to_bytes())
     asked = np.tile([2, 4], (5, 1))

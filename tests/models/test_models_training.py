@@ -82,14 +82,6 @@ def test_critic_of_the_trained_model_is_clipped(trained, tiny):
             assert np.abs(kernel).max() <= limit * (1 + 1e-6)
 
 
-@pytest.mark.slow
-def test_same_seed_same_history_and_model(trained, crystals, tiny):
-    with eager():
-        again = training.train_wgan(crystals, tiny, seed=3)
-    assert again.history == trained.history
-    assert again.model.model_id == trained.model.model_id
-
-
 def test_relaxations_teach_energy_network_and_generator(crystals, tiny, vae):
     """Ends are learned where the preset asks for them; the autoencoders stay the same."""
     preset = replace(tiny, relaxed=True, wgan=replace(tiny.wgan, memory=400, temperature=0.5))
