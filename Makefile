@@ -17,9 +17,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 discover: $(VENV)/.installed
 	$(BIN)/vogen discover --novel-only --novelty-margin 2 --out $(OUT) --workers 2
 
-# one process more than there are cores: a quarter of the time tests wait for others
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

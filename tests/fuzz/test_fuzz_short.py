@@ -16,12 +16,12 @@ COMMITTED = Path(__file__).parent / "results" / "fuzz.json"
 @pytest.mark.slow
 def test_malformed_inputs_do_no_harm(tmp_path):
     found = tmp_path / "found.json"
-    words = [sys.executable, str(FUZZ), "--seed", "19", "--inputs", "120", "--out", str(found)]
+    words = [sys.executable, str(FUZZ), "--seed", "19", "--inputs", "72", "--out", str(found)]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert found.exists(), result.stdout + result.stderr
     summary = json.loads(found.read_text())
     assert summary["faults"] == []
-    assert summary["inputs"] >= 100
+    assert summary["inputs"] >= 60
     assert all(one["inputs"] for one in summary["entrances"].values())
 
 
