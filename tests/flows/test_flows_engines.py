@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from types import SimpleNamespace
 
 import cheap_engine
 import pytest
 import toy_engines
 from atomate2.forcefields.jobs import ForceFieldRelaxMaker
+from jobflow import Maker
 from monty.json import MontyDecoder, MontyEncoder
 
+from atomate2_vogen import flows
 from atomate2_vogen.engines import Engine, chgnet
 from atomate2_vogen.engines.forcefields import SharedRelaxMaker
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.flows import (
-    DiscoveryFlowMaker,
-    ElectronicFlowMaker,
-    EvaluateMaker,
-    MoleculeReferencesFlowMaker,
-    PhononFlowMaker,
-    ReferencesFlowMaker,
-    ScreeningFlowMaker,
-)
+from atomate2_vogen.flows import DiscoveryFlowMaker
 
 MAKERS = [
-    DiscoveryFlowMaker,
-    ElectronicFlowMaker,
-    EvaluateMaker,
-    MoleculeReferencesFlowMaker,
-    PhononFlowMaker,
-    ReferencesFlowMaker,
-    ScreeningFlowMaker,
+    kind
+    for name in flows.__all__
+    if isinstance(kind := getattr(flows, name), type)
+    and issubclass(kind, Maker)
+    and "engine" in {field.name for field in fields(kind)}
 ]
+"""All of the package's flows that take an engine, those that come later included."""
+
+
+def test_the_flows_are_found():
+    assert len(MAKERS) >= 7
 
 
 @pytest.mark.parametrize("maker", MAKERS)

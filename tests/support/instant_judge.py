@@ -69,10 +69,10 @@ def use(monkeypatch) -> None:
 
     def run_or_relax(pipeline, flows, workers, ended):
         others = []
-        for key, flow in flows:
+        for number, (key, flow) in enumerate(flows, 1):
             if isinstance(flow, CandidateDoc):
                 output = jsanitize(relax(flow), strict=True, enum_values=True)
-                ended(Outcome(key, output))
+                ended(Outcome(key, number, output))
             else:
                 others.append((key, flow))
         if others:

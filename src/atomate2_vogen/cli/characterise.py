@@ -6,7 +6,6 @@ can be shown, run beside others, and found again.
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -168,12 +167,11 @@ def _run(
         reused, crashed = len(done), dict[str, Document]()
         shown.advance(reused, len(by_id), f"{reused} reused" if reused else "")
         flows = ((document.candidate_id, stage.flow(document)) for document in todo)
-        n_ended = itertools.count(reused + 1)
 
         def ended(outcome: Outcome) -> None:
             if outcome.error is not None:
                 crashed[outcome.key] = stage.failed(by_id[outcome.key], outcome.error)
-            shown.advance(next(n_ended), len(by_id), outcome.key)
+            shown.advance(reused + outcome.number, len(by_id), outcome.key)
 
         run.run(flows, workers, ended)
         run.stores.save(crashed.values())

@@ -35,6 +35,8 @@ class Outcome:
     ----------
     key
         Key that was given with the flow.
+    number
+        Number of flows that have ended, this one included.
     output
         Output of the flow, JSON-like; None if there is none.
     error
@@ -44,6 +46,7 @@ class Outcome:
     """
 
     key: str
+    number: int
     output: Any = None
     error: str | None = None
     exception: VogenError | None = None
@@ -105,6 +108,7 @@ class Pipeline:
         from atomate2_vogen.managers import Event, run_parallel
 
         keys: list[str] = []
+        numbers = itertools.count(1)
         failures: dict[int, list[Failure]] = {}
 
         def drawn() -> Iterator[Flow | Job]:
@@ -116,8 +120,9 @@ class Pipeline:
             if event.failure is not None:
                 failures.setdefault(event.flow_number, []).append(event.failure)
             if event.ends_flow:
+                key = keys[event.flow_number]
                 failed = failures.get(event.flow_number, ())
-                ended(self._outcome(keys[event.flow_number], event.output, failed))
+                ended(self._outcome(key, next(numbers), event.output, failed))
 
         scratch = self.folder / "scratch"
         run_parallel(
@@ -131,7 +136,9 @@ class Pipeline:
         if not failures:
             shutil.rmtree(scratch)
 
-    def _outcome(self, key: str, reference: Any, failures: Sequence[Failure]) -> Outcome:
+    def _outcome(
+        self, key: str, number: int, reference: Any, failures: Sequence[Failure]
+    ) -> Outcome:
         from jobflow.core.reference import find_and_resolve_references
 
         try:
@@ -143,10 +150,11 @@ class Pipeline:
             known = [failure.exception for failure in failures if failure.exception]
             return Outcome(
                 key,
+                number,
                 error="; ".join(reasons) or "no output",
                 exception=next(iter(known), None),
             )
-        return Outcome(key, output)
+        return Outcome(key, number, output)
 
     def relax(
         self, engine: Engine, candidates: Sequence[CandidateDoc], workers: int
@@ -173,7 +181,6 @@ class Pipeline:
         todo |= {key: wanted[key] for key in failed}
         with self.folder.stage("relaxation") as notes, self.voice.stage("relaxation") as stage:
             stage.advance(reused, len(wanted), f"{reused} reused" if reused else "")
-            n_ended = itertools.count(reused + 1)
 
             def ended(outcome: Outcome) -> None:
                 if outcome.error is None:
@@ -185,7 +192,7 @@ class Pipeline:
                 self.stores.save(doc)
                 done[doc.calculation_id] = doc
                 remark = f"{doc.candidate_id} {doc.state.value}"
-                stage.advance(next(n_ended), len(wanted), remark)
+                stage.advance(reused + outcome.number, len(wanted), remark)
 
             flows = ((key, candidate_flow(engine, candidate)) for key, candidate in todo.items())
             self.run(flows, workers, ended)

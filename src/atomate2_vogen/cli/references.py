@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from atomate2_vogen.cli.pipeline import Outcome, reuse
@@ -52,11 +51,10 @@ def reference_phases(run: Pipeline, engine: Engine, workers: int = 1) -> list[Re
         reused = len(done)
         flows = [(s, maker.make_one(phase)) for s, phase in sources.items() if s not in done]
         stage.advance(reused, len(sources), f"{reused} reused" if reused else "")
-        n_ended = itertools.count(reused + 1)
 
         def ended(outcome: Outcome) -> None:
             outcome.expect()
-            stage.advance(next(n_ended), len(sources), outcome.key)
+            stage.advance(reused + outcome.number, len(sources), outcome.key)
 
         run.run(flows, workers, ended)
         references = distinct_references(list(relaxed().values()))

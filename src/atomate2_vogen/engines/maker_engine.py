@@ -33,7 +33,7 @@ def static_maker_of(relax_maker: Any) -> Maker:
     Raises
     ------
     InputError
-        If it is another one: what a static calculation of its method is cannot be told.
+        If it is any other Maker, for which no static counterpart is known.
     """
     inner = last_maker(relax_maker)
     if is_vasp(inner):

@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from atomate2_vogen.errors import LaunchPadConnectionError, LaunchPadError
 from atomate2_vogen.files import user_path
 from atomate2_vogen.masking import mask, secrets_in
+from atomate2_vogen.stores.mongo import MOST_SECONDS, ping
 from atomate2_vogen.structured import read_structured
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 OPEN_MS = 8_000
 """How long a server may take to answer, unless the file says serverSelectionTimeoutMS."""
-
-MOST_SECONDS = 15.0
-"""Upper limit of the time for opening a LaunchPad; a file may only give less."""
 
 
 FIELDS: dict[str, type] = {
@@ -94,10 +92,8 @@ def _is_ready(launchpad: LaunchPad, content: dict[str, Any]) -> bool:
     """Whether the database, which must answer, has been set up."""
     reason = None
     try:
-        # a timeout of the driver takes the place of the one for finding a server
-        finding = launchpad.connection.options.server_selection_timeout
-        with pymongo.timeout(min(MOST_SECONDS, finding)):
-            launchpad.connection.admin.command("ping")
+        server = launchpad.connection
+        ping(server.admin, server.options.server_selection_timeout)
         with pymongo.timeout(MOST_SECONDS):
             return launchpad.fw_id_assigner.find_one({}) is not None
     except Exception as error:  # noqa: BLE001 - also a host or option that only fails in use

@@ -15,6 +15,7 @@ import gridfs
 import pymongo
 from maggma.stores import GridFSStore, MongoStore
 from pymongo import MongoClient
+from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from atomate2_vogen.stores.address import PASSWORD_ENV, MongoAddress
@@ -158,8 +159,22 @@ def prove(store: MongoDocuments) -> None:
     """
     milliseconds = store.address.options.get("serverselectiontimeoutms", "")
     seconds = int(milliseconds) / 1000 if milliseconds.isdigit() else OPEN_SECONDS
+    ping(store._collection.database, seconds)  # noqa: SLF001 - maggma has no other way
+
+
+def ping(database: Database[Any], seconds: float) -> None:
+    """Let a server answer within so many seconds (0: `MOST_SECONDS`, which is the most).
+
+    A read would be tried again until its time is up, and `pymongo.timeout` takes the place of the
+    driver's own time for finding a server.
+
+    Raises
+    ------
+    pymongo.errors.PyMongoError
+        If it does not.
+    """
     with pymongo.timeout(min(seconds or MOST_SECONDS, MOST_SECONDS)):
-        store._collection.database.command("ping")  # noqa: SLF001 - maggma has no other way
+        database.command("ping")
 
 
 def has_collections(store: MongoDocuments, names: Collection[str]) -> bool:
