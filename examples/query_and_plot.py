@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from atomate2_vogen import CrystalFilter, VogenStores
-from atomate2_vogen.analysis import plot_formation_energies, plot_hull
+from atomate2_vogen.plotting import plot_formation_energies, plot_hull
 from atomate2_vogen.schemas import ReferenceDoc
 
 

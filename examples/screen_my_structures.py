@@ -10,9 +10,9 @@ import sys
 from jobflow import run_locally
 
 from atomate2_vogen import EvaluateMaker, VogenStores, build_stability, load_engine
-from atomate2_vogen.data import read_structures
 from atomate2_vogen.schemas import EvaluationDoc
 from atomate2_vogen.stores import parse
+from atomate2_vogen.structures import read_structures
 
 
 def main(path: str, folder: str = "screened_store") -> None:

@@ -9,7 +9,6 @@ import sys
 
 from jobflow import Flow, run_locally
 
-from atomate2_vogen.analysis import plot_training
 from atomate2_vogen.jobs import (
     BuildDatasetMaker,
     SampleMaker,
@@ -17,6 +16,7 @@ from atomate2_vogen.jobs import (
     TrainVAEMaker,
     TrainWGANMaker,
 )
+from atomate2_vogen.plotting import plot_training
 from atomate2_vogen.schemas import SampleDoc, TrainingDoc
 from atomate2_vogen.stores import VogenStores, parse
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+from caught_figures import figures
 from launch_pads import launchpad, launchpad_file, store, stores
 from mongo_server import database, server
 from tiny_model import crystals, tiny, trained
@@ -12,6 +13,7 @@ from tiny_model import crystals, tiny, trained
 __all__ = [
     "crystals",
     "database",
+    "figures",
     "launchpad",
     "launchpad_file",
     "root_logger",

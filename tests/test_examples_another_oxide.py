@@ -19,8 +19,9 @@ from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.systems import oxide_system
 from atomate2_vogen.engines import has_references
 from atomate2_vogen.jobs import dataset, sampling
-from atomate2_vogen.models import presets, training
-from atomate2_vogen.models.training import TrainingResult
+from atomate2_vogen.models.networks import presets
+from atomate2_vogen.models.training import whole as training
+from atomate2_vogen.models.training.whole import TrainingResult
 from atomate2_vogen.stores import VogenStores
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "another_oxide.py"

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from atomate2_vogen.analysis.geometry import minimum_distances
-from atomate2_vogen.analysis.hull import assess
-from atomate2_vogen.analysis.matching import KnownStructures, duplicate_groups
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
 from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc
+from atomate2_vogen.stability.hull import assess
+from atomate2_vogen.structures.geometry import minimum_distances
+from atomate2_vogen.structures.matching import KnownStructures, duplicate_groups
 
 FORMULA = "VO2"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-ROWS = json.loads((Path(__file__).parent / "results" / "discover_many.json").read_text())["rows"]
+ROWS = json.loads((Path(__file__).parents[2] / "results/speed/discover_many.json").read_text())[
+    "rows"
+]
 LARGEST = 16 * 1024 * 1024
 """Bytes that a document of MongoDB holds at most."""
 

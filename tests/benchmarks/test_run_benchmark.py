@@ -16,8 +16,8 @@ import pytest
 import run_benchmark
 from click.testing import CliRunner
 from jobflow import run_locally
+from records import read_records, write_records
 
-from atomate2_vogen.analysis.records import read_records, write_records
 from atomate2_vogen.engines import load_references
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.jobs.sampling import SampleMaker

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from mongo_server import mongo_uri
 
-from atomate2_vogen.analysis.hull import assess
 from atomate2_vogen.builders import records
 from atomate2_vogen.builders.stability import StabilityBuilder
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import BuildError
 from atomate2_vogen.schemas import CalculationState, StabilityDoc
+from atomate2_vogen.stability.hull import assess
 from atomate2_vogen.stores import VogenStores, upsert, upsert_many
 
 OF_THE_BUILD = {"last_updated", "structure", "reduced_cell"}

@@ -6,13 +6,13 @@ import cheap_engine
 import pytest
 from pymatgen.core import Lattice
 
-from atomate2_vogen.analysis.hull import assess
 from atomate2_vogen.builders.inputs import set_inputs
 from atomate2_vogen.builders.stability import StabilityBuilder
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import MissingReferenceError
 from atomate2_vogen.jobs.evaluation import judge_and_measure
 from atomate2_vogen.schemas import CalculationDoc, CalculationState, StabilityDoc, StabilityState
+from atomate2_vogen.stability.hull import assess
 from atomate2_vogen.stores import EmbeddedStore, VogenStores, upsert
 
 

@@ -23,7 +23,7 @@ from pymatgen.core import Structure
 from pymatgen.io.cif import CifParser
 from written_settings import KINDS, SYSTEMS, Written, chosen, in_every_setting
 
-from atomate2_vogen.data.parsers import parse
+from atomate2_vogen.structures.reading.parsers import parse
 
 OUTCOMES = ("read", "refused", "wrong")
 MAX_ATOMS = 400

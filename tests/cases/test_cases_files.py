@@ -15,8 +15,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from atomate2_vogen.data.readers import read_structures
 from atomate2_vogen.errors import StructureFileError
+from atomate2_vogen.structures.reading.structures import read_structures
 
 FILES = Path(__file__).parent / "files"
 

@@ -13,9 +13,9 @@ from pymatgen.io.vasp import Poscar
 
 from atomate2_vogen.cli.evaluate import candidates_of
 from atomate2_vogen.cli.main import cli
-from atomate2_vogen.data.readers import ReadStructure
 from atomate2_vogen.engines.references import reference_structures
 from atomate2_vogen.jobs.evaluation import structure_digest
+from atomate2_vogen.structures.reading.structures import ReadStructure
 
 RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]

@@ -16,11 +16,11 @@ from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.decoding import model_option
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.cli.session import open_run
-from atomate2_vogen.data.readers import read_structures
 from atomate2_vogen.errors import StoreAddressError
 from atomate2_vogen.schemas import CalculationDoc
 from atomate2_vogen.stores import VogenStores
 from atomate2_vogen.stores.embedded import holds_store
+from atomate2_vogen.structures.reading.structures import read_structures
 
 FOLDERS = ("discover", "evaluate", "sample", "train", "reconstruct", "query")
 
@@ -90,7 +90,7 @@ def test_reconstruct_reads_the_same_folders(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(reconstruct, "_load", lambda _: SimpleNamespace(system=VANADIUM))
-    monkeypatch.setattr("atomate2_vogen.data.readers.read_structures", read)
+    monkeypatch.setattr("atomate2_vogen.structures.reading.structures.read_structures", read)
     vogen("reconstruct", "sample", "discover")
     assert [file.path.parent.parent.name for file in asked] == ["sample", "discover"]
 

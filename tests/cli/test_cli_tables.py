@@ -11,7 +11,6 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifParser
 from rich.console import Console
 
-from atomate2_vogen.analysis.metrics import measure
 from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.exports import candidate_cif, relaxed_cif, stability_csv, stability_json
 from atomate2_vogen.cli.report import print_evaluation
@@ -39,6 +38,7 @@ from atomate2_vogen.schemas import (
     StabilityDoc,
     StabilityState,
 )
+from atomate2_vogen.stability.metrics import measure
 
 RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.errors import OutputFolderError
-from atomate2_vogen.models import training
 from atomate2_vogen.models.artefact import TrainedModel
+from atomate2_vogen.models.training import whole as training
 
 
 def vogen(*arguments: str):

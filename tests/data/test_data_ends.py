@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.ends import RANDOM, find_ends
 from atomate2_vogen.data.relaxed import Record, RelaxedSet, crystal_key
+from atomate2_vogen.structures.reduction import default_matcher
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from jobflow import run_locally
 from pymatgen.core import Composition, Lattice, Structure
 
-from atomate2_vogen.analysis.phases import ReferenceHull
 from atomate2_vogen.chemistry import TITANIUM, VANADIUM
 from atomate2_vogen.data.labels import JUDGE_SCHEME
 from atomate2_vogen.engines import load_references
@@ -26,6 +25,7 @@ from atomate2_vogen.engines.calibration import (
 from atomate2_vogen.errors import InputError, MissingReferenceError, SchemeMismatchError
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc
+from atomate2_vogen.stability.phases import ReferenceHull
 from atomate2_vogen.stores import VogenStores
 
 TRUE = {"VO": -2.2, "V2O3": -2.5, "VO2": -2.4, "V2O5": -2.3}

@@ -9,13 +9,13 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.electronic_structure.core import OrbitalType, Spin
 
-from atomate2_vogen.analysis.magnetism import with_moments
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.engines.gpaw_makers import GpawNonSCFMaker, GpawRelaxMaker, GpawStaticMaker
 from atomate2_vogen.engines.gpaw_process import find_gpaw
 from atomate2_vogen.engines.gpaw_settings import GpawSettings
 from atomate2_vogen.errors import ConvergenceError, EngineStoppedError, MissingDependencyError
 from atomate2_vogen.jobs.magnetism import magnetic_state
+from atomate2_vogen.structures.magnetism import with_moments
 
 try:
     find_gpaw()

@@ -14,7 +14,7 @@ from fireworks.core.rocket_launcher import rapidfire
 from atomate2_vogen.flows.recovery import recover
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.flows.submission import submit
-from atomate2_vogen.models.checkpoint import Checkpoint, State
+from atomate2_vogen.models.training.checkpoint import Checkpoint, State
 from atomate2_vogen.stores.documents import KEYS
 
 

@@ -10,9 +10,9 @@ from jobflow.managers.fireworks import flow_to_workflow
 from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis.dispersion import loaded
 from atomate2_vogen.errors import EngineCapabilityError, InputError, SchemeMismatchError
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker
+from atomate2_vogen.plotting.dispersion import loaded
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CharacterisationState,

@@ -13,9 +13,9 @@ from phonopy import Phonopy
 from pymatgen.io.phonopy import get_phonopy_structure
 from toy_solids import with_forces
 
-from atomate2_vogen.analysis.dispersion import loaded
 from atomate2_vogen.errors import EngineCapabilityError, InputError, SupercellError
 from atomate2_vogen.flows.phonons import PhononFlowMaker
+from atomate2_vogen.plotting.dispersion import loaded
 from atomate2_vogen.schemas import CharacterisationState, PhononDoc, PhononVerdict
 from atomate2_vogen.stores import VogenStores
 

@@ -90,7 +90,7 @@ class Structures:
 
     @staticmethod
     def _read(path: Path) -> None:
-        from atomate2_vogen.data.readers import read_structures
+        from atomate2_vogen.structures.reading.structures import read_structures
 
         good, bad = read_structures([path])
         for entry in bad:

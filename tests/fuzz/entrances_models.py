@@ -97,8 +97,8 @@ class Arrays:
         """One good file of each kind."""
         from atomate2_vogen.data.dataset import load_dataset
         from atomate2_vogen.data.labels import Labels
-        from atomate2_vogen.models.checkpoint import Checkpoint, State
-        from atomate2_vogen.models.stagefile import stages_of
+        from atomate2_vogen.models.training.checkpoint import Checkpoint, State
+        from atomate2_vogen.models.training.stagefile import stages_of
 
         model = bare_model.bare_model(TINY)
         model.provenance["dataset_id"] = "x"
@@ -132,8 +132,8 @@ class Arrays:
     def _read(kind: str, path: Path) -> None:
         from atomate2_vogen.data.crystals import CrystalSet
         from atomate2_vogen.data.labels import Labels
-        from atomate2_vogen.models.checkpoint import Checkpoint
-        from atomate2_vogen.models.stagefile import TrainedStage
+        from atomate2_vogen.models.training.checkpoint import Checkpoint
+        from atomate2_vogen.models.training.stagefile import TrainedStage
 
         if kind == "crystals":
             CrystalSet.load(path)

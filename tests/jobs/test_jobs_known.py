@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.relaxed import Record, RelaxedSet, crystal_key, relaxed_path
 from atomate2_vogen.errors import ArtefactError
 from atomate2_vogen.jobs import known
 from atomate2_vogen.schemas import ReferenceDoc
+from atomate2_vogen.structures.reduction import default_matcher
 
 
 @pytest.fixture

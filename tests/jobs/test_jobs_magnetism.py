@@ -13,7 +13,6 @@ from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis.magnetism import with_moments
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.engines.gpaw_makers import GpawStaticMaker
 from atomate2_vogen.engines.gpaw_settings import GpawSettings
@@ -30,6 +29,7 @@ from atomate2_vogen.jobs.magnetism import (
     missing_antiferromagnet,
 )
 from atomate2_vogen.jobs.tolerance import guard_flow
+from atomate2_vogen.structures.magnetism import with_moments
 
 RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]

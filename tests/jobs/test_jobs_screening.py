@@ -10,7 +10,6 @@ import pytest
 from jobflow import CURRENT_JOB
 from monty.json import MontyDecoder, MontyEncoder
 
-from atomate2_vogen.analysis.matching import rmsd
 from atomate2_vogen.engines.methods import Method
 from atomate2_vogen.flows import ScreeningFlowMaker
 from atomate2_vogen.jobs import screening
@@ -18,6 +17,7 @@ from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.later import _make
 from atomate2_vogen.jobs.screening import collect, record
 from atomate2_vogen.schemas import CalculationDoc, CalculationState, SampleDoc
+from atomate2_vogen.structures.matching import rmsd
 
 CANDIDATE = cheap_engine.candidate()
 

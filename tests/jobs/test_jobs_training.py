@@ -17,9 +17,9 @@ from atomate2_vogen.data.artefact import make_artefact, read_artefact
 from atomate2_vogen.errors import ArtefactError, InputError
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.training import TrainEnergyMaker, TrainVAEMaker, TrainWGANMaker
-from atomate2_vogen.models import presets
 from atomate2_vogen.models.artefact import TrainedModel
-from atomate2_vogen.models.stagefile import TrainedStage
+from atomate2_vogen.models.networks import presets
+from atomate2_vogen.models.training.stagefile import TrainedStage
 from atomate2_vogen.schemas import SampleDoc, TrainingDoc
 
 
@@ -31,7 +31,7 @@ def registered(monkeypatch, tiny):
 @pytest.fixture
 def training_is_done(monkeypatch, trained):
     """The session's training, instead of another of the same seed."""
-    from atomate2_vogen.models import training
+    from atomate2_vogen.models.training import whole as training
 
     calls = []
 
@@ -120,8 +120,8 @@ def test_stage_by_stage(artefact, monkeypatch, crystals, tmp_path):
     # the same folder, all in one job: nothing is left to train
     again = TrainWGANMaker(**options)
     with monkeypatch.context() as patch:
-        patch.setattr("atomate2_vogen.models.fitting.fit_network", None)
-        patch.setattr("atomate2_vogen.models.wgan.CriticUpdate.train_on_batch", None)
+        patch.setattr("atomate2_vogen.models.training.fitting.fit_network", None)
+        patch.setattr("atomate2_vogen.models.networks.wgan.CriticUpdate.train_on_batch", None)
         assert again.make.original(again, artefact, 5).model_id == model.model_id
     # a file of another kind is none of a stage
     with pytest.raises(ArtefactError, match="damaged or not such a file"):

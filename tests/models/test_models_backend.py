@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from atomate2_vogen.models.backend import keras, run
+from atomate2_vogen.models.networks.backend import keras, run
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_a_single_input_may_come_in_a_list(wrap):
 FAULTS = """
 import resource
 import numpy as np
-import atomate2_vogen.models.backend
+import atomate2_vogen.models.networks.backend
 
 for _ in range(3):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

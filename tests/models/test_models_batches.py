@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import TrainingError
 from atomate2_vogen.models import batches
+from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.voxels.codec import VoxelCodec
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from atomate2_vogen.errors import TrainingError
-from atomate2_vogen.models.backend import keras
-from atomate2_vogen.models.energy import (
+from atomate2_vogen.models.networks.backend import keras
+from atomate2_vogen.models.networks.energy import (
     EnergyScale,
     composition_baseline,
     masked_huber,

@@ -10,8 +10,8 @@ from hypothesis import Phase, given, settings
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from atomate2_vogen.models import layers
-from atomate2_vogen.models.backend import keras
+from atomate2_vogen.models.networks import layers
+from atomate2_vogen.models.networks.backend import keras
 
 RNG = np.random.default_rng(0)
 

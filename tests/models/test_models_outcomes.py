@@ -11,11 +11,11 @@ from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import OutputFolderError
-from atomate2_vogen.models import outcomes
-from atomate2_vogen.models.acceptance import share_of_likeliest
-from atomate2_vogen.models.checkpoint import Checkpoint
-from atomate2_vogen.models.presets import AcceptancePreset
+from atomate2_vogen.models.networks.acceptance import share_of_likeliest
+from atomate2_vogen.models.networks.presets import AcceptancePreset
 from atomate2_vogen.models.reading import is_sound
+from atomate2_vogen.models.training import outcomes
+from atomate2_vogen.models.training.checkpoint import Checkpoint
 from atomate2_vogen.voxels.codec import VoxelCodec
 
 

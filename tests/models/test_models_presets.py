@@ -12,8 +12,8 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.artefact import build_networks
 from atomate2_vogen.models.batches import condition_length
-from atomate2_vogen.models.energy import OUTPUTS
-from atomate2_vogen.models.presets import PRESETS, Preset, get_preset
+from atomate2_vogen.models.networks.energy import OUTPUTS
+from atomate2_vogen.models.networks.presets import PRESETS, Preset, get_preset
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -51,7 +51,7 @@ def test_hostile_sizes_are_refused(part, change):
 
 
 def test_grid_that_cannot_be_halved(tiny):
-    from atomate2_vogen.models.vae import build_encoder
+    from atomate2_vogen.models.networks.vae import build_encoder
 
     with pytest.raises(InputError, match="18"):
         build_encoder(replace(tiny.sites, grid=18), 2, "sites")

@@ -17,11 +17,11 @@ from tiny_model import eager
 from train_tiny import SEED, SHORT
 
 from atomate2_vogen.errors import ArtefactError, InputError, OutputFolderError
-from atomate2_vogen.models import checkpoint as checkpoints
-from atomate2_vogen.models import stagefile, stages
 from atomate2_vogen.models.artefact import TrainedModel
-from atomate2_vogen.models.stagefile import TrainedStage
-from atomate2_vogen.models.training import train_wgan
+from atomate2_vogen.models.training import checkpoint as checkpoints
+from atomate2_vogen.models.training import stagefile, stages
+from atomate2_vogen.models.training.stagefile import TrainedStage
+from atomate2_vogen.models.training.whole import train_wgan
 
 SCRIPT = Path(__file__).parents[1] / "support" / "train_tiny.py"
 

@@ -15,12 +15,13 @@ from tiny_model import TINY
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import ArtefactError, InputError
-from atomate2_vogen.models import artefact, stagefile
+from atomate2_vogen.models import artefact
 from atomate2_vogen.models.artefact import TrainedModel, build_networks
-from atomate2_vogen.models.presets import PRESETS, Preset
+from atomate2_vogen.models.networks.presets import PRESETS, Preset
 from atomate2_vogen.models.shipped import shipped_path
 from atomate2_vogen.models.sizes import count_weights
-from atomate2_vogen.models.stagefile import TrainedStage, stages_of
+from atomate2_vogen.models.training import stagefile
+from atomate2_vogen.models.training.stagefile import TrainedStage, stages_of
 
 channels = st.integers(1, 9)
 

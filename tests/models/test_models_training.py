@@ -12,13 +12,15 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.ends import find_ends
 from atomate2_vogen.data.relaxed import Record, RelaxedSet, crystal_key
 from atomate2_vogen.errors import GridError, TrainingError
-from atomate2_vogen.models import assessment, batches, fitting, training
-from atomate2_vogen.models.backend import keras
-from atomate2_vogen.models.energy import EnergyScale
-from atomate2_vogen.models.memory import UNUSED
-from atomate2_vogen.models.setup import make_setup
-from atomate2_vogen.models.stagefile import stages_of
-from atomate2_vogen.models.vae import VAE
+from atomate2_vogen.models import batches
+from atomate2_vogen.models.networks.backend import keras
+from atomate2_vogen.models.networks.energy import EnergyScale
+from atomate2_vogen.models.networks.memory import UNUSED
+from atomate2_vogen.models.networks.vae import VAE
+from atomate2_vogen.models.training import assessment, fitting
+from atomate2_vogen.models.training import whole as training
+from atomate2_vogen.models.training.setup import make_setup
+from atomate2_vogen.models.training.stagefile import stages_of
 from atomate2_vogen.voxels.codec import VoxelCodec
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from atomate2_vogen.models import layers
-from atomate2_vogen.models.backend import keras, run
-from atomate2_vogen.models.presets import PRESETS, VAEPreset
-from atomate2_vogen.models.vae import VAE, build_decoder, build_encoder
+from atomate2_vogen.models.networks import layers
+from atomate2_vogen.models.networks.backend import keras, run
+from atomate2_vogen.models.networks.presets import PRESETS, VAEPreset
+from atomate2_vogen.models.networks.vae import VAE, build_decoder, build_encoder
 
 SMALL = VAEPreset(
     grid=16,

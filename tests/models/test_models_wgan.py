@@ -9,9 +9,10 @@ import pytest
 from tiny_model import eager
 
 from atomate2_vogen.errors import InputError, TrainingError
-from atomate2_vogen.models import adversarial, wgan
-from atomate2_vogen.models.backend import keras, run
-from atomate2_vogen.models.energy import build_energy
+from atomate2_vogen.models.networks import wgan
+from atomate2_vogen.models.networks.backend import keras, run
+from atomate2_vogen.models.networks.energy import build_energy
+from atomate2_vogen.models.training import adversarial
 
 LATENT, CONDITION = 30, 7
 

@@ -6,10 +6,10 @@ import judged_documents
 import pytest
 import reported
 
-from atomate2_vogen.analysis.metrics import metrics_id
 from atomate2_vogen.errors import InputError, SchemeMismatchError, UnknownFormulaError
 from atomate2_vogen.report import ReportDocuments
 from atomate2_vogen.schemas import StabilityState
+from atomate2_vogen.stability.metrics import metrics_id
 from atomate2_vogen.stores import VogenStores
 
 

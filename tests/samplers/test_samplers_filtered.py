@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis.matching import KnownStructures
-from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.labels import JUDGE_SCHEME
 from atomate2_vogen.errors import CountsError, InputError
@@ -18,6 +16,8 @@ from atomate2_vogen.samplers.base import RefusedError, Sampler, collect
 from atomate2_vogen.samplers.filtered import FilteredSampler
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
 from atomate2_vogen.schemas import RejectionReason
+from atomate2_vogen.structures.matching import KnownStructures
+from atomate2_vogen.structures.reduction import default_matcher
 
 
 def layered(c: float) -> Structure:

@@ -5,11 +5,11 @@ from importlib import metadata
 import pytest
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import CountsError, InputError, MissingDependencyError
 from atomate2_vogen.samplers import random_symmetric
 from atomate2_vogen.samplers.random_symmetric import RandomSampler
+from atomate2_vogen.structures.geometry import too_close
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING")
 pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")

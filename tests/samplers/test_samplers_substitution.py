@@ -5,12 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.errors import CountsError
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
 from atomate2_vogen.schemas import SampleDoc
+from atomate2_vogen.structures.geometry import too_close
 
 
 @pytest.fixture(scope="module")

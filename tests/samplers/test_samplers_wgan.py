@@ -8,13 +8,13 @@ from bare_model import bare_model
 from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from atomate2_vogen.analysis.geometry import too_close
-from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import CountsError, InputError, UnknownFormulaError
 from atomate2_vogen.samplers.base import Sampler
 from atomate2_vogen.samplers.wgan import WGANSampler
 from atomate2_vogen.schemas import RejectionReason
+from atomate2_vogen.structures.geometry import too_close
+from atomate2_vogen.structures.reduction import default_matcher
 from atomate2_vogen.voxels.codec import VoxelCodec
 
 

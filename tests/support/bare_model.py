@@ -11,8 +11,8 @@ from atomate2_vogen.voxels.codec import VoxelCodec
 def bare_model(preset, seed=0, system=VANADIUM):
     """A whole model of a preset's sizes with the weights that a seed gives."""
     from atomate2_vogen.models.artefact import TrainedModel, build_networks
-    from atomate2_vogen.models.backend import keras
-    from atomate2_vogen.models.energy import KNOTS, EnergyScale
+    from atomate2_vogen.models.networks.backend import keras
+    from atomate2_vogen.models.networks.energy import KNOTS, EnergyScale
 
     keras.utils.set_random_seed(seed)
     n_latent = preset.sites.latent + preset.lattice.latent

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pymatgen.core import Composition, Lattice, Structure
 
-from atomate2_vogen.analysis.hull import ReferenceHull, field_class, paper_class
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.schemas import ReferenceDoc, StabilityDoc
+from atomate2_vogen.stability.hull import ReferenceHull, field_class, paper_class
 
 SCHEME = "CHGNet-0.3.0"
 

@@ -10,7 +10,7 @@ from pymatgen.electronic_structure.bandstructure import BandStructure, BandStruc
 from pymatgen.electronic_structure.core import Spin
 from pymatgen.electronic_structure.dos import CompleteDos, Dos
 
-from atomate2_vogen.analysis.electronic import electronic_structure
+from atomate2_vogen.electrons.electronic import electronic_structure
 from atomate2_vogen.schemas import ElectronicDoc
 
 CELL = Structure(Lattice.cubic(4.0), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])

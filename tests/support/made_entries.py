@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis.hull import field_class, paper_class
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CalculationState,
@@ -13,6 +12,7 @@ from atomate2_vogen.schemas import (
     StabilityDoc,
     StabilityState,
 )
+from atomate2_vogen.stability.hull import field_class, paper_class
 
 SCHEME, ON_HULL = "J", -2.4
 

@@ -11,16 +11,16 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.phonopy import get_pmg_structure
 from toy_solids import springs
 
-from atomate2_vogen.analysis.hull import assess
-from atomate2_vogen.analysis.matching import KnownStructures
-from atomate2_vogen.analysis.metrics import measure
-from atomate2_vogen.analysis.phonons import phonon_bands, phonon_dos, summarise_phonons
+from atomate2_vogen.phonons.harmonic import phonon_bands, phonon_dos, summarise_phonons
 from atomate2_vogen.report import ReportDocuments
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
     PhononDoc,
 )
+from atomate2_vogen.stability.hull import assess
+from atomate2_vogen.stability.metrics import measure
+from atomate2_vogen.structures.matching import KnownStructures
 
 SCHEME = judged_documents.SCHEME
 REFERENCES = judged_documents.REFERENCES

@@ -60,7 +60,7 @@ def length(text):
 @job
 def keep_state(path):
     """Write the next state of a training into its file."""
-    from atomate2_vogen.models.checkpoint import Checkpoint, State
+    from atomate2_vogen.models.training.checkpoint import Checkpoint, State
 
     checkpoint = Checkpoint(path, {"a": 1})
     epoch = checkpoint.load().record["epoch"] + 1

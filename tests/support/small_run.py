@@ -10,11 +10,11 @@ from click.testing import CliRunner
 
 def make_run(folder: Path) -> None:
     """The output folder of a small run: nine calculations, one with bands, one with phonons."""
-    from atomate2_vogen.analysis.metrics import measure
     from atomate2_vogen.cli.main import cli
     from atomate2_vogen.cli.output import OutputFolder
     from atomate2_vogen.cli.session import engine_identity
     from atomate2_vogen.schemas import StabilityDoc
+    from atomate2_vogen.stability.metrics import measure
     from atomate2_vogen.stores import VogenStores
 
     made = reported.calculations()

@@ -20,11 +20,11 @@ LATENT, CONDITION, BATCH, STEPS = 30, 43, 16, 3
 
 def networks():
     """Every trained network of the package, compiled as in training; nothing is random."""
-    from atomate2_vogen.models import wgan
-    from atomate2_vogen.models.backend import keras
-    from atomate2_vogen.models.energy import build_energy, masked_huber
-    from atomate2_vogen.models.fitting import CLIP_NORM, schedule
-    from atomate2_vogen.models.vae import VAE
+    from atomate2_vogen.models.networks import wgan
+    from atomate2_vogen.models.networks.backend import keras
+    from atomate2_vogen.models.networks.energy import build_energy, masked_huber
+    from atomate2_vogen.models.networks.vae import VAE
+    from atomate2_vogen.models.training.fitting import CLIP_NORM, schedule
 
     keras.utils.set_random_seed(0)
     adversarial = replace(TINY.wgan, dropout=0.0)
@@ -91,7 +91,7 @@ def main(weights: str, losses: str) -> None:
             noise = normal(BATCH, TINY.wgan.noise)
             update, composite = made[f"critic {loss}"], made[f"generator {loss}"]
             fake = composite.generator([noise, condition], training=False)
-            from atomate2_vogen.models.backend import keras
+            from atomate2_vogen.models.networks.backend import keras
 
             fake = keras.ops.convert_to_numpy(fake)
             figures = update.train_on_batch((real, fake, condition), return_dict=True)

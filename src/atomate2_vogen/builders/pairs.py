@@ -10,16 +10,16 @@ from typing import Any
 from monty.json import jsanitize
 from pymatgen.core import Composition
 
-from atomate2_vogen.analysis.duplicates import Comparable, unsettled
-from atomate2_vogen.analysis.hull import Ranked, complete, relate
-from atomate2_vogen.analysis.judging import judge
-from atomate2_vogen.analysis.matching import KnownStructures
-from atomate2_vogen.analysis.phases import ReferenceHull, hull_id
 from atomate2_vogen.builders.records import RELATIONS, clock, ranked_record
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, VogenError, reason
 from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc
+from atomate2_vogen.stability.hull import Ranked, complete, relate
+from atomate2_vogen.stability.judging import judge
+from atomate2_vogen.stability.phases import ReferenceHull, hull_id
 from atomate2_vogen.stores import parse
+from atomate2_vogen.structures.duplicates import Comparable, unsettled
+from atomate2_vogen.structures.matching import KnownStructures
 
 DAMAGED = (
     ValueError,

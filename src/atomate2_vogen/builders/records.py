@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from atomate2_vogen.analysis.duplicates import Comparable
-from atomate2_vogen.analysis.hull import Ranked
-from atomate2_vogen.analysis.reduction import ReducedCrystal
 from atomate2_vogen.schemas import ReducedCell, StabilityState
+from atomate2_vogen.stability.hull import Ranked
 from atomate2_vogen.stores import moment, upsert_many
+from atomate2_vogen.structures.duplicates import Comparable
+from atomate2_vogen.structures.reduction import ReducedCrystal
 
 if TYPE_CHECKING:
     from maggma.core import Store

@@ -1,10 +1,10 @@
 """The builder that keeps the stability documents up to date.
 
 Unit of work is a pair of chemical system and scheme. Within a pair only calculations that are new
-or have changed are judged and compared with the others (`atomate2_vogen.analysis.duplicates`);
+or have changed are judged and compared with the others (`atomate2_vogen.structures.duplicates`);
 what documents say about one another, groups and the joint hull, is worked out again for the whole
 pair, and those documents are written that say something else than before. The outcome is that of
-`atomate2_vogen.analysis.hull.assess` on everything, in any order of the calculations.
+`atomate2_vogen.stability.hull.assess` on everything, in any order of the calculations.
 
 Killed while it writes, it leaves nothing half-written: documents that were there are amended first
 and new ones come last, so that the pair is still seen to have changed; and each document tells by
@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from maggma.core import Builder
 from pymatgen.core import Composition
 
-from atomate2_vogen.analysis.phases import ReferenceHull
-from atomate2_vogen.analysis.reduction import ReducedCrystal
 from atomate2_vogen.builders.pairs import DAMAGED, Outcome, Pair, Source, build
 from atomate2_vogen.builders.records import BATCH, KEPT, amend, by_id, clock, write
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import BuildError, MissingReferenceError, VogenError, reason
 from atomate2_vogen.jobs.known import known_structures, pool_id
 from atomate2_vogen.schemas import ReferenceDoc, VogenDoc
+from atomate2_vogen.stability.phases import ReferenceHull
 from atomate2_vogen.stores import parse, select
+from atomate2_vogen.structures.reduction import ReducedCrystal
 
 if TYPE_CHECKING:
     from maggma.core import Store

@@ -194,10 +194,10 @@ def _has_failed(document: Document) -> bool:
 
 
 def _electronic_stage(engine: Engine, system: OxideSystem) -> Stage:
-    from atomate2_vogen.analysis.plots_electronic import plot_electronic
     from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
     from atomate2_vogen.jobs.electronic import DATA, band_scheme, failed_electronic
     from atomate2_vogen.jobs.subjects import subjects_from
+    from atomate2_vogen.plotting.electronic import plot_electronic
 
     check_bands(engine)
 
@@ -216,10 +216,10 @@ def _electronic_stage(engine: Engine, system: OxideSystem) -> Stage:
 
 
 def _phonon_stage(engine: Engine) -> Stage:
-    from atomate2_vogen.analysis.plots_phonons import plot_phonons
     from atomate2_vogen.flows.phonons import PhononFlowMaker
     from atomate2_vogen.jobs.phonons import DATA, failed_phonons
     from atomate2_vogen.jobs.subjects import subjects_from
+    from atomate2_vogen.plotting.phonons import plot_phonons
 
     maker = PhononFlowMaker(engine=engine)
     maker.check()

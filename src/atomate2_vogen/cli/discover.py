@@ -66,12 +66,12 @@ def discover(
       vogen discover --phonons chgnet --top 2
       vogen discover --system Ti-O --counts TiO2=8 --out titanium
     """  # noqa: D301 - click's mark for text that is not to be wrapped
-    from atomate2_vogen.analysis.selection import best_per_formula
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.characterise import characterise, make_stages
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.session import generation_identity, open_run
     from atomate2_vogen.engines import load_engine
+    from atomate2_vogen.stability.selection import best_per_formula
 
     begin = time.perf_counter()
     voice = Voice(quiet=as_json)

@@ -15,8 +15,8 @@ from atomate2_vogen.errors import InputError
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
-    from atomate2_vogen.data.readers import ReadStructure
     from atomate2_vogen.schemas import CandidateDoc
+    from atomate2_vogen.structures.reading.structures import ReadStructure
 
 
 @click.command(short_help="Relax your own crystals and place them on the convex hull.")
@@ -62,8 +62,8 @@ def evaluate(
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.session import engine_identity, open_run
-    from atomate2_vogen.data.readers import read_structures
     from atomate2_vogen.engines import load_engine
+    from atomate2_vogen.structures.reading.structures import read_structures
 
     system = system or VANADIUM
     voice = Voice(quiet=as_json)

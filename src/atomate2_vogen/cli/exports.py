@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from atomate2_vogen.analysis.cif import candidate_cif, relaxed_cif
-from atomate2_vogen.analysis.order import by_energy
 from atomate2_vogen.cli.output import OutputFolder
+from atomate2_vogen.stability.order import by_energy
+from atomate2_vogen.structures.cif import candidate_cif, relaxed_cif
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -110,8 +110,8 @@ def write_results(
     list of str
         Names of what was written, relative to the folder.
     """
-    from atomate2_vogen.analysis.plots_formation import plot_formation_energies
-    from atomate2_vogen.analysis.plots_hull import plot_hull
+    from atomate2_vogen.plotting.formation import plot_formation_energies
+    from atomate2_vogen.plotting.hull import plot_hull
 
     by_id = {candidate.candidate_id: candidate for candidate in candidates}
     cifs = []

@@ -22,9 +22,9 @@ from typing import Any, Self
 from atomate2_vogen import __version__
 from atomate2_vogen.cli.record import FORMAT, read_record
 from atomate2_vogen.cli.written import note_written, remove_stale
-from atomate2_vogen.data.folders import RUN_FILE
 from atomate2_vogen.errors import OutputFolderError
 from atomate2_vogen.files import path_inside, write_atomically
+from atomate2_vogen.structures.reading.folders import RUN_FILE
 
 LOCK_FILE = ".lock"
 REPORT_FILE = "report.html"

@@ -57,8 +57,8 @@ def reconstruct(
     import json
 
     from atomate2_vogen.cli.console import Voice
-    from atomate2_vogen.data.readers import BadFile, read_structures
     from atomate2_vogen.errors import InputError
+    from atomate2_vogen.structures.reading.structures import BadFile, read_structures
 
     if not (paths or known):
         raise InputError("nothing to reconstruct: give files or folders, or --known")
@@ -128,11 +128,11 @@ def known_phases(system: OxideSystem) -> dict[str, Structure]:
     from pymatgen.core import Lattice, Structure
     from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
-    from atomate2_vogen.analysis.matching import KnownStructures
     from atomate2_vogen.data.labels import JUDGE_SCHEME
     from atomate2_vogen.data.prototypes import load_prototypes
     from atomate2_vogen.engines.references import load_references
     from atomate2_vogen.errors import MissingReferenceError
+    from atomate2_vogen.structures.matching import KnownStructures
 
     phases: dict[str, Structure] = {}
     for prototype in load_prototypes():

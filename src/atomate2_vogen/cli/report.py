@@ -26,7 +26,6 @@ from atomate2_vogen.cli.tables import (
 from atomate2_vogen.masking import printable
 
 if TYPE_CHECKING:
-    from atomate2_vogen.data.readers import BadFile
     from atomate2_vogen.schemas import (
         ElectronicDoc,
         MetricsDoc,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
         SampleDoc,
         StabilityDoc,
     )
+    from atomate2_vogen.structures.reading.structures import BadFile
 
 LEGEND = (
     "Energies in eV/atom: of formation, above the hull before and after relaxation. paper: stable "

@@ -86,9 +86,9 @@ def read_folder(folder: Path) -> ReportDocuments:
     """
     from atomate2_vogen.cli.record import read_record
     from atomate2_vogen.cli.session import recorded_system
-    from atomate2_vogen.data.folders import RUN_FILE
     from atomate2_vogen.report import ReportDocuments
     from atomate2_vogen.stores import VogenStores
+    from atomate2_vogen.structures.reading.folders import RUN_FILE
 
     if not (folder / RUN_FILE).is_file() or not (folder / "store").is_dir():
         raise OutputFolderError(

@@ -76,9 +76,9 @@ def train(
     os.environ.setdefault("VOGEN_THREADS", str(workers))
     identity = {"version": __version__, "preset": preset, "seed": seed}
     with open_run(out, "train", identity, voice, system) as run, _lines(voice):
-        from atomate2_vogen.analysis.plots_training import plot_training
         from atomate2_vogen.cli.generation import train as run_training
         from atomate2_vogen.data.artefact import read_artefact
+        from atomate2_vogen.plotting.training import plot_training
 
         document, _ = run_training(run, preset, seed)
         run.folder.write(MODEL_FILE, read_artefact(document.artefact))

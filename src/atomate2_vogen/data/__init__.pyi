@@ -17,9 +17,6 @@ from .labels import single_points as single_points
 from .own import crystals_from_files as crystals_from_files
 from .prototypes import Prototype as Prototype
 from .prototypes import load_prototypes as load_prototypes
-from .readers import BadFile as BadFile
-from .readers import ReadStructure as ReadStructure
-from .readers import read_structures as read_structures
 from .relaxed import Relaxation as Relaxation
 from .relaxed import RelaxedSet as RelaxedSet
 from .relaxed import relax_crystals as relax_crystals

@@ -25,9 +25,9 @@ from dataclasses import dataclass
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.data.crystals import DECIMALS, CrystalSet
 from atomate2_vogen.data.relaxed import RelaxedSet, crystal_key
+from atomate2_vogen.structures.matching import KnownStructures
 
 RANDOM = -1
 """Prototype id of a crystal that is none of the data set; groups count down from it."""

@@ -24,7 +24,6 @@ from typing import Self
 import numpy as np
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.errors import (
@@ -35,6 +34,7 @@ from atomate2_vogen.errors import (
     reason,
 )
 from atomate2_vogen.files import write_atomically
+from atomate2_vogen.structures.geometry import check_structure
 
 FORMAT = 1
 JUDGE_SCHEME = "CHGNet-0.3.0"

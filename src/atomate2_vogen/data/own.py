@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.matching import duplicate_groups
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.ends import RANDOM, standard_cell
 from atomate2_vogen.data.energies import FileKey, energies_by_file
-from atomate2_vogen.data.readers import BadFile, ReadStructure, read_structures
 from atomate2_vogen.data.splits import split_groups
 from atomate2_vogen.errors import GridError, InputError, MissingEnergyError, NonFiniteError
+from atomate2_vogen.structures.matching import duplicate_groups
+from atomate2_vogen.structures.reading.structures import BadFile, ReadStructure, read_structures
 
 
 def crystals_from_files(

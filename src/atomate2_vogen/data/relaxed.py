@@ -28,11 +28,11 @@ from typing import Any, Self
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.analysis.geometry import check_structure
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.labels import JUDGE_SCHEME
 from atomate2_vogen.errors import ArtefactError, InputError, VogenError, reason
 from atomate2_vogen.files import write_atomically
+from atomate2_vogen.structures.geometry import check_structure
 
 FORMAT = 1
 DECIMALS = 5  # of lattices in Å and of fractional coordinates

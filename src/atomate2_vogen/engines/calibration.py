@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Composition
 
-from atomate2_vogen.analysis.phases import ReferenceHull
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.errors import (
@@ -35,6 +34,7 @@ from atomate2_vogen.errors import (
     SchemeMismatchError,
 )
 from atomate2_vogen.schemas import ReferenceDoc
+from atomate2_vogen.stability.phases import ReferenceHull
 
 FEWEST = 3
 """Measured compounds below which nothing is fitted: each is also predicted from the others."""

@@ -17,15 +17,15 @@ from typing import Any
 from jobflow import Flow, Job, Maker, job
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.geometry import check_structure
-from atomate2_vogen.analysis.kpath import high_symmetry_path
-from atomate2_vogen.analysis.magnetism import given_moments, renewed_moments, with_moments
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.electrons.kpath import high_symmetry_path
 from atomate2_vogen.engines.cells import reduced
 from atomate2_vogen.engines.gpaw_process import DENSITY, REQUEST, run_driver
 from atomate2_vogen.engines.gpaw_schema import GpawInput, GpawObject, GpawTaskDoc
 from atomate2_vogen.engines.gpaw_settings import GpawSettings, mesh
 from atomate2_vogen.errors import EngineOutputError, InputError
+from atomate2_vogen.structures.geometry import check_structure
+from atomate2_vogen.structures.magnetism import given_moments, renewed_moments, with_moments
 
 HOUR = 3600.0
 

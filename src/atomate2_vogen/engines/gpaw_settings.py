@@ -10,8 +10,8 @@ import numpy as np
 from monty.json import MSONable
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.kpath import LINE_DENSITY, SCHEMES
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.electrons.kpath import LINE_DENSITY, SCHEMES
 from atomate2_vogen.errors import InputError
 
 POSITIVE = (
@@ -73,7 +73,7 @@ class GpawSettings(MSONable):
     max_iterations
         Most steps of a self-consistent cycle.
     k_path
-        Convention of the lines, one of `atomate2_vogen.analysis.kpath.SCHEMES`.
+        Convention of the lines, one of `atomate2_vogen.electrons.kpath.SCHEMES`.
     line_density
         Points per 1/Å of each line, at least; 2π included.
     bands_tolerance

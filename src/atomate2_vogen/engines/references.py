@@ -3,11 +3,11 @@
 Two kinds of package data lie in ``files/``:
 
 ``reference_structures.json.gz``
-    Starting structures, condensed by ``scripts/condense_references.py``: every OQMD entry of
+    Starting structures, condensed by ``tools/condense_references.py``: every OQMD entry of
     an ICSD compound of oxygen, a metal or both that OQMD places at most 0.1 eV/atom above its
     hull, for every metal of which there is both the element and an oxide.
 ``references_<chemsys>_<scheme>.json.gz``
-    The same phases relaxed by the Makers of one engine (``scripts/relax_references.py``), with
+    The same phases relaxed by the Makers of one engine (``tools/relax_references.py``), with
     their energies in its scheme.
 
 Which phases there are is thus a matter of data, not of code. The oxygen reference is the

@@ -13,9 +13,9 @@ from atomate2.vasp.jobs.core import NonSCFMaker, RelaxMaker, StaticMaker
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from atomate2_vogen.analysis.magnetism import by_moment, collinear, given_moments, with_moments
 from atomate2_vogen.engines.cells import reduced, unskewed
 from atomate2_vogen.engines.vasp_setup import check_setup, potcar_symbols
+from atomate2_vogen.structures.magnetism import by_moment, collinear, given_moments, with_moments
 
 SYMPREC = 0.01
 """Tolerance in Å, that of pymatgen's paths."""

@@ -24,11 +24,11 @@ from pymatgen.core import Structure
 from pymatgen.io.vasp import Kpoints, VaspInput
 from pymatgen.io.vasp.sets import MPRelaxSet
 
-from atomate2_vogen.analysis.kpath import high_symmetry_path
-from atomate2_vogen.analysis.magnetism import collinear, renewed_moments, with_moments
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.electrons.kpath import high_symmetry_path
 from atomate2_vogen.engines.vasp_moments import UnitCellMoments
 from atomate2_vogen.errors import ElementError, InputError
+from atomate2_vogen.structures.magnetism import collinear, renewed_moments, with_moments
 
 PAPER_INCAR: dict[str, Any] = {
     "ALGO": "Normal",

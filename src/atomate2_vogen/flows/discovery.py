@@ -8,8 +8,6 @@ from typing import Any
 
 from jobflow import Flow, Job, Maker, OutputReference
 
-from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
-from atomate2_vogen.analysis.selection import best_per_formula
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
@@ -26,6 +24,8 @@ from atomate2_vogen.jobs.stability import summarise
 from atomate2_vogen.models.shipped import require_shipped
 from atomate2_vogen.samplers.base import check_counts, check_seed
 from atomate2_vogen.schemas import Artefact, ReferenceDoc, TrainingDoc
+from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
+from atomate2_vogen.stability.selection import best_per_formula
 
 DEFAULT_COUNT = 8
 

@@ -9,15 +9,6 @@ from typing import Any
 import numpy as np
 from jobflow import Flow, Job, Maker, OutputReference
 
-from atomate2_vogen.analysis.magnetic_patterns import lowers_symmetry
-from atomate2_vogen.analysis.supercells import (
-    CONVERGENCE_SERIES,
-    MAX_ATOMS,
-    Supercell,
-    check_size,
-    check_supercell,
-    supercell_name,
-)
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.engines.validation import check_engine
@@ -28,6 +19,15 @@ from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORD_STAGE, TOLERANT
 from atomate2_vogen.jobs.subjects import Crystal, Subject, subjects_from
 from atomate2_vogen.jobs.tolerance import UNRESOLVED, guard_flow
+from atomate2_vogen.phonons.supercells import (
+    CONVERGENCE_SERIES,
+    MAX_ATOMS,
+    Supercell,
+    check_size,
+    check_supercell,
+    supercell_name,
+)
+from atomate2_vogen.structures.magnetic_patterns import lowers_symmetry
 
 MAKER_FIELDS = (
     "bulk_relax_maker",

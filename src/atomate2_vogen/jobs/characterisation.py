@@ -8,8 +8,6 @@ from typing import Any
 
 from jobflow import Flow, Job, Maker, OutputReference, Response, job
 
-from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
-from atomate2_vogen.analysis.selection import best_per_formula
 from atomate2_vogen.jobs.electronic import DATA as ELECTRONIC_DATA
 from atomate2_vogen.jobs.phonons import DATA as PHONON_DATA
 from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
@@ -22,6 +20,8 @@ from atomate2_vogen.schemas import (
     PhononDoc,
     StabilityDoc,
 )
+from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
+from atomate2_vogen.stability.selection import best_per_formula
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobflow import job
 
-from atomate2_vogen.analysis.electronic import electronic_structure
+from atomate2_vogen.electrons.electronic import electronic_structure
 from atomate2_vogen.engines.base import Engine
 from atomate2_vogen.engines.methods import check_method
 from atomate2_vogen.errors import BandDataError, VogenError, reason

@@ -11,10 +11,6 @@ import numpy as np
 from jobflow import job
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.geometry import check_structure
-from atomate2_vogen.analysis.hull import assess
-from atomate2_vogen.analysis.magnetism import collinear, given_moments
-from atomate2_vogen.analysis.metrics import measure
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.jobs.known import known_structures, novelty_pool
@@ -27,6 +23,10 @@ from atomate2_vogen.schemas import (
     SampleDoc,
     StabilityDoc,
 )
+from atomate2_vogen.stability.hull import assess
+from atomate2_vogen.stability.metrics import measure
+from atomate2_vogen.structures.geometry import check_structure
+from atomate2_vogen.structures.magnetism import collinear, given_moments
 
 
 def structure_digest(structure: Structure) -> str:

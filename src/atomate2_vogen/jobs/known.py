@@ -14,12 +14,12 @@ from functools import lru_cache
 
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem, reduced_formula
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.prototypes import load_prototypes, prototypes_path
 from atomate2_vogen.data.relaxed import RelaxedSet, crystal_key, relaxed_path
 from atomate2_vogen.schemas import ReferenceDoc
+from atomate2_vogen.structures.matching import KnownStructures
 
 Named = tuple[str, str, Structure]
 """Name, reduced formula and crystal."""

@@ -10,13 +10,6 @@ from jobflow import Flow, Job, Maker, job
 from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.magnetic_patterns import antiferromagnetic_signs, is_same_pattern
-from atomate2_vogen.analysis.magnetism import (
-    MOMENT_NOISE,
-    given_moments,
-    magnetic_order,
-    with_moments,
-)
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import InputError, VogenError, reason
@@ -24,6 +17,13 @@ from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.tolerance import UNRESOLVED, read
 from atomate2_vogen.schemas import MagneticStart, MagneticState
+from atomate2_vogen.structures.magnetic_patterns import antiferromagnetic_signs, is_same_pattern
+from atomate2_vogen.structures.magnetism import (
+    MOMENT_NOISE,
+    given_moments,
+    magnetic_order,
+    with_moments,
+)
 
 GIVEN, FM, AFM = "given", "FM", "AFM"
 

@@ -14,15 +14,6 @@ from monty.json import jsanitize
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from atomate2_vogen.analysis.magnetic_patterns import lowers_symmetry
-from atomate2_vogen.analysis.phonons import (
-    impose_sum_rules,
-    phonon_bands,
-    phonon_dos,
-    phonopy_from_document,
-    summarise_phonons,
-)
-from atomate2_vogen.analysis.supercells import check_size
 from atomate2_vogen.engines.base import Engine
 from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import (
@@ -38,7 +29,16 @@ from atomate2_vogen.jobs.electronic import NO_RESULT
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.subjects import Subject
 from atomate2_vogen.jobs.tolerance import read
+from atomate2_vogen.phonons.harmonic import (
+    impose_sum_rules,
+    phonon_bands,
+    phonon_dos,
+    phonopy_from_document,
+    summarise_phonons,
+)
+from atomate2_vogen.phonons.supercells import check_size
 from atomate2_vogen.schemas import CharacterisationState, PhononDoc
+from atomate2_vogen.structures.magnetic_patterns import lowers_symmetry
 
 DATA = ["phonon_bands", "phonon_dos", "force_constants"]
 """Fields that go to the ``data`` store."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from jobflow import Maker, job
 
-from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.artefact import read_artefact
 from atomate2_vogen.data.labels import JUDGE_SCHEME, EnergyFunction, chgnet_energies
@@ -17,6 +16,7 @@ from atomate2_vogen.jobs.known import known_structures
 from atomate2_vogen.samplers import SAMPLERS, load_sampler
 from atomate2_vogen.samplers.base import check_counts, check_whole
 from atomate2_vogen.schemas import Artefact, SampleDoc, TrainingDoc
+from atomate2_vogen.structures.matching import KnownStructures
 
 
 @dataclass

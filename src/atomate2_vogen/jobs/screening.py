@@ -13,8 +13,6 @@ from typing import Any
 
 from jobflow import Flow, Job, JobConfig, OnMissing, job
 
-from atomate2_vogen.analysis.geometry import shortest_distance
-from atomate2_vogen.analysis.matching import rmsd
 from atomate2_vogen.engines.base import EnergyCorrections, Engine
 from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import InputError, NonFiniteError, VogenError, reason, trace
@@ -29,6 +27,8 @@ from atomate2_vogen.schemas import (
     CalculationState,
     CandidateDoc,
 )
+from atomate2_vogen.structures.geometry import shortest_distance
+from atomate2_vogen.structures.matching import rmsd
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from typing import Any
 from monty.json import MSONable
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.magnetism import collinear
-from atomate2_vogen.analysis.symmetry import symmetrise
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.jobs.evaluation import as_candidates
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, StabilityDoc
+from atomate2_vogen.structures.magnetism import collinear
+from atomate2_vogen.structures.symmetry import symmetrise
 
 Crystal = Structure | CandidateDoc | CalculationDoc | StabilityDoc
 

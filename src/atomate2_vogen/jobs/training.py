@@ -26,8 +26,8 @@ from atomate2_vogen.schemas import Artefact, DatasetDoc, TrainingDoc
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from atomate2_vogen.models.stagefile import TrainedStage
-    from atomate2_vogen.models.training import TrainingResult
+    from atomate2_vogen.models.training.stagefile import TrainedStage
+    from atomate2_vogen.models.training.whole import TrainingResult
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class _TrainMaker(Maker):
 
     def _relaxations(self) -> RelaxedSet | None:
         """What the package holds, if the preset learns from it."""
-        from atomate2_vogen.models.presets import get_preset
+        from atomate2_vogen.models.networks.presets import get_preset
 
         path = relaxed_path(self.system)
         if not get_preset(self.preset).relaxed or not path.exists():
@@ -125,7 +125,7 @@ class TrainVAEMaker(_TrainMaker):
         TrainingError
             If the training diverges or the boxes stay blank.
         """
-        from atomate2_vogen.models.stages import train_vae
+        from atomate2_vogen.models.training.stages import train_vae
 
         start = time.perf_counter()
         seed, crystals = check_seed(seed), self._crystals(dataset)
@@ -173,7 +173,7 @@ class TrainEnergyMaker(_TrainMaker):
         OutputFolderError, ArtefactError, TrainingError
             As `TrainVAEMaker`; `TrainingError` also if labels or relaxations are missing.
         """
-        from atomate2_vogen.models.stages import train_energy
+        from atomate2_vogen.models.training.stages import train_energy
 
         start = time.perf_counter()
         seed, crystals = check_seed(seed), self._crystals(dataset)
@@ -241,7 +241,7 @@ class TrainWGANMaker(_TrainMaker):
         TrainingError
             If labels or relaxations are missing, a training diverges or the boxes stay blank.
         """
-        from atomate2_vogen.models.training import train_wgan
+        from atomate2_vogen.models.training.whole import train_wgan
 
         start = time.perf_counter()
         seed, crystals = check_seed(seed), self._crystals(dataset)
@@ -269,7 +269,7 @@ def training_document(result: TrainingResult, start: float) -> TrainingDoc:
     start
         `time.perf_counter` before it; its time is that of all runs that it took.
     """
-    from atomate2_vogen.models.backend import backend_name
+    from atomate2_vogen.models.networks.backend import backend_name
 
     model = result.model
     return TrainingDoc(
@@ -312,7 +312,7 @@ def _stage_document(stage: TrainedStage, start: float) -> TrainingDoc:
 
 
 def _read_stage(training: TrainingDoc | Artefact) -> TrainedStage:
-    from atomate2_vogen.models.stagefile import TrainedStage
+    from atomate2_vogen.models.training.stagefile import TrainedStage
 
     artefact = training.artefact if isinstance(training, TrainingDoc) else training
     return TrainedStage.from_bytes(read_artefact(artefact), artefact.filename)

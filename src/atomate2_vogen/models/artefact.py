@@ -25,14 +25,14 @@ import numpy as np
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import ArtefactError, CountsError, GridError, InputError
 from atomate2_vogen.files import write_atomically
-from atomate2_vogen.models.acceptance import build_acceptance
-from atomate2_vogen.models.backend import keras, run
 from atomate2_vogen.models.batches import condition_length, conditions, make_codec
-from atomate2_vogen.models.energy import EnergyScale, build_energy
-from atomate2_vogen.models.presets import Preset
+from atomate2_vogen.models.networks.acceptance import build_acceptance
+from atomate2_vogen.models.networks.backend import keras, run
+from atomate2_vogen.models.networks.energy import EnergyScale, build_energy
+from atomate2_vogen.models.networks.presets import Preset
+from atomate2_vogen.models.networks.vae import build_decoder, build_encoder
+from atomate2_vogen.models.networks.wgan import build_critic, build_generator
 from atomate2_vogen.models.sizes import count_weights
-from atomate2_vogen.models.vae import build_decoder, build_encoder
-from atomate2_vogen.models.wgan import build_critic, build_generator
 from atomate2_vogen.structured import parse_json
 from atomate2_vogen.voxels.sites import write_sites
 

@@ -16,8 +16,8 @@ from pymatgen.core import Lattice, Structure
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.errors import GridError, NonFiniteError, TrainingError
-from atomate2_vogen.models.backend import keras
-from atomate2_vogen.models.presets import Preset, VAEPreset
+from atomate2_vogen.models.networks.backend import keras
+from atomate2_vogen.models.networks.presets import Preset, VAEPreset
 from atomate2_vogen.voxels.codec import VoxelCodec
 from atomate2_vogen.voxels.sites import write_sites
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from atomate2_vogen.models.artefact import TrainedModel
-from atomate2_vogen.models.backend import keras
 from atomate2_vogen.models.batches import conditions
+from atomate2_vogen.models.networks.backend import keras
 
 
 class _Displaced(keras.Model):

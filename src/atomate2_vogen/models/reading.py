@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atomate2_vogen.analysis.geometry import too_close
 from atomate2_vogen.errors import GridError, VogenError
+from atomate2_vogen.structures.geometry import too_close
 
 if TYPE_CHECKING:
     from atomate2_vogen.models.artefact import TrainedModel

@@ -16,10 +16,10 @@ from pymatgen.core.structure_matcher import StructureMatcher
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 from scipy.optimize import linear_sum_assignment
 
-from atomate2_vogen.analysis.geometry import check_structure
-from atomate2_vogen.analysis.matching import rmsd
-from atomate2_vogen.analysis.reduction import default_matcher
 from atomate2_vogen.errors import GridError, InputError, NonFiniteError
+from atomate2_vogen.structures.geometry import check_structure
+from atomate2_vogen.structures.matching import rmsd
+from atomate2_vogen.structures.reduction import default_matcher
 
 if TYPE_CHECKING:
     from atomate2_vogen.models.artefact import TrainedModel

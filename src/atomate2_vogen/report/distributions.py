@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.binning import edges_of
-from atomate2_vogen.analysis.geometry import shortest_distance
-from atomate2_vogen.analysis.judging import NEAR_HULL_LIMIT
-from atomate2_vogen.analysis.plots_documents import energies_above_hull
 from atomate2_vogen.errors import VogenError
+from atomate2_vogen.plotting.binning import edges_of
+from atomate2_vogen.plotting.documents import energies_above_hull
 from atomate2_vogen.report.charts import Axis, Chart, Figure, bent
 from atomate2_vogen.report.documents import ReportDocuments
 from atomate2_vogen.report.numbers import number
 from atomate2_vogen.schemas import StabilityState
+from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
+from atomate2_vogen.structures.geometry import shortest_distance
 
 
 def make_distributions(documents: ReportDocuments) -> list[Figure]:

@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from atomate2_vogen.analysis.metrics import measure, metrics_id
-from atomate2_vogen.analysis.order import by_energy
-from atomate2_vogen.analysis.phases import ReferenceHull
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.schemas import (
@@ -21,6 +18,9 @@ from atomate2_vogen.schemas import (
     StabilityDoc,
     StabilityState,
 )
+from atomate2_vogen.stability.metrics import measure, metrics_id
+from atomate2_vogen.stability.order import by_energy
+from atomate2_vogen.stability.phases import ReferenceHull
 
 if TYPE_CHECKING:
     from atomate2_vogen.stores import VogenStores

@@ -8,15 +8,15 @@ from urllib.parse import quote
 import numpy as np
 from pymatgen.core import Composition
 
-from atomate2_vogen.analysis.judging import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
-from atomate2_vogen.analysis.phases import anion_fraction
-from atomate2_vogen.analysis.plots_documents import energies_above_hull, ranked_by_formula
-from atomate2_vogen.analysis.plots_panels import spread, swarm
+from atomate2_vogen.plotting.documents import energies_above_hull, ranked_by_formula
+from atomate2_vogen.plotting.panels import spread, swarm
 from atomate2_vogen.report.charts import Axis, Chart, Figure
 from atomate2_vogen.report.distributions import make_distributions
 from atomate2_vogen.report.documents import ReportDocuments
 from atomate2_vogen.report.numbers import formula_text, number
 from atomate2_vogen.schemas import PaperClass, ReferenceDoc, StabilityDoc, StabilityState
+from atomate2_vogen.stability.judging import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
+from atomate2_vogen.stability.phases import anion_fraction
 
 SHAPES = {
     PaperClass.STABLE: "circle",

@@ -9,9 +9,6 @@ from ase.data import covalent_radii
 from ase.data.colors import jmol_colors
 from pymatgen.core import Element, Structure
 
-from atomate2_vogen.analysis.cif import candidate_cif, relaxed_cif
-from atomate2_vogen.analysis.dimensionality import BOND_MARGIN, PIECES
-from atomate2_vogen.analysis.geometry import minimum_distances
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import VogenError
 from atomate2_vogen.report.documents import ReportDocuments
@@ -25,6 +22,9 @@ from atomate2_vogen.schemas import (
     StabilityDoc,
     StabilityState,
 )
+from atomate2_vogen.structures.cif import candidate_cif, relaxed_cif
+from atomate2_vogen.structures.dimensionality import BOND_MARGIN, PIECES
+from atomate2_vogen.structures.geometry import minimum_distances
 
 
 def make_pages(documents: ReportDocuments, listed: Sequence[StabilityDoc]) -> list[dict[str, Any]]:

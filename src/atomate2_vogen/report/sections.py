@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from atomate2_vogen.analysis.plots_electronic import plot_electronic
-from atomate2_vogen.analysis.plots_phonons import plot_phonons
 from atomate2_vogen.errors import VogenError
+from atomate2_vogen.plotting.electronic import plot_electronic
+from atomate2_vogen.plotting.phonons import plot_phonons
 from atomate2_vogen.report.numbers import Facts, formula_text, number
 from atomate2_vogen.schemas import ElectronicDoc, PhononDoc, SpinChannel
 

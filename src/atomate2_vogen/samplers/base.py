@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from atomate2_vogen.analysis.cif import as_in_cif
-from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
+from atomate2_vogen.structures.cif import as_in_cif
+from atomate2_vogen.structures.matching import KnownStructures
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from atomate2_vogen.analysis.matching import DistinctStructures, KnownStructures
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.labels import (
     CHUNK,
@@ -20,6 +19,7 @@ from atomate2_vogen.data.labels import (
 )
 from atomate2_vogen.samplers.base import Sampler, check_counts, check_seed, check_whole
 from atomate2_vogen.schemas import CandidateDoc, Rejection, RejectionReason, SampleDoc
+from atomate2_vogen.structures.matching import DistinctStructures, KnownStructures
 
 
 class _OfSystem(Sampler, Protocol):

@@ -19,8 +19,6 @@ from monty.json import MSONable
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from atomate2_vogen.analysis.geometry import too_close
-from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import MissingDependencyError
 from atomate2_vogen.samplers.base import (
@@ -31,6 +29,8 @@ from atomate2_vogen.samplers.base import (
     formula_rng,
 )
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
+from atomate2_vogen.structures.geometry import too_close
+from atomate2_vogen.structures.matching import KnownStructures
 
 # special positions sit exactly on their symmetry elements, so the primitive cell is found tightly
 _SYMPREC = 1e-3

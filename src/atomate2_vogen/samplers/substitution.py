@@ -16,14 +16,14 @@ import numpy as np
 from monty.json import MSONable
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.geometry import too_close
-from atomate2_vogen.analysis.matching import KnownStructures
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.prototypes import load_prototypes
 from atomate2_vogen.samplers.base import RefusedError, collect, formula_rng
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
+from atomate2_vogen.structures.geometry import too_close
+from atomate2_vogen.structures.matching import KnownStructures
 
 
 @lru_cache(maxsize=1)

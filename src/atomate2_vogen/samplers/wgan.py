@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymatgen.core import Structure
 
-from atomate2_vogen.analysis.matching import DistinctStructures, KnownStructures
-from atomate2_vogen.analysis.symmetry import symmetrise
 from atomate2_vogen.models.reading import counts_read, project_boxes
 from atomate2_vogen.samplers.base import (
     RefusedError,
@@ -22,6 +20,8 @@ from atomate2_vogen.samplers.base import (
 )
 from atomate2_vogen.samplers.decoding import read_box, wrong_composition
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
+from atomate2_vogen.structures.matching import DistinctStructures, KnownStructures
+from atomate2_vogen.structures.symmetry import symmetrise
 
 if TYPE_CHECKING:
     from atomate2_vogen.models.artefact import TrainedModel
@@ -80,7 +80,7 @@ class WGANSampler:
         largest cell is smaller gets that one.
     preselect
         Latents generated for each that goes on, the one that the acceptance network thinks
-        likeliest to decode to atoms as asked for and apart (`models.acceptance`). The sizes of
+        likeliest to decode to atoms as asked for and apart (`models.networks.acceptance`). The sizes of
         cells are drawn before, so that they stay as they are. 1 takes every latent.
     oversample
         Latents that go on per latent decoded; those of the lowest predicted energy are decoded.

@@ -14,7 +14,7 @@ from atomate2_vogen.schemas.magnetism import MagneticStart, MagneticState
 
 
 class ElectronicCharacter(StrEnum):
-    """What a crystal is to a current, by `atomate2_vogen.analysis.electronic`."""
+    """What a crystal is to a current, by `atomate2_vogen.electrons.electronic`."""
 
     INSULATOR = "insulator"
     SEMICONDUCTOR = "semiconductor"

@@ -13,7 +13,7 @@ from atomate2_vogen.schemas.calculations import CharacterisationState
 
 
 class PhononVerdict(StrEnum):
-    """Dynamic stability in the harmonic approximation, by `analysis.phonons`."""
+    """Dynamic stability in the harmonic approximation, by `phonons.harmonic`."""
 
     STABLE = "stable"
     SOFT = "soft"

@@ -97,7 +97,7 @@ class StabilityDoc(VogenDoc):
     empty_gap: float | None = Field(
         None,
         description="Å between van der Waals spheres of pieces that bonds do not join, 0 where "
-        "spheres that touch link all in three dimensions; see `analysis.dimensionality`",
+        "spheres that touch link all in three dimensions; see `structures.dimensionality`",
     )
     is_bulk: bool | None = Field(
         None, description="the gap is no wider than in a van der Waals crystal; None: not known"

@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pymatgen.symmetry.groups import SpaceGroup
 
-from atomate2_vogen.analysis.thresholds import largest_within, smallest_within
 from atomate2_vogen.chemistry import reduced_formula
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import (
@@ -21,6 +20,7 @@ from atomate2_vogen.schemas import (
     StabilityState,
 )
 from atomate2_vogen.stores.names import unknown_name
+from atomate2_vogen.thresholds import largest_within, smallest_within
 
 Criteria = dict[str, Any]
 Name = TypeVar("Name", bound=StrEnum)

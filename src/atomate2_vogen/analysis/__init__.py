@@ -1,5 +1,0 @@
-"""Geometry, hull, matching and figures: pure functions for a notebook."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+"""Bands, density of states and paths between points of high symmetry."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

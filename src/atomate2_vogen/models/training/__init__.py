@@ -1,0 +1,1 @@
+"""Training of the networks, stage by stage, each resumable after every epoch."""

@@ -1,0 +1,228 @@
+"""What the stages of one training share: crystals, seeds, checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.data.crystals import CrystalSet
+from atomate2_vogen.data.ends import Ends, find_ends
+from atomate2_vogen.data.relaxed import RelaxedSet
+from atomate2_vogen.errors import InputError, TrainingError
+from atomate2_vogen.models.batches import Pool, make_codec, make_pool, physical, pool_of
+from atomate2_vogen.models.networks.backend import keras
+from atomate2_vogen.models.networks.presets import Preset, get_preset
+from atomate2_vogen.models.training.checkpoint import Checkpoint
+from atomate2_vogen.models.training.fitting import Progress
+from atomate2_vogen.models.training.stagefile import TrainedStage
+from atomate2_vogen.voxels.codec import VoxelCodec
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every stage of one training shares.
+
+    Parameters
+    ----------
+    crystals
+        Labelled data set with splits.
+    preset
+        Sizes.
+    seed
+        Of weights, batches and noise.
+    progress
+        Told how it goes.
+    folder
+        Of the checkpoints; None keeps none.
+    relaxations
+        Of crystals of the data set and others; needed where the preset asks for them.
+    """
+
+    crystals: CrystalSet
+    preset: Preset
+    seed: int
+    progress: Progress | None = None
+    folder: Path | None = None
+    relaxations: RelaxedSet | None = None
+
+    @property
+    def system(self) -> OxideSystem:
+        """Oxide system of the data set."""
+        return self.crystals.system
+
+    @cached_property
+    def codec(self) -> VoxelCodec:
+        """Grids of the preset's sizes."""
+        return make_codec(self.preset, self.system)
+
+    @cached_property
+    def train(self) -> Pool:
+        """Training crystals."""
+        return self._pool("train")
+
+    @cached_property
+    def validation(self) -> Pool:
+        """Crystals that decide when to stop."""
+        return self._pool("validation")
+
+    @cached_property
+    def test(self) -> Pool | None:
+        """Crystals that no stage sees; None if the data set has none."""
+        if not (self.crystals.splits == "test").any():
+            return None
+        return self._pool("test")
+
+    def _pool(self, split: str) -> Pool:
+        energies = None if self.ends is None else self.ends.energies
+        return make_pool(self.crystals, split, self.preset, self.codec, self.seed, relaxed=energies)
+
+    @cached_property
+    def ends(self) -> Ends | None:
+        """What relaxations add; None if the preset does not ask for it."""
+        if not self.preset.relaxed or self.relaxations is None:
+            return None
+        return find_ends(self.crystals, self.relaxations)
+
+    @property
+    def ends_id(self) -> str:
+        """Hash of the relaxations that are used; empty if none are."""
+        return "" if self.ends is None else self.ends.ends_id
+
+    def learned(self, split: str) -> tuple[Pool, int]:
+        """Crystals in whose latents the WGAN learns, and the energy network among others.
+
+        Returns
+        -------
+        pool : Pool
+            Of the data set's split, then the ends of relaxations that belong to it.
+        n : int
+            Number of the former.
+        """
+        if split not in self._learned:
+            self._learned[split] = self._learn(split)
+        return self._learned[split]
+
+    @cached_property
+    def labelled(self) -> Pool:
+        """Crystals in whose latents the energy network learns: ``learned("train")``, then others.
+
+        The others are both ends of random crystals' relaxations, labelled as they stand.
+        """
+        pool = self.learned("train")[0]
+        if self.ends is None:
+            return pool
+        random = self.ends.random.select(physical(self.ends.random))
+        if not len(random):
+            return pool
+        return pool + pool_of(random, self.codec, "random relaxations")
+
+    @cached_property
+    def _learned(self) -> dict[str, tuple[Pool, int]]:
+        """What `learned` has made: every stage asks for the same pools several times."""
+        return {}
+
+    def _learn(self, split: str) -> tuple[Pool, int]:
+        start = self.test if split == "test" else getattr(self, split)
+        if start is None:
+            raise TrainingError(f"the data set has no crystals of the split {split}")
+        if self.ends is None:
+            return start, len(start)
+        ends = self.ends.crystals.select(self.ends.crystals.splits == split)
+        ends = ends.select(physical(ends))
+        if not len(ends):
+            return start, len(start)
+        return start + pool_of(ends, self.codec, "relaxations", ends.energies), len(start)
+
+    def check_relaxations(self) -> None:
+        """Refuse a training without the relaxations that its preset asks for.
+
+        Raises
+        ------
+        TrainingError
+            If there are none.
+        """
+        if self.preset.relaxed and self.relaxations is None:
+            raise TrainingError(
+                f"preset {self.preset.name} learns from relaxed crystals, and none are given for "
+                f"{self.system.chemsys}; relax some (see data.relaxed) or set relaxed=False"
+            )
+
+    def checkpoint(self, name: str, **more: Any) -> Checkpoint:
+        """File of a stage; `more` decides its result beside seed, data set and backend."""
+        identity = {
+            "stage": name,
+            "seed": self.seed,
+            "data set": self.crystals.dataset_id,
+            "backend": keras.backend.backend(),
+            **more,
+        }
+        return Checkpoint(None if self.folder is None else self.folder / f"{name}.npz", identity)
+
+    def reseed(self, stage: int) -> None:
+        """Give Keras the seed of a stage, just before its network is built.
+
+        With a seed of its own a network starts alike whether the stages before it ran in the
+        same process, in another, or long ago.
+        """
+        sequence = np.random.SeedSequence([self.seed, stage])
+        keras.utils.set_random_seed(int(sequence.generate_state(1)[0]))
+
+    def check_labels(self) -> None:
+        """Refuse a data set without energies.
+
+        Raises
+        ------
+        TrainingError
+            If no training crystal has one.
+        """
+        if not np.isfinite(self.crystals.energies[self.crystals.splits == "train"]).any():
+            raise TrainingError("no training crystal has an energy label; label the data set first")
+
+    def check_stage(self, stage: TrainedStage, kind: str, *parts: str) -> None:
+        """Refuse a stage of another kind, data set or preset.
+
+        Raises
+        ------
+        InputError
+            If it cannot be built upon.
+        """
+        if stage.kind != kind:
+            raise InputError(f"a trained stage {kind} is needed, given was {stage.kind}")
+        if stage.dataset_id != self.crystals.dataset_id:
+            raise InputError(
+                f"the stage {kind} {stage.model_id} was trained on data set {stage.dataset_id}, "
+                f"this one is {self.crystals.dataset_id}; its test crystals could have been seen"
+            )
+        if recipe(stage.preset, *parts) != recipe(self.preset, *parts):
+            raise InputError(
+                f"the stage {kind} {stage.model_id} was trained with other settings (preset "
+                f"{stage.preset.name}) than preset {self.preset.name} asks for"
+            )
+
+
+def make_setup(
+    crystals: CrystalSet,
+    preset: str | Preset,
+    seed: int,
+    progress: Progress | None,
+    checkpoint: str | Path | None,
+    *,
+    relaxations: RelaxedSet | None = None,
+) -> Setup:
+    """`Setup` of the arguments that all stages take."""
+    folder = None if checkpoint is None else Path(checkpoint).expanduser()
+    return Setup(crystals, get_preset(preset), seed, progress, folder, relaxations)
+
+
+def recipe(preset: Preset, *parts: str) -> dict[str, Any]:
+    """The settings of some networks, and those that all share."""
+    values = preset.as_dict()
+    left_out = {"name", "sites", "lattice", "energy", "wgan", "acceptance"} - {*parts}
+    if not {"energy", "wgan"} & {*parts}:
+        left_out.add("relaxed")  # the autoencoders learn from the data set alone
+    return {key: value for key, value in values.items() if key not in left_out}

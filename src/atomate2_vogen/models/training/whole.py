@@ -1,0 +1,227 @@
+"""From a data set to a trained model: autoencoders, energy CNN, WGAN, acceptance network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.data.crystals import CrystalSet
+from atomate2_vogen.data.relaxed import RelaxedSet
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.models.artefact import TrainedModel
+from atomate2_vogen.models.batches import conditions
+from atomate2_vogen.models.networks.backend import backend_name
+from atomate2_vogen.models.networks.energy import EnergyScale
+from atomate2_vogen.models.networks.memory import choose_entries
+from atomate2_vogen.models.networks.presets import Preset
+from atomate2_vogen.models.networks.wgan import Boxes, boltzmann_costs, draw_probabilities
+from atomate2_vogen.models.training.adversarial import fit_wgan
+from atomate2_vogen.models.training.fitting import History, Progress
+from atomate2_vogen.models.training.outcomes import draw_outcomes, fit_acceptance
+from atomate2_vogen.models.training.setup import Setup, make_setup, recipe
+from atomate2_vogen.models.training.stagefile import TrainedStage, bare
+from atomate2_vogen.models.training.stages import latents, train_energy, train_vae
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained model and how the training went.
+
+    Parameters
+    ----------
+    model
+        Ready to generate.
+    history
+        Network -> metric -> value per epoch (for the WGAN: per fiftieth of its steps).
+    metrics
+        On held-out crystals; energies in eV/atom.
+    seconds
+        Wall time per stage, over all runs that it took.
+    peak_memory
+        GiB, of the whole process.
+    """
+
+    model: TrainedModel
+    history: Mapping[str, History]
+    metrics: Mapping[str, float]
+    seconds: Mapping[str, float]
+    peak_memory: float
+
+
+def train_wgan(
+    crystals: CrystalSet,
+    preset: str | Preset = "quick",
+    seed: int = 0,
+    progress: Progress | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    vae: TrainedStage | None = None,
+    energy: TrainedStage | None = None,
+    relaxations: RelaxedSet | None = None,
+) -> TrainingResult:
+    """Train the WGAN, and before it the networks that are not given.
+
+    Parameters
+    ----------
+    crystals
+        Labelled data set with splits.
+    preset
+        Name or preset.
+    seed
+        Of weights, batches and noise.
+    progress
+        Called with stage, done, total and the latest figures.
+    checkpoint
+        Folder that holds the state after every epoch, for the WGAN after every fiftieth of its
+        steps. A training that was cut off goes on from there and ends with the same history and
+        weights.
+    vae, energy
+        As `train_vae` and `train_energy` give them, from the same data set and preset; the
+        energy network must be of these autoencoders.
+    relaxations
+        As for `train_energy`.
+
+    Returns
+    -------
+    TrainingResult
+        Model, history and metrics. Reconstruction and energy errors are those of crystals of
+        the split ``test``, which no stage has seen.
+
+    Raises
+    ------
+    TrainingError
+        If labels or relaxations are missing, a training diverges or the boxes stay blank.
+    InputError
+        If there is no such preset, or a given stage is of another data set, preset or
+        autoencoder.
+    OutputFolderError
+        If the folder holds another training or cannot be written, e.g. as the disk is full.
+    ArtefactError
+        If a file in the folder is damaged.
+    """
+    setup = make_setup(crystals, preset, seed, progress, checkpoint, relaxations=relaxations)
+    preset, system = setup.preset, setup.system
+    setup.check_labels()
+    setup.check_relaxations()
+    if vae is None:
+        if energy is not None:
+            raise InputError("an energy network is of use only with the autoencoders it is for")
+        vae = train_vae(crystals, preset, seed, progress, checkpoint=checkpoint)
+    setup.check_stage(vae, "vae", "sites", "lattice")
+    if energy is None:
+        energy = train_energy(
+            crystals,
+            vae,
+            preset,
+            seed=seed,
+            progress=progress,
+            checkpoint=checkpoint,
+            relaxations=relaxations,
+        )
+    setup.check_stage(energy, "energy", "energy")
+    if energy.parent != vae.model_id:
+        raise InputError(
+            f"the energy network {energy.model_id} is of the autoencoders {energy.parent}, not of "
+            f"{vae.model_id}"
+        )
+
+    asked = {
+        "vae": vae.model_id,
+        "energy": energy.model_id,
+        "ends": setup.ends_id,
+        "preset": recipe(preset, "wgan"),
+    }
+    current = setup.checkpoint("wgan", **asked)
+    train, n_start = setup.learned("train")
+    # behind them are the crystals that the energy network alone learns from
+    means, widths = (values[: len(train)] for values in latents(setup, vae))
+    counts, targets = train.counts, system.target_formulas
+    formulas = np.array([_formula(system, pair) for pair in counts])
+    costs = boltzmann_costs(formulas, train.energies, preset.wgan.temperature)
+    kept = choose_entries(formulas, targets, preset.wgan.memory, seed, costs)
+    boxes = None
+    if preset.wgan.box_weight:
+        size, sigma = preset.sites.latent, setup.codec.sigma_sites
+        decoder, mean, width = vae.networks["sites_decoder"], vae.mean[:size], vae.width[:size]
+        boxes = Boxes(decoder, mean, width, sigma, preset.wgan.box_weight)
+    setup.reseed(4)
+    generator, critic, history = fit_wgan(
+        preset.wgan,
+        energy.networks["energy"],
+        means,
+        widths,
+        conditions(counts, system),
+        chance=draw_probabilities(formulas, targets, preset.wgan.target_share, costs),
+        seed=seed,
+        remembered=(means[kept], counts[kept], costs[kept]),
+        boxes=boxes,
+        progress=progress,
+        checkpoint=current,
+    )
+    model = TrainedModel(
+        preset,
+        system,
+        {
+            **vae.networks,
+            **energy.networks,
+            **bare(preset, system, {"critic": critic, "generator": generator}),
+        },
+        mean=vae.mean,
+        width=vae.width,
+        energy_scale=EnergyScale.from_dict(energy.numbers),
+        cells=_cells(formulas[:n_start], counts[:n_start], system),
+        provenance={
+            "seed": seed,
+            "dataset_id": crystals.dataset_id,
+            "ends_id": setup.ends_id,
+            "backend": backend_name(),
+        },
+    )
+    result = TrainingResult(
+        model,
+        {**vae.history, **energy.history, "wgan": history},
+        {**vae.metrics, **energy.metrics},
+        {**vae.seconds, **energy.seconds, "wgan": current.seconds},
+        max(vae.peak_memory, energy.peak_memory, current.peak_memory),
+    )
+    return _with_acceptance(setup, result)
+
+
+def _with_acceptance(setup: Setup, result: TrainingResult) -> TrainingResult:
+    """The result with its acceptance network, which learns from what the others make."""
+    model, seed = result.model, setup.seed
+    asked = {"wgan": model.model_id, "preset": recipe(setup.preset, "acceptance")}
+    draws = setup.checkpoint("draws", **asked)
+    outcomes = draw_outcomes(model, seed, setup.progress, draws)
+    current = setup.checkpoint("acceptance", **asked)
+    setup.reseed(5)
+    network, history, metrics = fit_acceptance(model, outcomes, seed, setup.progress, current)
+    trained = bare(setup.preset, setup.system, {"acceptance": network})
+    return replace(
+        result,
+        model=model.with_networks(trained),
+        history={**result.history, "acceptance": history},
+        metrics={**result.metrics, **metrics},
+        seconds={**result.seconds, "draws": draws.seconds, "acceptance": current.seconds},
+        peak_memory=max(result.peak_memory, draws.peak_memory, current.peak_memory),
+    )
+
+
+def _formula(system: OxideSystem, counts: np.ndarray) -> str:
+    return system.reduced_formula(f"{system.metal}{counts[0]}{system.anion}{counts[1]}")
+
+
+def _cells(
+    formulas: np.ndarray, counts: np.ndarray, system: OxideSystem
+) -> dict[str, dict[int, int]]:
+    """Reduced formula -> formula units per cell -> number of training crystals."""
+    cells: dict[str, dict[int, int]] = {}
+    for formula, (n_metal, _) in zip(formulas.tolist(), counts.tolist(), strict=True):
+        units = n_metal // system.formula_unit(formula)[0]
+        table = cells.setdefault(formula, {})
+        table[units] = table.get(units, 0) + 1
+    return {formula: dict(sorted(cells[formula].items())) for formula in sorted(cells)}

@@ -1,0 +1,5 @@
+"""Harmonic phonons: bands, densities of states, dynamical stability, supercells."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

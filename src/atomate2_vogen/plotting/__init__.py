@@ -1,0 +1,5 @@
+"""Figures of hulls, distributions, bands, phonons and learning curves."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,182 @@
+"""Picture of the electrons: spin-resolved bands beside the density of states.
+
+Counterpart of the paper's Figs. 13-15. Up is blue and solid, down vermilion and dashed, as far
+apart in grey as in colour.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pymatgen.util.string import latexify
+
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.plotting.dispersion import DENSITY_WIDTH, draw_path, loaded, path_axis
+from atomate2_vogen.plotting.figures import (
+    BLUE,
+    VERMILION,
+    drawing,
+    legend_above,
+    legend_entries,
+    panel_title,
+)
+from atomate2_vogen.schemas import (
+    BandEdge,
+    ChannelState,
+    ElectronicDoc,
+    ElectronicStructure,
+    SpinChannel,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WINDOW = (-6.0, 6.0)
+"""eV around the Fermi level that is shown."""
+
+_STYLE: dict[int, dict[str, Any]] = {
+    1: {"color": BLUE, "linestyle": "-", "label": "spin up"},
+    -1: {"color": VERMILION, "linestyle": (0, (4, 1.5)), "label": "spin down"},
+}
+_BOTH: dict[str, Any] = {"color": BLUE, "linestyle": "-", "label": "both spins"}
+
+
+def plot_electronic(
+    document: ElectronicDoc,
+    path: str | PathLike[str],
+    window: tuple[float, float] = WINDOW,
+) -> Path:
+    """Draw bands along lines of high symmetry, and the density of states to their right.
+
+    Energies are measured from the Fermi level. Edges of a channel with a gap are marked where
+    the line shows them; an edge that lies off the line is named in the caption alone.
+
+    Parameters
+    ----------
+    document
+        Completed, with its bands and density of states loaded (``load=True``).
+    path
+        Picture to write: PNG, PDF or SVG by its suffix.
+    window
+        Lowest and highest energy shown, eV.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If the document has failed, lacks bands along a line, or the window is empty.
+    """
+    from pymatgen.electronic_structure.plotter import BSPlotter
+
+    if document.electrons is None:
+        raise InputError(f"{document.candidate_id} has no bands to draw: {document.error}")
+    if not window[0] < window[1]:
+        raise InputError(f"the window from {window[0]} to {window[1]} eV is empty")
+    bands = loaded(document.line_bands, "line bands")
+    electrons = document.electrons
+    dos = document.density_of_states
+    dos = None if dos is None else loaded(dos, "density of states")
+    with drawing(path, _caption(document, electrons), width=6.4, height=4.4) as figure:
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.0, DENSITY_WIDTH))
+        for spin, values in sorted(bands.bands.items(), key=lambda item: -int(item[0])):
+            style = _STYLE[int(spin)] if electrons.is_spin_polarised else _BOTH
+            draw_path(left, bands, np.asarray(values) - electrons.fermi_level, linewidth=1, **style)
+        path_axis(left, BSPlotter(bands).get_ticks())
+        for channel in (electrons.up, electrons.down):
+            if channel is not None:
+                _mark_edges(left, bands, channel, electrons.fermi_level)
+        if dos is None:
+            right.text(0.5, 0.6, "no DOS", transform=right.transAxes, ha="center", color="0.4")
+            right.set_xticks([])
+        else:
+            _draw_dos(right, dos, electrons, window)
+        for axes, letter in ((left, "a"), (right, "b")):
+            axes.axhline(0, color="0.4", linewidth=0.7, linestyle=(0, (1, 2)), zorder=0)
+            panel_title(axes, letter)
+        left.set_ylabel("Energy above the Fermi level (eV)")
+        left.set_ylim(*window)
+        legend_above(figure, legend_entries([left]))
+    return Path(path)
+
+
+def _draw_dos(
+    axes: Axes, dos: Any, electrons: ElectronicStructure, window: tuple[float, float]
+) -> None:
+    """Up to the right of the axis, down to its left."""
+    energies = np.asarray(dos.energies) - electrons.fermi_level
+    shown = (energies >= window[0]) & (energies <= window[1])
+    highest = 0.0
+    for spin, density in sorted(dos.densities.items(), key=lambda item: -int(item[0])):
+        style = dict(_STYLE[int(spin)] if electrons.is_spin_polarised else _BOTH)
+        style.pop("label")
+        values = int(spin) * np.asarray(density)
+        axes.plot(values, energies, linewidth=1, **style)
+        axes.fill_betweenx(energies, 0, values, color=style["color"], alpha=0.18, linewidth=0)
+        highest = max(highest, float(np.abs(values[shown]).max(initial=0.0)))
+    highest = 1.06 * highest or 1.0
+    axes.axvline(0, color="black", linewidth=0.7)
+    axes.set_xlim(-highest if electrons.is_spin_polarised else 0, highest)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    axes.set_xlabel("DOS (states/eV/cell)")
+
+
+def _mark_edges(axes: Axes, bands: Any, channel: SpinChannel, fermi: float) -> None:
+    """A dot on each edge of a gap, wherever the line passes it."""
+    if channel.state is not ChannelState.GAPPED:
+        return
+    style = _STYLE[-1 if channel.spin == "down" else 1]
+    for edge in (channel.vbm, channel.cbm):
+        if edge is None:
+            continue
+        k_points = np.array([k.frac_coords for k in bands.kpoints])
+        apart = k_points - np.array(edge.k_point)
+        here = np.flatnonzero(np.abs(apart - np.round(apart)).max(axis=1) < 1e-3)
+        axes.scatter(
+            np.asarray(bands.distance)[here],
+            np.full(len(here), edge.energy - fermi),
+            s=16,
+            color=style["color"],
+            edgecolor="black",
+            linewidth=0.5,
+            zorder=5,
+        )
+
+
+def _channel_text(channel: SpinChannel) -> str:
+    name = {"both": "gap", "up": "gap up", "down": "gap down"}[channel.spin]
+    if channel.state is ChannelState.METALLIC:
+        return f"{name}: none"
+    kind = "direct" if channel.is_direct else "indirect"
+    text = f"{name}: {channel.gap:.2f} eV ({kind}"
+    if channel.vbm is not None and channel.cbm is not None:
+        places = [_place(edge) for edge in (channel.vbm, channel.cbm)]
+        text += f", {' to '.join(places)}" if places[0] != places[1] else f", at {places[0]}"
+    return text + ")"
+
+
+def _place(edge: BandEdge) -> str:
+    """Label of a k point, or its fractional coordinates where it has none."""
+    if edge.label:
+        return edge.label.replace("\\Gamma", "Γ").replace("GAMMA", "Γ")
+    # adding 0.0 takes the sign from a rounded zero
+    return f"({', '.join(f'{round(c, 2) + 0.0:.2f}' for c in edge.k_point)})"
+
+
+def _caption(document: ElectronicDoc, electrons: ElectronicStructure) -> str:
+    channels = [c for c in (electrons.up, electrons.down) if c is not None]
+    moment = (
+        ""
+        if electrons.total_moment is None or not electrons.is_spin_polarised
+        else f" Moment {electrons.total_moment:.2f} μB/cell."
+    )
+    return (
+        f"{latexify(document.formula)}, {document.scheme}: {electrons.character.value}; "
+        f"{', '.join(_channel_text(channel) for channel in channels)}.{moment}"
+    )

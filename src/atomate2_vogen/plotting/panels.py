@@ -1,0 +1,245 @@
+"""Panels of a hull: candidates on it, and their energies above it formula by formula.
+
+Each class has a marker of its own and a brightness of its own, so the panels survive grey
+printing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pymatgen.core import Composition
+from pymatgen.util.string import latexify
+
+from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.plotting.documents import (
+    energies_above_hull,
+    formation_energies,
+    ranked,
+    ranked_by_formula,
+)
+from atomate2_vogen.plotting.figures import BLUE, ORANGE, say_empty
+from atomate2_vogen.schemas import PaperClass, ReferenceDoc, StabilityDoc
+from atomate2_vogen.stability.judging import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
+from atomate2_vogen.stability.phases import ReferenceHull, anion_fraction
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CLASSES = (
+    f"Stable, metastable: formation energy < 0 and ≤ {STABLE_LIMIT:g}, "
+    f"{METASTABLE_LIMIT:g} eV/atom above hull."
+)
+"""Caption: what the classes mean."""
+
+_STYLE: dict[PaperClass, dict[str, Any]] = {
+    PaperClass.STABLE: {"marker": "o", "facecolor": BLUE, "edgecolor": "black"},
+    PaperClass.METASTABLE: {"marker": "^", "facecolor": ORANGE, "edgecolor": "black"},
+    PaperClass.UNSTABLE: {"marker": "X", "facecolor": "#BBBBBB", "edgecolor": "#555555"},
+}
+_REFERENCE: dict[str, Any] = {
+    "marker": "s",
+    "facecolor": "white",
+    "edgecolor": "black",
+    "linewidth": 0.9,
+}
+
+
+def draw_hull(axes: Axes, hull: ReferenceHull) -> None:
+    """Draw the hull, its reference phases, and the names of those on it.
+
+    Parameters
+    ----------
+    axes
+        Empty panel: formation energy over anion fraction.
+    hull
+        The hull.
+    """
+
+    def point(reference: ReferenceDoc) -> tuple[float, float]:
+        composition = reference.structure.composition
+        position = hull.position(composition, reference.energy_per_atom)
+        return anion_fraction(composition, hull.system), position.formation_energy
+
+    points = np.array([point(reference) for reference in hull.references])
+    line = np.array([point(reference) for reference in hull.vertices])
+    axes.plot(line[:, 0], line[:, 1], color="black", linewidth=1.0, zorder=1)
+    axes.scatter(points[:, 0], points[:, 1], s=13, zorder=6, label="reference phase", **_REFERENCE)
+    axes.axhline(0, color="0.75", linewidth=0.7, zorder=0)
+
+    lowest = float(line[:, 1].min()) or -1.0
+    inner = [i for i, (x, _) in enumerate(line) if 0 < x < 1]
+    slots = spread(line[inner, 0], gap=0.062)
+    for slot, i in zip(slots, inner, strict=True):
+        axes.annotate(
+            latexify(hull.vertices[i].formula),
+            xy=line[i],
+            xytext=(slot, lowest * 1.12),
+            ha="center",
+            va="top",
+            rotation=90,
+            fontsize=7.5,
+            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "relpos": (0.5, 1.0)},
+        )
+    for i, side, shift in ((0, "left", 7), (len(line) - 1, "right", -7)):
+        axes.annotate(
+            latexify(hull.vertices[i].formula),
+            xy=line[i],
+            xytext=(shift, 5),
+            textcoords="offset points",
+            ha=side,
+            fontsize=7.5,
+        )
+    axes.set(
+        xlim=(-0.03, 1.03),
+        ylim=(lowest * 1.36, max(0.2, -0.12 * lowest)),
+        xlabel=f"Atomic fraction of {hull.system.anion}, x",
+        ylabel="Formation energy (eV/atom)",
+    )
+
+
+def spread(positions: np.ndarray, gap: float) -> np.ndarray:
+    """Move positions apart to at least `gap`, order and centre of mass kept.
+
+    Parameters
+    ----------
+    positions
+        Ascending, shape (n,).
+    gap
+        Least distance of neighbours.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,).
+    """
+    from scipy.optimize import isotonic_regression
+
+    if len(positions) == 0:
+        return positions
+    steps = gap * np.arange(len(positions))
+    return isotonic_regression(np.asarray(positions) - steps).x + steps
+
+
+def draw_candidates(axes: Axes, stability: Sequence[StabilityDoc], system: OxideSystem) -> None:
+    """Draw candidates by class on the panel of `draw_hull`.
+
+    What lies above the frame is cut off here; `draw_distances` draws or counts it.
+
+    Parameters
+    ----------
+    axes
+        Panel with the hull.
+    stability
+        Judged candidates; only ranked ones are drawn.
+    system
+        The oxide.
+    """
+    chosen = ranked(stability)
+    top = max([0.2, *(1.08 * formation_energies(chosen))])
+    axes.set_ylim(axes.get_ylim()[0], max(axes.get_ylim()[1], min(top, 1.0)))
+    for order, kind in enumerate(PaperClass):
+        members = [document for document in chosen if document.paper_class is kind]
+        x = [anion_fraction(Composition(document.formula), system) for document in members]
+        axes.scatter(
+            x,
+            formation_energies(members),
+            s=26,
+            linewidth=0.5,
+            alpha=0.85,
+            zorder=5 - order,
+            label=f"{kind.value} ({len(members)})",
+            **_STYLE[kind],
+        )
+
+
+def draw_distances(
+    axes: Axes, stability: Sequence[StabilityDoc], system: OxideSystem, size: float = 22.0
+) -> None:
+    """Draw energies above hull by formula, spread sideways where crystals would overlap.
+
+    Parameters
+    ----------
+    axes
+        Empty panel.
+    stability
+        Judged candidates; only ranked ones are drawn, those above the frame are counted.
+    system
+        The oxide.
+    size
+        Area of a marker in square points; distances between markers go with it.
+    """
+    by_formula = ranked_by_formula(stability, system)
+    width = (size / 22.0) ** 0.5
+    axes.set_ylabel("Energy above hull (eV/atom)")
+    for limit in (0.0, NEAR_HULL_LIMIT, STABLE_LIMIT, METASTABLE_LIMIT):
+        axes.axhline(
+            limit,
+            color="black" if limit == 0 else "0.6",
+            linewidth=1.0 if limit == 0 else 0.7,
+            linestyle="-" if limit == 0 else (0, (4, 3)),
+            zorder=0,
+        )
+    if not by_formula:
+        axes.set(ylim=(-0.05, 1.0))
+        say_empty(axes)
+        axes.set(xticks=[], yticks=[])
+        return
+    everything = energies_above_hull([d for documents in by_formula.values() for d in documents])
+    top = float(np.clip(1.08 * everything.max(), 0.6, 1.2))
+    bottom = min(-0.05, 1.15 * float(everything.min()))
+    axes.set(
+        ylim=(bottom, top),
+        xlim=(-0.5, len(by_formula) - 0.5),
+        xticks=range(len(by_formula)),
+        xticklabels=[f"{latexify(f)}\nn = {len(d)}" for f, d in by_formula.items()],
+    )
+    for column, documents in enumerate(by_formula.values()):
+        documents.sort(key=lambda d: (energies_above_hull([d])[0], d.stability_id))
+        heights = energies_above_hull(documents)
+        x = column + swarm(heights, 0.03 * width * (top - bottom), 0.075 * width)
+        for kind, style in _STYLE.items():
+            chosen = np.array([d.paper_class is kind for d in documents]) & (heights <= top)
+            axes.scatter(
+                x[chosen], heights[chosen], s=size, linewidth=0.5 * width, alpha=0.9, **style
+            )
+        if beyond := int((heights > top).sum()):
+            axes.annotate(
+                f"↑ {beyond} above",
+                (column, top),
+                ha="center",
+                va="bottom",
+                fontsize=7,
+                color="0.3",
+            )
+
+
+def swarm(heights: np.ndarray, near: float, step: float) -> np.ndarray:
+    """Find sideways offsets that keep points within `near` of each other `step` apart.
+
+    Parameters
+    ----------
+    heights
+        Ascending, shape (n,).
+    near
+        Difference of heights from which points cannot overlap.
+    step
+        Width of a lane.
+
+    Returns
+    -------
+    numpy.ndarray
+        Offsets in [-0.42, 0.42], shape (n,); crowds that need more room overlap there.
+    """
+    half = int(0.42 / step)
+    lanes = [lane for k in range(half + 1) for lane in ((k, -k) if k else (0,))]
+    last = dict.fromkeys(lanes, -np.inf)
+    offsets = np.empty(len(heights))
+    for index, height in enumerate(heights):
+        free = [lane for lane in lanes if height - last[lane] >= near]
+        lane = free[0] if free else min(lanes, key=lambda k: last[k])
+        last[lane] = height
+        offsets[index] = lane * step
+    return offsets

@@ -1,0 +1,5 @@
+"""Hull, classes and counts: what is stable, unique and novel among relaxed crystals."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,13 @@
+from .hull import Ranked as Ranked
+from .hull import assess as assess
+from .hull import relate as relate
+from .judging import Judged as Judged
+from .judging import field_class as field_class
+from .judging import judge as judge
+from .judging import paper_class as paper_class
+from .metrics import measure as measure
+from .phases import Position as Position
+from .phases import ReferenceHull as ReferenceHull
+from .selection import best_per_formula as best_per_formula
+from .statistics import distribution as distribution
+from .statistics import proportion as proportion

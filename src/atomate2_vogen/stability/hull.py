@@ -1,0 +1,187 @@
+"""Where candidates stand on the convex hull of the reference phases.
+
+`assess` is a pure function from documents to documents; builders and command lines wrap it.
+
+Conventions
+-----------
+- Formation energies are per atom and relative to the lowest-energy element references of the
+  same scheme.
+- ``energy_above_hull`` is measured from the hull of the reference phases alone, so a candidate
+  never lowers the hull it is judged against and is negative when below it.
+  ``energy_above_joint_hull`` is measured from references and ranked candidates together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc, StabilityDoc
+from atomate2_vogen.stability.judging import Judged, field_class, judge, paper_class
+from atomate2_vogen.stability.phases import ReferenceHull, hull_id
+from atomate2_vogen.structures.duplicates import Comparable, compare
+from atomate2_vogen.structures.matching import KnownStructures
+
+__all__ = [
+    "Ranked",
+    "ReferenceHull",
+    "assess",
+    "complete",
+    "field_class",
+    "hull_id",
+    "paper_class",
+    "relate",
+]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A ranked candidate, as far as others depend on it.
+
+    Parameters
+    ----------
+    candidate_id
+        Names a group that it leads.
+    energy_per_atom
+        eV/atom in the hull's scheme.
+    comparable
+        Its crystal; bears the stability id, and orders by formation energy.
+    """
+
+    candidate_id: str
+    energy_per_atom: float
+    comparable: Comparable
+
+    @classmethod
+    def of(cls, judged: Judged) -> Ranked | None:
+        """From what is known of a candidate alone; None if it is not ranked."""
+        document = judged.document
+        if judged.crystal is None:
+            return None
+        formation, energy = document.formation_energy_per_atom, document.energy_per_atom
+        if formation is None or energy is None:
+            raise InputError(f"{document.stability_id} is ranked and has no energy")
+        return cls(
+            document.candidate_id,
+            energy,
+            Comparable(document.stability_id, document.formula, formation, judged.crystal),
+        )
+
+
+def assess(
+    calculations: Sequence[CalculationDoc],
+    references: Sequence[ReferenceDoc],
+    system: OxideSystem = VANADIUM,
+    known: KnownStructures | None = None,
+    joint: bool = False,
+) -> list[StabilityDoc]:
+    """Judge candidates against the hull of the reference phases.
+
+    Pure: the same documents give the same answer, and another order of either input only
+    permutes the result.
+
+    Parameters
+    ----------
+    calculations
+        One per candidate, all of the references' scheme. Failed and unconverged ones, those
+        that collapsed during relaxation, and those that are no bulk crystals after it, get a
+        document with the reason and no class.
+    references
+        Known phases and both elements.
+    system
+        The oxide; its minimum distances decide what has collapsed.
+    known
+        Pool that novelty is judged against; without it novelty stays unknown (None). A crystal
+        is novel if it matches nothing there, neither as relaxed nor as generated.
+    joint
+        Also measure ranked candidates from the hull of references and ranked candidates.
+
+    Returns
+    -------
+    list of StabilityDoc
+        In the order of `calculations`.
+
+    Raises
+    ------
+    SchemeMismatchError
+        If more than one scheme is among the inputs.
+    MissingReferenceError, NonFiniteError
+        As `ReferenceHull`.
+    ElementError
+        If a candidate or reference holds an element outside the system.
+    InputError
+        If a calculation is given twice.
+    """
+    hull = ReferenceHull(references, system)
+    seen: set[str] = set()
+    for calculation in calculations:
+        if calculation.calculation_id in seen:
+            raise InputError(f"calculation {calculation.calculation_id} is given twice")
+        seen.add(calculation.calculation_id)
+    judged = [judge(calculation, hull, known) for calculation in calculations]
+    complete(judged, (), hull if joint else None)
+    return [one.document for one in judged]
+
+
+def complete(
+    judged: Sequence[Judged], others: Sequence[Ranked], hull: ReferenceHull | None
+) -> dict[str, dict[str, Any]]:
+    """Write into documents that were judged alone what depends on the others.
+
+    Parameters
+    ----------
+    judged
+        Candidates whose documents are completed in place.
+    others
+        Ranked candidates of the same system and scheme that were judged before.
+    hull
+        As for `relate`.
+
+    Returns
+    -------
+    dict
+        What now holds for the others, as `relate` gives it.
+    """
+    ranked = [*others, *(one for one in map(Ranked.of, judged) if one is not None)]
+    compare([one.comparable for one in ranked])
+    relations = relate(ranked, hull)
+    for one in judged:
+        for name, value in relations.pop(one.document.stability_id, {}).items():
+            setattr(one.document, name, value)
+    return relations
+
+
+def relate(ranked: Sequence[Ranked], hull: ReferenceHull | None) -> dict[str, dict[str, Any]]:
+    """What documents say about the others: groups, and energies above the joint hull.
+
+    Arithmetic only; crystals must have been compared.
+
+    Parameters
+    ----------
+    ranked
+        All ranked candidates of a system and scheme.
+    hull
+        Of their references; None leaves out the joint hull.
+
+    Returns
+    -------
+    dict
+        Fields of `StabilityDoc` and their values, by stability id.
+    """
+    candidates = {one.comparable.name: one.candidate_id for one in ranked}
+    above: Sequence[float | None] = [None] * len(ranked)
+    if hull is not None:
+        above = hull.joint([(one.comparable.formula, one.energy_per_atom) for one in ranked])
+    return {
+        one.comparable.name: {
+            "duplicate_group": candidates.get(str(one.comparable.leader)),
+            "is_unique": one.comparable.leads,
+            "energy_above_joint_hull": height,
+            "leader": one.comparable.leader,
+            "compared_with": one.comparable.compared,
+        }
+        for one, height in zip(ranked, above, strict=True)
+    }

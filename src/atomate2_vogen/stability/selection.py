@@ -1,0 +1,61 @@
+"""Which judged crystals are worth the next, dearer stage."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from atomate2_vogen.errors import CountsError, InputError
+from atomate2_vogen.schemas import StabilityDoc, StabilityState
+from atomate2_vogen.thresholds import at_most
+
+
+def best_per_formula(
+    stability: Sequence[StabilityDoc], top: int, threshold: float
+) -> list[StabilityDoc]:
+    """The lowest crystals of each formula, duplicates left out.
+
+    Parameters
+    ----------
+    stability
+        Judged candidates of one scheme.
+    top
+        Most crystals per formula.
+    threshold
+        Largest energy above hull in eV/atom, compared as printed; see `thresholds`.
+
+    Returns
+    -------
+    list of StabilityDoc
+        By formula in the order of first appearance, each formula by rising energy; those of the
+        same energy by id.
+
+    Raises
+    ------
+    CountsError
+        If `top` is no whole number of at least 1.
+    InputError
+        If the threshold is not finite.
+    """
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise CountsError(f"the best {top} of each formula are asked for; give 1 or more")
+    if not math.isfinite(threshold):
+        raise InputError(f"the threshold above hull is {threshold} eV/atom")
+    formulas = list(dict.fromkeys(document.formula for document in stability))
+    eligible = [
+        (document.energy_above_hull, document)
+        for document in stability
+        if document.state is StabilityState.RANKED
+        and document.is_unique is not False
+        and document.energy_above_hull is not None
+        and at_most(document.energy_above_hull, threshold)
+    ]
+    eligible.sort(key=lambda pair: (pair[0], pair[1].candidate_id))
+    taken: Counter[str] = Counter()
+    chosen = []
+    for _, document in eligible:
+        if taken[document.formula] < top:
+            taken[document.formula] += 1
+            chosen.append(document)
+    return sorted(chosen, key=lambda document: formulas.index(document.formula))

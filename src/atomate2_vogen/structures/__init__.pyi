@@ -1,0 +1,17 @@
+from .cif import annotated_cif as annotated_cif
+from .cif import candidate_cif as candidate_cif
+from .cif import relaxed_cif as relaxed_cif
+from .geometry import check_structure as check_structure
+from .geometry import minimum_distances as minimum_distances
+from .geometry import shortest_distance as shortest_distance
+from .matching import DistinctStructures as DistinctStructures
+from .matching import KnownStructures as KnownStructures
+from .matching import duplicate_groups as duplicate_groups
+from .matching import rmsd as rmsd
+from .neutrality import charge_neutral as charge_neutral
+from .reading.structures import BadFile as BadFile
+from .reading.structures import ReadStructure as ReadStructure
+from .reading.structures import read_structures as read_structures
+from .reduction import default_matcher as default_matcher
+from .symmetry import Symmetrised as Symmetrised
+from .symmetry import symmetrise as symmetrise

@@ -1,0 +1,243 @@
+"""Which crystals are the same: duplicates, known phases, and how far a relaxation moved.
+
+Two crystals are the same if pymatgen's `StructureMatcher` at its default tolerances says so
+in either direction (its result depends on the order of the two). Taking either direction
+calls fewer crystals unique or novel, never more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pymatgen.core import Structure
+from pymatgen.core.structure_matcher import StructureMatcher
+
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.structures.duplicates import Comparable, compare
+from atomate2_vogen.structures.reduction import (
+    ReducedCrystal,
+    default_matcher,
+    edges_may_fit,
+)
+from atomate2_vogen.structures.sameness import same
+
+MOST_MARGIN = 3.0
+"""Largest factor on the tolerances; beyond it anything matches anything."""
+
+RMSD_SETTINGS: dict[str, Any] = {
+    "ltol": 0.5,
+    "stol": 0.5,
+    "angle_tol": 10.0,
+    "scale": False,
+    "primitive_cell": False,
+}
+"""StructureMatcher of `rmsd`: loose, so that it follows a crystal through its relaxation."""
+
+
+def duplicate_groups(structures: Sequence[Structure], energies: Sequence[float]) -> list[int]:
+    """Group crystals by the lowest-energy ones that they match.
+
+    See `atomate2_vogen.structures.duplicates`. Where energies differ, groups do not depend on the
+    order of the input.
+
+    Parameters
+    ----------
+    structures
+        Crystals, any formulas.
+    energies
+        Energy per atom of each, in one scheme (eV/atom).
+
+    Returns
+    -------
+    list of int
+        For each crystal the index of the lowest-energy member of its group (the first of them
+        if energies are equal).
+
+    Raises
+    ------
+    InputError
+        If the two sequences differ in length.
+    """
+    if len(structures) != len(energies):
+        raise InputError(f"{len(structures)} structures but {len(energies)} energies")
+    names = [f"{index:0{len(str(len(structures)))}d}" for index in range(len(structures))]
+    comparable = [
+        Comparable(name, structure.composition.reduced_formula, energy, ReducedCrystal(structure))
+        for name, structure, energy in zip(names, structures, energies, strict=True)
+    ]
+    compare(comparable)
+    return [int(str(one.leader)) for one in comparable]
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Known crystals of one formula; edges and numbers of sites of all, to compare with at once."""
+
+    names: list[str]
+    crystals: list[ReducedCrystal]
+    edges: np.ndarray
+    n_sites: np.ndarray
+
+    @classmethod
+    def of(cls, known: Sequence[tuple[str, Structure]]) -> _Pool:
+        crystals = [ReducedCrystal(structure) for _, structure in known]
+        return cls(
+            [name for name, _ in known],
+            crystals,
+            np.array([crystal.edges for crystal in crystals]),
+            np.array([crystal.n_sites for crystal in crystals]),
+        )
+
+
+class KnownStructures:
+    """A pool of known crystals that novelty is judged against.
+
+    Parameters
+    ----------
+    structures
+        Known crystals by name. The order matters where several match: the first is named, so
+        put phases that have a common name before anonymous prototypes.
+    margin
+        Factor on the tolerances, from 1 to 3. Above 1 it finds what resembles a known crystal
+        too: a generated crystal mostly relaxes into the one that it resembles. Claims of
+        novelty are made with 1.
+    pool_id
+        Hash that names the pool in the documents that are judged against it.
+
+    Raises
+    ------
+    InputError
+        If `margin` is out of range.
+    """
+
+    def __init__(
+        self,
+        structures: Mapping[str, Structure],
+        margin: float = 1.0,
+        pool_id: str | None = None,
+    ) -> None:
+        if not 1.0 <= margin <= MOST_MARGIN:
+            raise InputError(f"margin is {margin!r}; give a number from 1 to {MOST_MARGIN:g}")
+        self.margin = margin
+        self.pool_id = pool_id
+        self._waiting: dict[str, list[tuple[str, Structure]]] = {}
+        self._pools: dict[str, _Pool] = {}
+        self._matcher = default_matcher(margin)
+        self._size = len(structures)
+        for name, structure in structures.items():
+            formula = structure.composition.reduced_formula
+            self._waiting.setdefault(formula, []).append((name, structure))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def find(self, structure: Structure, reduced: ReducedCrystal | None = None) -> str | None:
+        """Name of the first known crystal that this one matches, or None.
+
+        Known crystals are reduced to primitive Niggli cells at the first query of their formula.
+
+        Parameters
+        ----------
+        structure
+            Crystal to look up.
+        reduced
+            The same, if it was reduced before.
+
+        Returns
+        -------
+        str or None
+            Name under which it is known.
+        """
+        formula = structure.composition.reduced_formula
+        if formula in self._waiting:
+            waiting = self._waiting.pop(formula)
+            self._pools[formula] = _Pool.of(waiting)
+        pool = self._pools.get(formula)
+        if pool is None:
+            return None
+        query = reduced or ReducedCrystal(structure)
+        near = edges_may_fit(pool.edges, query.edges, self.margin) & (pool.n_sites == query.n_sites)
+        return next(
+            (
+                pool.names[index]
+                for index in np.flatnonzero(near)
+                if same(pool.crystals[index], query, self._matcher, self.margin)
+            ),
+            None,
+        )
+
+
+@dataclass
+class _Member:
+    """One of several distinct crystals, and how often it was found again."""
+
+    name: str
+    reduced: ReducedCrystal
+    found: int = 0
+
+
+class DistinctStructures:
+    """Crystals of which no two match, collected one by one.
+
+    A generator makes some crystals far more often than others, so a newcomer is compared with
+    those first that were found most often.
+    """
+
+    def __init__(self) -> None:
+        self._members: dict[str, list[_Member]] = {}
+        self._matcher = default_matcher()
+
+    def twin_or_add(self, name: str, structure: Structure) -> str | None:
+        """Name of a member that a crystal matches; if there is none it becomes a member.
+
+        Parameters
+        ----------
+        name
+            Under which it is kept.
+        structure
+            The newcomer.
+
+        Returns
+        -------
+        str or None
+            Where several match, the one that was found most often; None for a new member.
+        """
+        members = self._members.setdefault(structure.composition.reduced_formula, [])
+        newcomer = ReducedCrystal(structure)
+        for member in members:
+            if same(member.reduced, newcomer, self._matcher):
+                member.found += 1
+                members.sort(key=lambda one: -one.found)  # stable
+                return member.name
+        members.append(_Member(name, newcomer))
+        return None
+
+
+def rmsd(generated: Structure, relaxed: Structure) -> float | None:
+    """Root-mean-square move of the atoms during a relaxation.
+
+    Loose tolerances (0.5, 0.5, 10°), no volume scaling and no reduction to primitive cells:
+    the two have the same atoms, but a relaxation may gain or lose translations. A rigid shift
+    is taken out, a change of cell is felt only through its shape. The matcher's value is in
+    units of (V/n)^(1/3) of the averaged cell; the mean of the two cube roots converts it to Å
+    (exact for equal cells and for uniform strain).
+
+    Parameters
+    ----------
+    generated, relaxed
+        Crystal before and after.
+
+    Returns
+    -------
+    float or None
+        Å; None if the two no longer match.
+    """
+    matcher = StructureMatcher(**RMSD_SETTINGS)
+    distances = matcher.get_rms_dist(generated, relaxed)
+    if distances is None:
+        return None
+    lengths = [(cell.volume / len(cell)) ** (1 / 3) for cell in (generated, relaxed)]
+    return float(distances[0]) * sum(lengths) / 2

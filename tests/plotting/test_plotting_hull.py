@@ -1,0 +1,63 @@
+"""The hull's picture: it shows what the documents say."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+from drawn_figures import caption
+from judged_documents import REFERENCES, SCHEME, document, documents, offsets
+
+from atomate2_vogen.errors import SchemeMismatchError
+from atomate2_vogen.plotting.hull import plot_hull
+from atomate2_vogen.schemas import PaperClass
+
+
+def test_hull_draws_every_ranked_candidate_and_reference(tmp_path, figures):
+    docs = documents()
+    path = plot_hull(docs, REFERENCES, tmp_path / "new" / "hull.png")
+    assert path.read_bytes()[:4] == b"\x89PNG"
+    left, right = figures[0].axes
+    ranked = [d for d in docs if d.state == "ranked"]
+    assert len(offsets(left)) == len(ranked) + len(REFERENCES)
+    drawn = np.sort(offsets(left)[:, 1])
+    expected = np.sort(
+        [d.formation_energy_per_atom for d in ranked] + [r.energy_per_atom for r in REFERENCES]
+    )
+    assert drawn == pytest.approx(expected, abs=1e-9)
+    # in panel b the one far above the frame is counted instead
+    heights = np.sort(offsets(right)[:, 1])
+    assert heights == pytest.approx(np.sort([d.energy_above_hull for d in ranked])[:-1])
+    assert any("1 above" in t.get_text() for t in right.texts)
+    labels = [t.get_text() for t in figures[0].legends[0].get_texts()]
+    for kind in PaperClass:
+        n = sum(d.paper_class is kind for d in ranked)
+        assert f"{kind.value} ({n})" in labels
+    assert f"Energy model: {SCHEME}. 37 of 38 candidates ranked (1 collapsed)" in caption(
+        figures[0]
+    )
+
+
+def test_picture_is_deterministic_and_does_not_depend_on_order(tmp_path):
+    docs = documents()
+    first, second = (
+        plot_hull(docs[::order], REFERENCES[::order], tmp_path / f"{order}.png")
+        for order in (1, -1)
+    )
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_size_is_that_of_print(tmp_path):
+    image = matplotlib.image.imread(plot_hull([], REFERENCES, tmp_path / "hull.png"))
+    assert image.shape[:2] == (800, 1440)
+
+
+def test_nothing_ranked_is_said(tmp_path, figures):
+    plot_hull([document("VO2", 0.1, 0, state="failed")], REFERENCES, tmp_path / "hull.png")
+    texts = [text.get_text() for text in figures[0].axes[1].texts]
+    assert "no ranked candidate" in texts
+
+
+def test_schemes_do_not_meet_in_a_picture(tmp_path):
+    stranger = document("VO2", 0.1, 1, scheme="other")
+    with pytest.raises(SchemeMismatchError, match="other"):
+        plot_hull([stranger], REFERENCES, tmp_path / "hull.png")
+    assert not list(tmp_path.iterdir())

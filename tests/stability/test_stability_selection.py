@@ -1,0 +1,71 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atomate2_vogen.errors import CountsError, InputError
+from atomate2_vogen.schemas import StabilityDoc
+from atomate2_vogen.stability.selection import best_per_formula
+
+
+def judged(index, formula="VO2", above=0.0, state="ranked", unique=True):
+    return StabilityDoc(
+        stability_id=str(index),
+        candidate_id=f"{index:03d}",
+        scheme="x",
+        hull_id="h",
+        chemsys="O-V",
+        formula=formula,
+        natoms=3,
+        sampler="s",
+        model_id="m",
+        state=state,
+        is_converged=True,
+        energy_above_hull=above,
+        is_unique=unique,
+    )
+
+
+def test_lowest_of_each_formula_without_duplicates_and_unranked_ones():
+    documents = [
+        judged(0, "VO2", 0.05),
+        judged(1, "V2O3", 0.3),
+        judged(2, "VO2", 0.01, unique=False),
+        judged(3, "VO2", -0.5, state="collapsed"),
+        judged(7, "VO2", -0.6, state="not bulk"),
+        judged(4, "VO2", 0.02),
+        judged(5, "V2O5", 0.09),
+        judged(6, "VO2", 0.03),
+    ]
+    chosen = best_per_formula(documents, top=2, threshold=0.1)
+    assert [d.candidate_id for d in chosen] == ["004", "006", "005"]
+
+
+def meets(above, threshold):
+    """As printed, to 1 meV, where the threshold is a whole number of meV."""
+    whole = threshold == float(f"{threshold:.3f}")
+    return (float(f"{above:.3f}") if whole else above) <= threshold
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["VO2", "V2O3"]), st.floats(-1, 1)), max_size=20),
+    st.integers(1, 4),
+    st.floats(-1, 1),
+)
+def test_nothing_lower_of_the_same_formula_is_left_behind(rows, top, threshold):
+    documents = [judged(i, formula, above) for i, (formula, above) in enumerate(rows)]
+    chosen = best_per_formula(documents, top, threshold)
+    for formula in {d.formula for d in documents}:
+        mine = [d.energy_above_hull for d in chosen if d.formula == formula]
+        everything = sorted(above for f, above in rows if f == formula and meets(above, threshold))
+        assert mine == everything[:top]
+    assert best_per_formula(documents[::-1], top, threshold) == sorted(
+        chosen, key=lambda d: [x.formula for x in documents[::-1]].index(d.formula)
+    )
+
+
+@pytest.mark.parametrize("top", [0, -1, 1.5, True])
+def test_numbers_that_are_none_are_refused(top):
+    with pytest.raises(CountsError):
+        best_per_formula([], top, 0.1)
+    with pytest.raises(InputError, match="threshold"):
+        best_per_formula([], 1, float("nan"))
