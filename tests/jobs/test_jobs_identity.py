@@ -13,7 +13,8 @@ from pymatgen.core import Lattice, Structure
 from toy_engines import ToyBandStructureMaker
 
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
-from atomate2_vogen.jobs.identity import settled, settled_flow
+from atomate2_vogen.jobs.identity import identified_flow, identify
+from atomate2_vogen.jobs.later import StoredCrystals
 
 
 @job
@@ -26,7 +27,7 @@ def twice(number):
     first = add(number, number)
     second = add(first.output, 1)
     made = Flow([first, second], output=second.output)
-    return settled_flow(made, CURRENT_JOB.job.uuid)
+    return identified_flow(made, CURRENT_JOB.job.uuid)
 
 
 def text(flow):
@@ -40,26 +41,47 @@ def bands(shift=0.0):
 
 def test_the_same_flow_made_twice_is_the_same():
     assert bands() != bands()
-    assert settled(bands()) == settled(bands())
-    assert settled(bands())[1] != settled(bands(0.01))[1]
-    assert settled(bands(), "maker") != settled(bands())
+    assert identify(bands()) == identify(bands())
+    assert identify(bands())[1] != identify(bands(0.01))[1]
+    assert identify(bands(), "maker") != identify(bands())
 
 
 def test_the_time_of_a_document_is_no_content():
     def made(energy=1.0, **times):
         candidate = cheap_engine.candidate().model_copy(update=times)
         flow = ScreeningFlowMaker(engine=cheap_engine.engine()).make([candidate])
-        return settled(text(flow))[1]
+        return identify(text(flow))[1]
 
     later = made(last_updated=datetime(2031, 1, 1, tzinfo=UTC))
     assert later == made()
     assert made(seed=9) != made()
 
 
+def test_a_job_is_the_same_in_a_longer_flow():
+    def uuids(last):
+        first = add(1, 2)
+        second = add(first.output, 3)
+        jobs = [first, second, add(second.output, last), add(1, 2)]
+        content = json.loads(identify(text(Flow(jobs)))[0])
+        return [one["uuid"] for one in content["jobs"]]
+
+    short = [one["uuid"] for one in json.loads(identify(text(Flow([add(1, 2)])))[0])["jobs"]]
+    four, five = uuids(4), uuids(5)
+    assert four[:2] == five[:2]
+    assert four[2] != five[2]
+    assert len(set(four)) == 4  # equal jobs of one flow are two jobs
+    assert short == four[:1]
+
+
+def test_parts_of_a_stored_list_are_content():
+    made = {name: identify(text(add(StoredCrystals(name), 1)))[1] for name in ("a", "b")}
+    assert made["a"] != made["b"]
+
+
 def test_jobs_outside_keep_their_identifiers():
     outside, inside = add(1, 2), None
     inside = add(outside.output, 3)
-    found = settled(text(inside))[0]
+    found = identify(text(inside))[0]
     assert outside.uuid in found
     assert inside.uuid not in found
 

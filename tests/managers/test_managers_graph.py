@@ -91,7 +91,7 @@ def test_what_runs_is_what_run_locally_runs_and_parents_come_first(made, data):
     graph, started = run(flow, deeds, data)
     assert len(started) == len(set(started))
     assert set(started) == expected(flow, deeds)
-    assert graph.n_jobs == len(started) + len(graph.skipped)
+    assert graph.n_jobs.total() == len(started) + len(graph.skipped)
     assert graph.n_left == [0]
 
 

@@ -295,6 +295,33 @@ def test_a_folder_holds_several_flows(store, tmp_path):
         run_parallel(number(1), store, folder=tmp_path / "run")
 
 
+def test_jobs_are_reused_in_a_longer_flow_as_long_as_the_store_holds_them(store, tmp_path):
+    def chain(length):
+        jobs = [number(1)]
+        for position in range(1, length):
+            jobs.append(add(jobs[-1].output, position))
+        return Flow(jobs, output=jobs[-1].output)
+
+    short = run_parallel(chain(2), store, folder=tmp_path / "run")
+    longer = run_parallel(chain(4), store, folder=tmp_path / "run")
+    assert (longer.n_reused, longer.n_finished) == (2, 2)
+    assert longer.output.resolve(store) == 1 + 1 + 2 + 3
+    store.remove_docs({"uuid": short.output.uuid})
+    again = run_parallel(chain(4), store, folder=tmp_path / "run")
+    assert (again.n_reused, again.n_finished) == (1, 3)  # what is lost, and what needs it
+    assert again.output.resolve(store) == 7
+
+
+def test_events_count_the_jobs_of_a_stage(store):
+    jobs = [number(value) for value in range(3)]
+    for job in jobs[:2]:
+        job.update_metadata({"stage": "first"})
+    events = []
+    run_parallel(Flow(jobs), store, on_event=events.append)
+    ended = [(e.stage, e.stage_ended, e.stage_jobs) for e in events if e.kind == "finished"]
+    assert ended == [("first", 1, 2), ("first", 2, 2), ("number", 1, 1)]
+
+
 def test_flows_are_drawn_as_workers_become_free_and_their_ends_are_told(store):
     drawn, events = [], []
 

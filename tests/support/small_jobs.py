@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobflow import CURRENT_JOB, Flow, JobConfig, OnMissing, Response, job
 
-from atomate2_vogen.jobs.identity import settled_flow
+from atomate2_vogen.jobs.identity import identified_flow
 
 
 @job
@@ -28,7 +28,7 @@ def squares_up_to(number):
     last = total([one.output for one in made])
     last.config = JobConfig(on_missing_references=OnMissing.NONE)
     fan = Flow([*made, last], output=last.output)
-    return Response(replace=settled_flow(fan, CURRENT_JOB.job.uuid))
+    return Response(replace=identified_flow(fan, CURRENT_JOB.job.uuid))
 
 
 @job

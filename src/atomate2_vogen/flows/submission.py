@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from atomate2_vogen.engines.base import CATEGORY
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.flows.launchpads import reaching
-from atomate2_vogen.jobs.identity import settled
+from atomate2_vogen.jobs.identity import identify
 from atomate2_vogen.jobs.placement import CATEGORIES
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def placed(
             f"no category {unknown[0]!r}; jobs are of {', '.join(CATEGORIES[:-1])} or "
             f"{CATEGORIES[-1]}"
         )
-    text, identity = settled(json.dumps(flow.as_dict(), cls=MontyEncoder))
+    text, identity = identify(json.dumps(flow.as_dict(), cls=MontyEncoder))
     content = _renamed(json.loads(text), categories or {})
     made: Flow | Job = MontyDecoder().process_decoded(content)
     return made, identity

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pymatgen.core import Structure
 
 from atomate2_vogen.errors import NonFiniteError, reason, trace
-from atomate2_vogen.jobs.identity import settled_flow
+from atomate2_vogen.jobs.identity import identified_flow
 from atomate2_vogen.jobs.results import relaxed_structure
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class GuardedMaker(Wrapper):
             return JobFailure(error=reason(error), elapsed_time=0.0, cpu_time=0.0)
         inner = self.maker.make(structure)
         if isinstance(inner, Flow):
-            return Response(replace=settled_flow(inner, CURRENT_JOB.job.uuid))
+            return Response(replace=identified_flow(inner, CURRENT_JOB.job.uuid))
         begin, begin_cpu = time.perf_counter(), time.process_time()
         try:
             return call_function(inner.function, inner.function_args, inner.function_kwargs)

@@ -14,7 +14,7 @@ from typing import Any
 from jobflow import CURRENT_JOB, Flow, Job
 
 from atomate2_vogen.engines.base import CATEGORY, DFT, FORCE_FIELD
-from atomate2_vogen.jobs.identity import settled_flow
+from atomate2_vogen.jobs.identity import identified_flow
 
 TRAINING, SAMPLING, ANALYSIS = "training", "sampling", "analysis"
 CATEGORIES = (TRAINING, SAMPLING, FORCE_FIELD, DFT, ANALYSIS)
@@ -60,4 +60,4 @@ def handed_on(made: Flow) -> Job | Flow:
     for job, _ in made.iterflow():
         if told and job.config.manager_config == {CATEGORY: ANALYSIS}:
             job.config = replace(job.config, manager_config=dict(told))
-    return settled_flow(made, current.uuid)
+    return identified_flow(made, current.uuid)

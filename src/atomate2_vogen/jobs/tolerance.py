@@ -21,7 +21,7 @@ from monty.json import MSONable, jsanitize
 
 from atomate2_vogen.errors import reason, shortened, trace
 from atomate2_vogen.jobs.guard import NOT_THE_CRYSTALS_FAULT, JobFailure, Wrapper, call_function
-from atomate2_vogen.jobs.identity import settled_flow
+from atomate2_vogen.jobs.identity import identified_flow
 
 logger = logging.getLogger(__name__)
 
@@ -232,11 +232,11 @@ def _guarded_replacement(jobs: Any) -> Any:
         jobs = Flow(list(jobs), output=type(jobs)(made.output for made in jobs))
     guard_flow(jobs)
     if isinstance(jobs, Job) or jobs.output is None:
-        return settled_flow(jobs, CURRENT_JOB.job.uuid)
+        return identified_flow(jobs, CURRENT_JOB.job.uuid)
     gathered = store_inputs(jobs.output)
     # what the replaced job keeps in additional stores stays there
     gathered._kwargs = dict(CURRENT_JOB.job._kwargs)  # noqa: SLF001
     gathered.name = f"{jobs.name} outputs"
     guard_flow(gathered)
     made = Flow([jobs, gathered], output=gathered.output, name=jobs.name)
-    return settled_flow(made, CURRENT_JOB.job.uuid)
+    return identified_flow(made, CURRENT_JOB.job.uuid)

@@ -8,6 +8,7 @@ made as a detour; what it made as an addition waits for nobody.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,11 @@ class Node:
         return self.job.uuid, self.job.index
 
     @property
+    def stage(self) -> str:
+        """``metadata["stage"]`` of the job, else its name."""
+        return str(self.job.metadata.get("stage", self.job.name))
+
+    @property
     def flow_number(self) -> int:
         """Number of the flow that it belongs to, in the order in which flows were added."""
         return self.order[0]
@@ -68,7 +74,10 @@ class Graph:
     """Jobs of flows and of the flows that these jobs make."""
 
     def __init__(self) -> None:
-        self.n_jobs = 0
+        self.n_jobs: Counter[str] = Counter()
+        """Number of jobs known so far, by stage."""
+        self.n_ended: Counter[str] = Counter()
+        """Number of those that ended, failed or were skipped."""
         self.n_left: list[int] = []
         """Number of jobs of each flow that have not ended."""
         self.failed: dict[str, str] = {}
@@ -97,7 +106,7 @@ class Graph:
                     nodes[uuid].children.append(node)
                     node.n_open += 1
             nodes[job.uuid] = node
-        self.n_jobs += len(nodes)
+        self.n_jobs.update(node.stage for node in nodes.values())
         self.n_left[prefix[0]] += len(nodes)
         if owner is not None:
             owner.n_made += len(nodes)
@@ -146,6 +155,7 @@ class Graph:
     def _settle(self, node: Node) -> None:
         """Count a job as ended; release its children, and those of its owners, if nothing keeps them."""
         node.has_run = True
+        self.n_ended[node.stage] += 1
         self.n_left[node.flow_number] -= 1
         waiting = [node]
         while waiting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,15 +39,16 @@ class Journal:
         self._answers: dict[tuple[str, int], tuple[int, Answer]] = {}
         self._n_lines = 0
         self._digests: set[str] = set()
+        self._seen: Counter[str] = Counter()
         if self.path.exists():
             self._read()
         else:
             self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def recognisable(self, flow: Flow) -> Flow:
-        """Return the flow with identifiers that depend on its content alone.
+        """Return the flow with identifiers that depend on the content of its jobs alone.
 
-        The same flow has the same identifiers in a later run, and no other flow has them.
+        A job has the same identifier in a later run, also as part of another flow.
 
         Raises
         ------
@@ -55,9 +57,9 @@ class Journal:
         """
         from monty.json import MontyDecoder, MontyEncoder
 
-        from atomate2_vogen.jobs.identity import settled
+        from atomate2_vogen.jobs.identity import identify
 
-        text, digest = settled(json.dumps(flow.as_dict(), cls=MontyEncoder))
+        text, digest = identify(json.dumps(flow.as_dict(), cls=MontyEncoder), seen=self._seen)
         if digest in self._digests:
             raise InputError(f"the flow {flow.name} is given twice; give each flow once")
         self._digests.add(digest)

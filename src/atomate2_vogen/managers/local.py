@@ -68,9 +68,11 @@ class Event:
     stage
         ``metadata["stage"]`` of the job, else its name.
     n_ended
-        Jobs that have ended, with those that failed or were skipped.
+        Number of jobs that have ended, with those that failed or were skipped.
     n_jobs
-        Jobs that are known so far; jobs that make jobs raise it.
+        Number of jobs known so far; jobs that make jobs raise it.
+    stage_ended, stage_jobs
+        The same of this stage.
     metadata
         Metadata of the job.
     flow_number
@@ -89,6 +91,8 @@ class Event:
     stage: str
     n_ended: int
     n_jobs: int
+    stage_ended: int
+    stage_jobs: int
     metadata: dict[str, Any]
     flow_number: int
     ends_flow: bool
@@ -220,9 +224,10 @@ def run_parallel(
             journal = None
         else:
             journal = Journal(Path(folder) / "jobs.jsonl")
+            store.connect()  # it is asked whether outputs of earlier runs are still there
         store_text = json.dumps(store.as_dict(), cls=MontyEncoder)
         waiting = _recognisable(flows, journal)
-        run = _Run(waiting, Path(folder).absolute(), journal, on_event, attempts)
+        run = _Run(waiting, store, Path(folder).absolute(), journal, on_event, attempts)
         pool = [Worker(number, store_text, log_dir) for number in range(workers)]
         for worker in pool:
             ending.callback(worker.stop)
@@ -266,12 +271,14 @@ class _Run:
     def __init__(
         self,
         waiting: Iterator[Flow],
+        store: JobStore,
         folder: Path,
         journal: Journal | None,
         on_event: Callable[[Event], None] | None,
         attempts: int,
     ) -> None:
         self.waiting = waiting
+        self.store = store
         self.result = FlowResult()
         self.graph = Graph()
         self.lines: dict[str, float] = {}
@@ -317,12 +324,18 @@ class _Run:
                 continue
             line, answer = self.journal.answer(node) if self.journal else (0, None)
             # as `make` compares files: an output is older than inputs that were made anew
-            if answer is None or line < max(map(self._line, node.parents), default=0):
+            is_old = line < max(map(self._line, node.parents), default=0)
+            if answer is None or is_old or not self._is_stored(node):
                 return node
             self.result.n_reused += 1
             self._end(node, answer)
             self._note(node, line)
             self._tell("reused", node)
+
+    def _is_stored(self, node: Node) -> bool:
+        """Whether the job store still holds a job that had ended."""
+        uuid, index = node.key
+        return self.store.query_one({"uuid": uuid, "index": index}, ["uuid"]) is not None
 
     def _line(self, uuid: str) -> float:
         return self.lines.get(uuid, 0)
@@ -382,20 +395,21 @@ class _Run:
     def _tell(self, kind: str, node: Node, failure: Failure | None = None) -> None:
         if self.on_event is None:
             return
-        result, job = self.result, node.job
-        n_ended = result.n_finished + result.n_reused + len(result.failures)
+        job, graph = node.job, self.graph
         self.on_event(
             Event(
                 kind,
                 job.name,
                 job.uuid,
-                str(job.metadata.get("stage", job.name)),
-                n_ended + len(self.graph.skipped),
-                self.graph.n_jobs,
+                node.stage,
+                graph.n_ended.total(),
+                graph.n_jobs.total(),
+                graph.n_ended[node.stage],
+                graph.n_jobs[node.stage],
                 dict(job.metadata),
                 node.flow_number,
-                self.graph.n_left[node.flow_number] == 0,
-                result.outputs[node.flow_number],
+                graph.n_left[node.flow_number] == 0,
+                self.result.outputs[node.flow_number],
                 failure,
             )
         )
