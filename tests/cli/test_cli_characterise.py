@@ -11,14 +11,23 @@ import toy_engines
 from click.testing import CliRunner
 
 from atomate2_vogen.chemistry import VANADIUM
-from atomate2_vogen.cli import characterise as stages
+from atomate2_vogen.cli import makers
+from atomate2_vogen.cli.characterise import show
 from atomate2_vogen.cli.console import Voice
+from atomate2_vogen.cli.decoding import Decoding
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.cli.session import open_run
 from atomate2_vogen.cli.tables import failures
 from atomate2_vogen.engines import loading
 from atomate2_vogen.errors import EngineCapabilityError
-from atomate2_vogen.schemas import ElectronicCharacter, ElectronicDoc, PhononDoc, PhononVerdict
+from atomate2_vogen.jobs import characterise_best
+from atomate2_vogen.schemas import (
+    DiscoveryDoc,
+    ElectronicCharacter,
+    ElectronicDoc,
+    PhononDoc,
+    PhononVerdict,
+)
 
 
 def judged(name, structure):
@@ -29,6 +38,7 @@ def judged(name, structure):
 @pytest.fixture
 def by_name(monkeypatch):
     made = {
+        "chgnet": loading.ENGINES["chgnet"],
         "toy": toy_engines.toy_dft,
         "lj": toy_engines.lj,
         "broken": lambda: toy_engines.lj("broken"),
@@ -44,15 +54,36 @@ def noted(folder, name):
 
 
 def run(folder, wanted, chosen):
-    made = stages.make_stages(**wanted)
+    """Documents, names of files, and what the store holds of the first crystal.
+
+    The stages of a discovery whose crystals are these.
+    """
+    summary = DiscoveryDoc(
+        scheme=judged_documents.SCHEME,
+        sample={},
+        n_candidates=len(chosen),
+        n_calculated=len(chosen),
+        stability=chosen,
+    )
+    maker = makers.discovery_maker(
+        VANADIUM,
+        "substitution",
+        "paper",
+        Decoding(),
+        **{"engine": "chgnet", "electronic": None, "phonons": None, **wanted},
+        top=len(chosen) or 1,
+        threshold=1,
+    )
+    best = characterise_best(summary, maker.electronic, maker.phonons, maker.top, maker.threshold)
     with open_run(folder, "discover", {"test": 1}, Voice(), VANADIUM) as pipeline:
         pipeline.stores.save(
             [d.model_copy(update={"stability_id": d.candidate_id}) for d in chosen]
         )
-        documents, written = stages.characterise(pipeline, made, chosen, 2)
+        documents, written = show(pipeline, pipeline.run(best, 2), list(wanted))
         kept = {
             kind: pipeline.stores.load(kind, {"candidate_id": chosen[0].candidate_id})
             for kind in (ElectronicDoc, PhononDoc)
+            if chosen
         }
     return documents, written, kept
 
@@ -100,14 +131,12 @@ def test_what_fails_is_told_and_the_rest_goes_on(tmp_path, by_name):
 
 
 def test_nothing_below_the_threshold_is_a_result(tmp_path, by_name):
-    made = stages.make_stages(phonons="lj")
-    with open_run(tmp_path, "discover", {"test": 1}, Voice(), VANADIUM) as pipeline:
-        assert stages.characterise(pipeline, made, [], 2) == ([], ["phonons.json"])
+    assert run(tmp_path, {"phonons": "lj"}, [])[:2] == ([], ["phonons.json"])
 
 
-def test_an_engine_without_bands_is_refused_before_any_work(by_name):
+def test_an_engine_without_bands_is_refused_before_any_work(by_name, tmp_path):
     with pytest.raises(EngineCapabilityError, match="lj has no band structure Maker"):
-        stages.make_stages(electronic="lj")
+        run(tmp_path, {"electronic": "lj"}, [])
 
 
 def test_missing_vasp_is_refused_before_any_work(tmp_path, monkeypatch):

@@ -87,7 +87,7 @@ def shown(folder):
 
 def is_view(file, folder):
     first = file.relative_to(folder).parts[0]
-    return not first.startswith(".") and first not in {"run.json", "store", "logs", "scratch"}
+    return not first.startswith(".") and first not in {"run.json", "store", "logs", "jobs"}
 
 
 def agrees_with_itself(folder):

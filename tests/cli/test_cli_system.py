@@ -14,10 +14,13 @@ from atomate2_vogen import engines
 from atomate2_vogen.chemistry import TITANIUM, VANADIUM
 from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.main import cli
-from atomate2_vogen.cli.references import reference_phases
+from atomate2_vogen.cli.makers import references_maker
+from atomate2_vogen.cli.progress import REFERENCES
 from atomate2_vogen.cli.session import open_run, recorded_system
 from atomate2_vogen.data.systems import oxide_system
 from atomate2_vogen.engines.references import ReferencePhase
+from atomate2_vogen.flows import references
+from atomate2_vogen.schemas import ReferenceDoc
 
 
 def vogen(*arguments):
@@ -105,27 +108,28 @@ def test_references_are_relaxed_once_and_found_again(tmp_path, monkeypatch):
         asked.append(system)
         return starts[: len(starts) - bool(len(asked) > 1)]
 
-    monkeypatch.setattr(engines, "reference_structures", structures)
+    monkeypatch.setattr(references, "reference_structures", structures)
     judge = cheap_engine.engine()
+    maker = references_maker(judge, VANADIUM)
     with open_run(tmp_path / "out", "discover", {"test": 1}, Voice(quiet=True)) as run:
         # one is cursed: no hull without it, but what was relaxed stays
         with pytest.raises(Exception, match="cursed"):
-            reference_phases(run, judge, workers=1)
-        found = reference_phases(run, judge, workers=1)
-        stages = [stage for stage in run.folder.record["stages"] if stage["stage"] == "references"]
+            run.run(maker.make(), workers=1)
+        ran = run.run(maker.make(), workers=1)
+        count = ran.stages[REFERENCES]
+        run.stores.ingest_jobs()
+        kept = run.stores.load(ReferenceDoc)
     # both VO end in the same crystal
-    assert [reference.formula for reference in found] == ["O2", "V", "VO"]
-    for reference in found:
+    assert sorted(reference.formula for reference in ran.output) == ["O2", "V", "VO"]
+    assert sorted(reference.formula for reference in kept) == ["O2", "V", "VO"]
+    for reference in ran.output:
         assert reference.scheme == cheap_engine.SCHEME
         assert reference.energy_per_atom == pytest.approx(cheap_engine.GROUND, abs=0.01)
     assert asked == [VANADIUM, VANADIUM]
-    assert [(stage["reused"], stage["phases"], stage["distinct"]) for stage in stages] == [
-        (4, 4, 3)
-    ]
+    assert (count.reused, count.done) == (4, 4)
 
 
-def test_shipped_references_are_taken(tmp_path):
-    with open_run(tmp_path / "out", "discover", {"test": 1}, Voice(quiet=True), TITANIUM) as run:
-        found = reference_phases(run, engines.chgnet())
-        assert "stages" not in run.folder.record
+def test_shipped_references_are_taken():
+    assert references_maker(engines.chgnet(), TITANIUM) is None
+    found = engines.load_references("CHGNet-0.3.0", TITANIUM)
     assert {"TiO2", "Ti2O3", "Ti", "O2"} <= {reference.formula for reference in found}

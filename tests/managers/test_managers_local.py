@@ -314,8 +314,8 @@ def test_jobs_are_reused_in_a_longer_flow_as_long_as_the_store_holds_them(store,
 
 def test_events_count_the_jobs_of_a_stage(store):
     jobs = [number(value) for value in range(3)]
-    for job in jobs[:2]:
-        job.update_metadata({"stage": "first"})
+    for one in jobs[:2]:
+        one.update_metadata({"stage": "first"})
     events = []
     run_parallel(Flow(jobs), store, on_event=events.append)
     ended = [(e.stage, e.stage_ended, e.stage_jobs) for e in events if e.kind == "finished"]

@@ -81,7 +81,6 @@ def build(
         from atomate2_vogen.cli.report import print_build
         from atomate2_vogen.cli.results import export, judge, measure
 
-        run.stores.ingest_jobs()
         judged = judge(run, load_engine(engine, run.system), remove_orphans=remove_orphans)
         written = []
         if judged.stability or (run.folder / "stability.json").exists():

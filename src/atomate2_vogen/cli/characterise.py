@@ -1,8 +1,4 @@
-"""The stages of ``vogen discover`` after the hull: bands and phonons of the best crystals.
-
-The same flows as `DiscoveryFlowMaker` runs; each crystal is a flow of its own here, so that it
-can be shown, run beside others, and found again.
-"""
+"""Tables and pictures of bands and phonons: what ``vogen discover`` shows after the hull."""
 
 from __future__ import annotations
 
@@ -11,229 +7,127 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.cli.pipeline import Outcome, reuse
-from atomate2_vogen.schemas import CharacterisationState, ElectronicDoc, PhononDoc, StabilityDoc
+from atomate2_vogen.cli.progress import ELECTRONIC, PHONONS
+from atomate2_vogen.schemas import CharacterisationState, DiscoveryDoc, ElectronicDoc, PhononDoc
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jobflow import Flow
-
-    from atomate2_vogen.cli.pipeline import Pipeline
-    from atomate2_vogen.engines import Engine
+    from atomate2_vogen.cli.pipeline import FlowOutput, Pipeline
 
 Document = ElectronicDoc | PhononDoc
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One kind of characterisation.
+class Characterisation:
+    """How documents of one kind are shown.
 
     Parameters
     ----------
     name
-        Of the stage, its folder of pictures and its JSON file.
+        Name of the stage, of its folder of pictures and of its JSON file.
     document
         Class of its documents.
-    flow
-        Gives the flow of one relaxed crystal, whose output is a list of one document.
-    failed
-        Gives the document of one whose flow left nothing, for the reason given.
+    key
+        Field that identifies a document.
     draw
         Draws a completed document into a file.
     large
         Fields that stay in the store.
-    scheme
-        Energy scale of the documents.
     """
 
     name: str
     document: type[Document]
-    flow: Callable[[StabilityDoc], Flow]
-    failed: Callable[[StabilityDoc, str], Document]
+    key: str
     draw: Callable[[Any, Path], Any]
     large: Sequence[str]
-    scheme: str
 
 
-def make_stages(
-    electronic: str | None = None, phonons: str | None = None, system: OxideSystem = VANADIUM
-) -> list[Stage]:
-    """Stages with their engines, which are made here: what is missing shows before any work.
+def show(
+    run: Pipeline, ran: FlowOutput, requested: Sequence[str]
+) -> tuple[list[Document], list[str]]:
+    """Report, list and draw the bands and phonons of a discovery.
+
+    Files show these crystals and all others of the folder that were characterised before.
 
     Parameters
     ----------
-    electronic, phonons
-        Names of engines; None leaves the stage out.
-    system
-        Oxide system.
-
-    Raises
-    ------
-    EngineCapabilityError
-        If an engine cannot do the stage that it is given for.
-    MissingDependencyError, EngineSetupError
-        If an engine lacks what it needs.
-    """
-    from atomate2_vogen.engines import load_engine
-
-    stages = []
-    if electronic:
-        stages.append(_electronic_stage(load_engine(electronic, system), system))
-    if phonons:
-        stages.append(_phonon_stage(load_engine(phonons, system)))
-    return stages
-
-
-def characterise(
-    run: Pipeline, stages: Sequence[Stage], chosen: Sequence[StabilityDoc], workers: int
-) -> tuple[list[Document], list[str]]:
-    """Run what is left of the stages for some relaxed crystals, and draw it.
-
-    Completed documents are taken from the store; failed ones are tried once more, and those that
-    were stopped go on after the last of their jobs that had ended. Files show these crystals and
-    all others of the folder that were characterised before.
+    run
+        Folder and store.
+    ran
+        The flow, which has run; its output is a `DiscoveryDoc`.
+    requested
+        Names of the stages that were asked for: ``electronic``, ``phonons``.
 
     Returns
     -------
     documents : list
-        Stage by stage, in the order of the crystals.
+        Stage by stage, in the order of the crystals, without their large fields.
     written : list of str
         Names of files.
     """
     from atomate2_vogen.cli.exports import plain
-    from atomate2_vogen.jobs.characterisation import light
 
+    summary: DiscoveryDoc = ran.output
     every: list[Document] = []
     written: list[str] = []
-    for stage in stages:
-        documents = _run(run, stage, chosen, workers)
+    run.stores.ingest_jobs()
+    for kind in (kind for kind in _kinds() if kind.name in requested):
+        documents: list[Any] = getattr(summary, kind.name)
+        run.report_states(ran, kind.name, [document.state.value for document in documents])
         every += documents
-        shown = _all_of_folder(run, stage, documents)
-        listed = [plain(light(document, stage.large)) for document in shown]
-        run.folder.write(f"{stage.name}.json", json.dumps(listed, indent=1) + "\n")
-        written.append(f"{stage.name}.json")
-        (run.folder / stage.name).mkdir(exist_ok=True)
+        shown = _all_of_folder(run, kind, documents)
+        listed = [
+            plain(document.model_copy(update=dict.fromkeys(kind.large))) for document in shown
+        ]
+        run.folder.write(f"{kind.name}.json", json.dumps(listed, indent=1) + "\n")
+        written.append(f"{kind.name}.json")
+        (run.folder / kind.name).mkdir(exist_ok=True)
         # a picture shows what a query finds: the newest of several engines
         newest = sorted(shown, key=lambda document: document.last_updated)
-        completed = {d.candidate_id: d for d in newest if not _has_failed(d)}
+        completed = {d.candidate_id: d for d in newest if d.state is not _FAILED}
         for name, document in completed.items():
-            with run.folder.replacing(f"{name}.png", stage.name) as path:
-                stage.draw(document, path)
-        pictures = {f"{stage.name}/{name}.png" for name in completed}
-        run.folder.remove_stale(pictures, [f"{stage.name}/"])
+            with run.folder.replacing(f"{name}.png", kind.name) as path:
+                kind.draw(document, path)
+        pictures = {f"{kind.name}/{name}.png" for name in completed}
+        run.folder.remove_stale(pictures, [f"{kind.name}/"])
         if completed:
-            written.append(f"{stage.name}/ ({len(completed)} files)")
+            written.append(f"{kind.name}/ ({len(completed)} files)")
     return every, written
 
 
-def _all_of_folder(run: Pipeline, stage: Stage, documents: Sequence[Document]) -> list[Document]:
-    """These documents, then those of the stage's kind about other crystals of the folder."""
+_FAILED = CharacterisationState.FAILED
+
+
+def _kinds() -> tuple[Characterisation, Characterisation]:
+    from atomate2_vogen.jobs import electronic, phonons
+    from atomate2_vogen.plotting import plot_electronic, plot_phonons
+
+    return (
+        Characterisation(
+            ELECTRONIC, ElectronicDoc, "electronic_id", plot_electronic, electronic.DATA
+        ),
+        Characterisation(PHONONS, PhononDoc, "phonon_id", plot_phonons, phonons.DATA),
+    )
+
+
+def _all_of_folder(
+    run: Pipeline, kind: Characterisation, documents: Sequence[Document]
+) -> list[Document]:
+    """These documents, then those of the same kind about other crystals of the folder.
+
+    They are read whole; those whose job left nothing are not in the store.
+    """
     stores = run.stores
     crystals = stores.read(
         stores.stability, {"chemsys": run.system.chemsys}, properties=["candidate_id"]
     )
     candidates = {str(content.get("candidate_id")) for content in crystals}
-    there = {_key(document) for document in documents}
-    others = [
-        document
-        for document in stores.iterate(stage.document)
-        if document.candidate_id in candidates and _key(document) not in there
-    ]
-    return [*documents, *others]
-
-
-def _key(document: Document) -> str:
-    return document.electronic_id if isinstance(document, ElectronicDoc) else document.phonon_id
-
-
-def _run(
-    run: Pipeline, stage: Stage, chosen: Sequence[StabilityDoc], workers: int
-) -> list[Document]:
-    """Documents of the crystals, in their order."""
-    from atomate2_vogen.jobs.electronic import NO_RESULT
-
-    by_id = {document.candidate_id: document for document in chosen}
-    criteria = {"scheme": stage.scheme, "candidate_id": {"$in": list(by_id)}}
-
-    def stored() -> dict[str, Document]:
-        run.stores.ingest_jobs()
-        return {d.candidate_id: d for d in run.stores.iterate(stage.document, criteria)}
-
-    with run.folder.stage(stage.name) as notes, run.voice.stage(stage.name) as shown:
-        done = {key for key, document in stored().items() if not _has_failed(document)}
-        todo = [document for key, document in by_id.items() if key not in done]
-        reused, crashed = len(done), dict[str, Document]()
-        shown.advance(reused, len(by_id), f"{reused} reused" if reused else "")
-        flows = ((document.candidate_id, stage.flow(document)) for document in todo)
-
-        def ended(outcome: Outcome) -> None:
-            if outcome.error is not None:
-                crashed[outcome.key] = stage.failed(by_id[outcome.key], outcome.error)
-            shown.advance(reused + outcome.number, len(by_id), outcome.key)
-
-        run.run(flows, workers, ended)
-        run.stores.save(crashed.values())
-        found = stored()
-        missing = {
-            key: stage.failed(document, NO_RESULT)
-            for key, document in by_id.items()
-            if key not in found
-        }
-        run.stores.save(missing.values())
-        documents = [(found | missing)[key] for key in by_id]
-        n_failed = sum(_has_failed(document) for document in documents)
-        notes |= {"crystals": len(by_id), "reused": reused, "failed": n_failed}
-        shown.result = f"{len(by_id)} crystals, {n_failed} failed" + reuse(reused, len(by_id))
-    return documents
-
-
-def _has_failed(document: Document) -> bool:
-    return document.state is CharacterisationState.FAILED
-
-
-def _electronic_stage(engine: Engine, system: OxideSystem) -> Stage:
-    from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
-    from atomate2_vogen.jobs.electronic import DATA, band_scheme, failed_electronic
-    from atomate2_vogen.jobs.subjects import subjects_from
-    from atomate2_vogen.plotting.electronic import plot_electronic
-
-    check_bands(engine)
-
-    def failed(document: StabilityDoc, reason: str) -> ElectronicDoc:
-        return failed_electronic(subjects_from([document])[0], engine, reason)
-
-    return Stage(
-        "electronic",
-        ElectronicDoc,
-        lambda document: ElectronicFlowMaker(engine=engine, system=system).make([document]),
-        failed,
-        plot_electronic,
-        DATA,
-        band_scheme(engine),
-    )
-
-
-def _phonon_stage(engine: Engine) -> Stage:
-    from atomate2_vogen.flows.phonons import PhononFlowMaker
-    from atomate2_vogen.jobs.phonons import DATA, failed_phonons
-    from atomate2_vogen.jobs.subjects import subjects_from
-    from atomate2_vogen.plotting.phonons import plot_phonons
-
-    maker = PhononFlowMaker(engine=engine)
-    maker.check()
-
-    def failed(document: StabilityDoc, reason: str) -> PhononDoc:
-        name = maker.supercell_name_of(maker.supercell)
-        return failed_phonons(subjects_from([document])[0], engine, name, reason)
-
-    return Stage(
-        "phonons",
-        PhononDoc,
-        lambda document: maker.make([document]),
-        failed,
-        plot_phonons,
-        DATA,
-        engine.scheme,
-    )
+    found = {
+        getattr(document, kind.key): document
+        for document in stores.iterate(kind.document)
+        if document.candidate_id in candidates
+    }
+    keys = [getattr(document, kind.key) for document in documents]
+    first = [found.pop(key, document) for key, document in zip(keys, documents, strict=True)]
+    return [*first, *found.values()]

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +15,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -86,21 +87,48 @@ class Voice:
 
     @contextmanager
     def stage(self, title: str, *, bar: bool = True) -> Iterator[Stage]:
-        """Announce a stage; its end tells what came of it and how long it took."""
-        stage = Stage(self, title, bar=bar)
-        with stage:
+        """Announce a stage; its end says what came out and how long it took."""
+        stage = Stage(title)
+        with self.bars() if bar else nullcontext() as bars:
+            if bars is None:  # what runs draws its own bar, and rich shows one at a time
+                self.say(f"  {title:<11} …")
+            else:
+                bars.advance(title, 0, None)
             yield stage
+        self.ended(title, stage.result, time.perf_counter() - stage.begin)
+
+    def bars(self) -> Bars:
+        """Progress bars of stages that run at the same time; a context manager."""
+        return Bars(self)
+
+    def ended(self, title: str, result: str, seconds: float) -> None:
+        """Print the line of a stage that has ended."""
+        self.say(f"[green]✓[/green] {title:<11} {result} [dim]{seconds:.1f} s")
 
 
 class Stage:
-    """One line per stage of a run, with a progress bar while it lasts."""
+    """A stage that runs in this process.
 
-    def __init__(self, voice: Voice, title: str, *, bar: bool) -> None:
-        self.voice = voice
+    Parameters
+    ----------
+    title
+        Name of the stage.
+    """
+
+    def __init__(self, title: str) -> None:
         self.title = title
         self.result = ""
-        self._begin = self._said = time.perf_counter()
-        self._bar = bar
+        self.begin = time.perf_counter()
+
+
+class Bars:
+    """A progress bar for each stage while it lasts; without a terminal, a line now and then."""
+
+    def __init__(self, voice: Voice) -> None:
+        self.voice = voice
+        self._begin: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+        self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("  {task.description:<11}"),
             BarColumn(bar_width=24),
@@ -110,31 +138,28 @@ class Stage:
             TextColumn("{task.fields[remark]}"),
             console=voice.err,
             transient=True,
-            disable=not (bar and voice.err.is_terminal),
+            disable=not voice.err.is_terminal,
         )
-        self._task = self._progress.add_task(title, total=None, remark="")
 
     def __enter__(self) -> Self:
-        """Show the bar."""
-        if self._progress.disable:
-            self.voice.say(f"  {self.title:<11} …")
+        """Show the bars."""
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Replace the bar by the result."""
+    def __exit__(self, *_: object) -> None:
+        """Take the bars away."""
         self._progress.stop()
-        if kind is None:
-            seconds = time.perf_counter() - self._begin
-            self.voice.say(f"[green]✓[/green] {self.title:<11} {self.result} [dim]{seconds:.1f} s")
 
-    def advance(self, done: float, total: float, remark: str = "") -> None:
-        """Move the bar; without a terminal, a line now and then."""
-        self._progress.update(self._task, completed=done, total=total, remark=remark)
+    def advance(self, title: str, done: float, total: float | None, remark: str = "") -> None:
+        """Move a bar, which is made when it is first moved."""
         now = time.perf_counter()
-        if self._bar and self._progress.disable and now - self._said >= LOG_SECONDS:
-            self._said = now
-            minutes = (now - self._begin) / 60
-            self.voice.say(
-                f"  {self.title:<11} {done:g} of {total:g} after {minutes:.0f} min  {remark}"
-            )
+        if title not in self._begin:
+            self._begin[title] = self._said[title] = now
+            if self._progress.disable:
+                self.voice.say(f"  {title:<11} …")
+            self._tasks[title] = self._progress.add_task(title, total=None, remark="")
+        self._progress.update(self._tasks[title], completed=done, total=total, remark=remark)
+        if self._progress.disable and total and now - self._said[title] >= LOG_SECONDS:
+            self._said[title] = now
+            minutes = (now - self._begin[title]) / 60
+            self.voice.say(f"  {title:<11} {done:g} of {total:g} after {minutes:.0f} min  {remark}")

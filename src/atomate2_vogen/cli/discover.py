@@ -66,12 +66,12 @@ def discover(
       vogen discover --phonons chgnet --top 2
       vogen discover --system Ti-O --counts TiO2=8 --out titanium
     """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from dataclasses import replace
+
     from atomate2_vogen.chemistry import VANADIUM
-    from atomate2_vogen.cli.characterise import characterise, make_stages
     from atomate2_vogen.cli.console import Voice
+    from atomate2_vogen.cli.makers import discovery_maker
     from atomate2_vogen.cli.session import generation_identity, open_run
-    from atomate2_vogen.engines import load_engine
-    from atomate2_vogen.stability.selection import best_per_formula
 
     begin = time.perf_counter()
     voice = Voice(quiet=as_json)
@@ -80,20 +80,35 @@ def discover(
     wanted = options.parse_counts(counts, system)
     identity = generation_identity(sampler, preset, wanted, seed, decoding) | {"engine": engine}
     with open_run(out, "discover", identity, voice, system) as run:
-        from atomate2_vogen.cli.generation import sample as generate
-        from atomate2_vogen.cli.references import reference_phases
+        from atomate2_vogen.cli.characterise import show
+        from atomate2_vogen.cli.generation import networks, sampled
+        from atomate2_vogen.cli.progress import RELAXATION, SAMPLING
         from atomate2_vogen.cli.report import print_discovery
-        from atomate2_vogen.cli.results import export, judge, measure
+        from atomate2_vogen.cli.results import export, judge, measure, relaxed
 
-        energies, stages = load_engine(engine, system), make_stages(electronic, phonons, system)
-        reference_phases(run, energies, workers)  # first, as a hull may lack them for good
-        sample = generate(run, sampler, preset, wanted, seed, decoding=decoding, workers=workers)
-        run.relax(energies, sample.candidates, workers)
-        judged = judge(run, energies)
+        maker = discovery_maker(
+            system,
+            sampler,
+            preset,
+            decoding,
+            engine=engine,
+            electronic=electronic,
+            phonons=phonons,
+            top=top,
+            threshold=threshold,
+        )
+        training = networks(run, sampler, preset, seed, decoding.model)
+        flow = replace(maker, training=training).make(wanted, seed)
+        expected = {SAMPLING: len(wanted), RELAXATION: sum(wanted.values())}
+        ran = run.run(flow, workers, expected)
+        sample = sampled(run, ran, wanted)
+        ids = [candidate.candidate_id for candidate in sample.candidates]
+        relaxed(run, ran, maker.engine.scheme, ids)
+        judged = judge(run, maker.engine)
         metrics = measure(run, judged, sample)
         written = export(run, judged, metrics)
-        best = best_per_formula(judged.stability, top, threshold) if stages else []
-        found, files = characterise(run, stages, best, workers)
+        stages = {"electronic": electronic, "phonons": phonons}
+        found, files = show(run, ran, [name for name, given in stages.items() if given])
         run.folder.note(
             workers=workers,
             missing=sample.missing,

@@ -79,13 +79,16 @@ def evaluate(
             run = stack.enter_context(
                 open_run(out, "evaluate", engine_identity(engine), voice, system)
             )
-            from atomate2_vogen.cli.references import reference_phases
-            from atomate2_vogen.cli.results import export, judge, measure
+            from atomate2_vogen.cli.makers import references_maker
+            from atomate2_vogen.cli.results import export, judge, measure, relaxed
+            from atomate2_vogen.flows import EvaluateMaker
 
             energies = load_engine(engine, system)
             candidates, names = candidates_of(good)
-            reference_phases(run, energies, workers)
-            run.relax(energies, candidates, workers)
+            references = references_maker(energies, system)
+            maker = EvaluateMaker(engine=energies, system=system, references=references)
+            ran = run.run(maker.make(candidates), workers)
+            relaxed(run, ran, energies.scheme, names)
             judged = judge(run, energies, candidates)
             metrics = measure(run, judged)
             if kept:

@@ -1,8 +1,4 @@
-"""The stages that end in a sample: data set, training, sampling.
-
-They run the same Makers as `DiscoveryFlowMaker`; only the order is driven from here, so that
-each can be shown, timed and found again in the folder's store.
-"""
+"""Networks and samples of a run: training, and what the folder's store holds of a request."""
 
 from __future__ import annotations
 
@@ -10,12 +6,12 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from atomate2_vogen.cli.console import native_output_to
-from atomate2_vogen.cli.decoding import Decoding
-from atomate2_vogen.cli.pipeline import Outcome, Pipeline, reuse
-from atomate2_vogen.schemas import Artefact, DatasetDoc, SampleDoc, TrainingDoc, VogenDoc
+from atomate2_vogen.cli.pipeline import FlowOutput, Pipeline, plural, reuse
+from atomate2_vogen.cli.progress import SAMPLING
+from atomate2_vogen.schemas import DatasetDoc, SampleDoc, TrainingDoc, VogenDoc
 
 if TYPE_CHECKING:
     from jobflow import Job, OutputReference
@@ -25,61 +21,46 @@ if TYPE_CHECKING:
 Doc = TypeVar("Doc", bound=VogenDoc)
 
 
-def sample(
-    run: Pipeline,
-    sampler: str,
-    preset: str,
-    counts: dict[str, int],
-    seed: int,
-    *,
-    decoding: Decoding | None = None,
-    workers: int = 1,
-) -> SampleDoc:
-    """Crystals of the requested compositions, formulas side by side.
+def networks(run: Pipeline, sampler: str, preset: str, seed: int, model: Path | None) -> Any:
+    """Networks for the sampler: a reference to them in the folder's job store.
 
-    The WGAN's networks come from the file that was given, from the package, or from a training
-    that is run first. A formula's crystals do not depend on the others, nor on the number of
-    workers.
+    They come from the file that was given or from a training that is run here, with its progress
+    on the console; None stands for those that are shipped, and for samplers without networks.
     """
-    from atomate2_vogen.jobs.sampling import SampleMaker
-    from atomate2_vogen.samplers.base import check_counts
-    from atomate2_vogen.stores import parse
+    from atomate2_vogen.data.artefact import make_artefact
+    from atomate2_vogen.jobs.sharing import keep_artefact
+    from atomate2_vogen.models.shipped import shipped_path
 
-    decoding = decoding or Decoding()
-    counts = check_counts(counts, run.system)
-    maker = SampleMaker(
-        sampler=sampler,
-        options=decoding.options,
-        system=run.system,
-        preset=preset,
-        judge_oversample=decoding.judge_oversample,
-        novel_only=decoding.novel_only,
-        novelty_margin=decoding.novelty_margin,
+    if sampler != "wgan":
+        return None
+    if model is not None:
+        return keep_artefact(run.stores.job_store, make_artefact(model.name, model.read_bytes()))
+    if shipped_path(preset, run.system).is_file():
+        return None
+    return train(run, preset, seed)[1]
+
+
+def sampled(run: Pipeline, ran: FlowOutput, counts: Mapping[str, int]) -> SampleDoc:
+    """Sample of a flow that has run, from the folder's store; its stage is reported.
+
+    Raises
+    ------
+    RuntimeError
+        If formulas of the request are missing.
+    """
+    document = stored_sample(run.stores, counts)
+    if document is None:
+        raise RuntimeError(f"the store of {run.folder.path} lacks samples that were just made")
+    made, tried = len(document.candidates), sum(document.attempts.values())
+    wanted = sum(counts.values())
+    result = (
+        f"{made} of {wanted} {plural('crystal', wanted)} from {tried} {plural('attempt', tried)}"
     )
-    training = _networks(run, preset, seed, decoding.model) if sampler == "wgan" else None
-    with run.folder.stage("sampling") as notes, run.voice.stage("sampling") as stage:
-        parts = _stored_parts(run.stores, counts)
-        done = {formula for part in parts for formula in part.requested}
-        todo = sorted(set(counts) - done, key=lambda formula: (-counts[formula], formula))
-        jobs = [
-            (formula, maker.make({formula: counts[formula]}, seed, training)) for formula in todo
-        ]
-
-        def ended(outcome: Outcome) -> None:
-            parts.append(parse(SampleDoc, outcome.expect()))
-            made = sum(len(part.candidates) for part in parts)
-            stage.advance(made, sum(counts.values()), outcome.key)
-
-        # one more than there are workers: else a core waits while the other ends the last formula
-        run.run(jobs, workers + 1 if workers > 1 else 1, ended)
-        document = _merged(parts, counts)
-        made, tried = len(document.candidates), sum(document.attempts.values())
-        notes |= {"candidates": made, "attempts": tried, "reused": sorted(done)}
-        stage.result = f"{made} of {sum(counts.values())} crystals from {tried} attempts"
-        stage.result += reuse(len(done), len(counts))
+    run.report(ran, SAMPLING, result, candidates=made, attempts=tried)
     for formula, count in document.missing.items():
         run.voice.warn(
-            f"  {formula}: {count} fewer than asked for; the sampler {sampler} found no more"
+            f"  {formula}: {count} fewer than asked for; the sampler {document.sampler} found no "
+            "more"
         )
     return document
 
@@ -111,20 +92,6 @@ def _stored_parts(stores: VogenStores, counts: Mapping[str, int]) -> list[Sample
             parts.append(document)
             missing -= document.requested.keys()
     return parts
-
-
-def _networks(
-    run: Pipeline, preset: str, seed: int, model: Path | None
-) -> Artefact | TrainingDoc | None:
-    """Trained networks for `SampleMaker`; None stands for those that are shipped."""
-    from atomate2_vogen.data.artefact import make_artefact
-    from atomate2_vogen.models.shipped import shipped_path
-
-    if model is not None:
-        return make_artefact(model.name, model.read_bytes())
-    if shipped_path(preset, run.system).is_file():
-        return None
-    return train(run, preset, seed)[0]
 
 
 def train(run: Pipeline, preset: str, seed: int) -> tuple[TrainingDoc, OutputReference]:

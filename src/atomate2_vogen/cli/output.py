@@ -177,9 +177,13 @@ class OutputFolder:
         notes: dict[str, Any] = {}
         begin = time.perf_counter()
         yield notes
-        notes["seconds"] = round(time.perf_counter() - begin, 2)
-        run = {"run": self.record.get("runs"), "stage": name}
-        self.record.setdefault("stages", []).append(run | notes)
+        self.note_stage(name, time.perf_counter() - begin, notes)
+
+    def note_stage(self, name: str, seconds: float, notes: Mapping[str, Any]) -> None:
+        """Note what a stage of this run did and how many seconds it took."""
+        entry = {"run": self.record.get("runs"), "stage": name, **notes}
+        entry["seconds"] = round(seconds, 2)
+        self.record.setdefault("stages", []).append(entry)
         self.save()
 
     def _check_owner(self) -> None:

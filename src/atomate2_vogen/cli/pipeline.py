@@ -1,74 +1,46 @@
-"""The stages that verbs are made of, each resumable from what its folder's store holds.
-
-The stages run the same Makers as `DiscoveryFlowMaker`; only the order is driven from here, so
-that each can be shown, timed and found again.
-"""
+"""One run of a command: its folder, its stores, and the flows that it runs."""
 
 from __future__ import annotations
 
-import itertools
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.output import OutputFolder
-from atomate2_vogen.schemas import CalculationDoc, CalculationState, CandidateDoc
+from atomate2_vogen.cli.progress import FlowProgress, StageCount
 
 if TYPE_CHECKING:
     from jobflow import Flow, Job
 
     from atomate2_vogen.chemistry import OxideSystem
-    from atomate2_vogen.engines import Engine
-    from atomate2_vogen.errors import VogenError
-    from atomate2_vogen.managers import Failure
     from atomate2_vogen.stores import VogenStores
 
 
+JOBS_FOLDER = "jobs"
+"""Folder of a run with the working folders of its jobs and the record of those that ended."""
+
+
 @dataclass(frozen=True)
-class Outcome:
-    """Result of one flow.
+class FlowOutput:
+    """What a flow gave.
 
     Parameters
     ----------
-    key
-        Key that was given with the flow.
-    number
-        Number of flows that have ended, this one included.
     output
-        Output of the flow, JSON-like; None if there is none.
-    error
-        Reason why there is no output; None if there is one.
-    exception
-        The first error of this package that a job raised, if there is no output.
+        Its output, from the job store.
+    stages
+        Counts and times by title of the stage.
     """
 
-    key: str
-    number: int
-    output: Any = None
-    error: str | None = None
-    exception: VogenError | None = None
-
-    def expect(self) -> Any:
-        """Output of a flow without which the run cannot go on.
-
-        Raises
-        ------
-        VogenError
-            As the job raised it.
-        RuntimeError
-            With the reason, for other exceptions and processes that died.
-        """
-        if self.error is not None:
-            raise self.exception or RuntimeError(f"{self.key}: {self.error}")
-        return self.output
+    output: Any
+    stages: dict[str, StageCount]
 
 
 @dataclass
 class Pipeline:
-    """What every stage needs.
+    """A run of a command.
 
     Parameters
     ----------
@@ -89,125 +61,81 @@ class Pipeline:
 
     @property
     def logs(self) -> Path:
-        """Folder for what libraries say."""
+        """Folder for what libraries print."""
         path = self.folder / "logs"
         path.mkdir(exist_ok=True)
         return path
 
     def run(
-        self,
-        flows: Iterable[tuple[str, Flow | Job]],
-        workers: int,
-        ended: Callable[[Outcome], None],
-    ) -> None:
-        """Run flows on worker processes and report the outcome of each as it ends.
+        self, flow: Flow | Job, workers: int, expected: Mapping[str, int] | None = None
+    ) -> FlowOutput:
+        """Run a flow on worker processes.
 
-        What jobs have left is kept in ``scratch/`` until all flows have ended: a flow that was
-        stopped goes on from there. An exception of `ended` stops all.
+        Jobs that ended in an earlier run into this folder are taken from its store; those that
+        failed are run again.
+
+        Parameters
+        ----------
+        flow
+            Any flow.
+        workers
+            Number of processes.
+        expected
+            Number of crystals or formulas of a stage, by title, for the progress bars.
+
+        Raises
+        ------
+        VogenError
+            If the flow left no output: the first error that one of its jobs raised.
+        RuntimeError
+            The same for other errors and for processes that died.
         """
-        from atomate2_vogen.managers import Event, run_parallel
+        from jobflow.core.reference import find_and_get_references, find_and_resolve_references
 
-        keys: list[str] = []
-        numbers = itertools.count(1)
-        failures: dict[int, list[Failure]] = {}
+        from atomate2_vogen.managers import run_parallel
 
-        def drawn() -> Iterator[Flow | Job]:
-            for key, flow in flows:
-                keys.append(key)
-                yield flow
-
-        def on_event(event: Event) -> None:
-            if event.failure is not None:
-                failures.setdefault(event.flow_number, []).append(event.failure)
-            if event.ends_flow:
-                key = keys[event.flow_number]
-                failed = failures.get(event.flow_number, ())
-                ended(self._outcome(key, next(numbers), event.output, failed))
-
-        scratch = self.folder / "scratch"
-        run_parallel(
-            drawn(),
-            self.stores.job_store,
-            workers=workers,
-            folder=scratch,
-            log_dir=self.logs,
-            on_event=on_event,
-        )
-        if not failures:
-            shutil.rmtree(scratch)
-
-    def _outcome(
-        self, key: str, number: int, reference: Any, failures: Sequence[Failure]
-    ) -> Outcome:
-        from jobflow.core.reference import find_and_resolve_references
-
-        try:
-            output = find_and_resolve_references(
-                reference, self.stores.job_store, deserialize=False
+        with self.voice.bars() as bars:
+            progress = FlowProgress(bars, expected or {})
+            result = run_parallel(
+                flow,
+                self.stores.job_store,
+                workers=workers,
+                folder=self.folder / JOBS_FOLDER,
+                log_dir=self.logs,
+                on_event=progress,
             )
-        except ValueError:  # jobflow's error for an output that never came
-            reasons = [f"{failure.name}: {failure.error}" for failure in failures]
-            known = [failure.exception for failure in failures if failure.exception]
-            return Outcome(
-                key,
-                number,
-                error="; ".join(reasons) or "no output",
-                exception=next(iter(known), None),
-            )
-        return Outcome(key, number, output)
+        # a document of an earlier run may still be there where a job failed in this one
+        needed = {reference.uuid for reference in find_and_get_references(result.output)}
+        if not needed <= progress.ended:
+            result.raise_for_failures()
+        output = find_and_resolve_references(result.output, self.stores.job_store)
+        return FlowOutput(output, progress.stages)
 
-    def relax(
-        self, engine: Engine, candidates: Sequence[CandidateDoc], workers: int
-    ) -> list[CalculationDoc]:
-        """Energies of candidates before and after relaxation, in their order.
+    def report(self, ran: FlowOutput, title: str, result: str, **notes: Any) -> None:
+        """Print and note the result of a stage, if the flow had it."""
+        stage = ran.stages.get(title)
+        if stage is None:
+            return
+        notes["reused"] = stage.reused
+        self.folder.note_stage(title, stage.seconds, notes)
+        self.voice.ended(title, result + reuse(stage.reused, stage.done), stage.seconds)
 
-        Finished calculations are taken from the store; failed ones are tried once more.
-        """
-        from atomate2_vogen.jobs.screening import candidate_flow
-        from atomate2_vogen.schemas.calculations import calculation_id
-        from atomate2_vogen.stores import parse
-
-        scheme = engine.scheme
-        wanted = {calculation_id(c.candidate_id, scheme): c for c in candidates}
-        self.stores.ingest_jobs()
-        done = {
-            doc.calculation_id: doc
-            for doc in self.stores.iterate(CalculationDoc, {"scheme": scheme})
-            if doc.calculation_id in wanted
-        }
-        failed = [key for key, doc in done.items() if doc.state is CalculationState.FAILED]
-        reused = len(done) - len(failed)
-        todo = {key: candidate for key, candidate in wanted.items() if key not in done}
-        todo |= {key: wanted[key] for key in failed}
-        with self.folder.stage("relaxation") as notes, self.voice.stage("relaxation") as stage:
-            stage.advance(reused, len(wanted), f"{reused} reused" if reused else "")
-
-            def ended(outcome: Outcome) -> None:
-                if outcome.error is None:
-                    doc = parse(CalculationDoc, outcome.output)
-                else:
-                    doc = CalculationDoc.failed(
-                        todo[outcome.key], scheme, outcome.error, engine.engine_versions
-                    )
-                self.stores.save(doc)
-                done[doc.calculation_id] = doc
-                remark = f"{doc.candidate_id} {doc.state.value}"
-                stage.advance(reused + outcome.number, len(wanted), remark)
-
-            flows = ((key, candidate_flow(engine, candidate)) for key, candidate in todo.items())
-            self.run(flows, workers, ended)
-            states = [done[key].state.value for key in wanted]
-            notes |= {"candidates": len(wanted), "reused": reused, "retried": len(failed)}
-            notes |= {state: states.count(state) for state in sorted(set(states))}
-            parts = [f"{states.count(state)} {state}" for state in sorted(set(states))]
-            stage.result = f"{len(wanted)} crystals: {', '.join(parts)}" + reuse(
-                reused, len(wanted)
-            )
-        return [done[key] for key in wanted]
+    def report_states(self, ran: FlowOutput, title: str, states: Iterable[str]) -> None:
+        """The same for crystals, by the states of their documents."""
+        found = list(states)
+        counts = {state: found.count(state) for state in sorted(set(found))}
+        listed = ", ".join(f"{count} {state}" for state, count in counts.items())
+        result = f"{len(found)} {plural('crystal', len(found))}: {listed}"
+        self.report(ran, title, result, candidates=len(found), **{"failed": 0, **counts})
 
 
 def reuse(reused: int, total: int) -> str:
-    """Words on how much of a stage was there already."""
+    """How much of a stage was there already, for its line on the console."""
     if not reused:
         return ""
     return " [cyan](reused)[/cyan]" if reused == total else f" [cyan]({reused} reused)[/cyan]"
+
+
+def plural(noun: str, count: int) -> str:
+    """Noun as it stands after a number."""
+    return noun if count == 1 else f"{noun}s"

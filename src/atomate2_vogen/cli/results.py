@@ -7,14 +7,15 @@ into a new folder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 from atomate2_vogen.cli.output import REPORT_FILE
-from atomate2_vogen.cli.pipeline import Pipeline, reuse
+from atomate2_vogen.cli.pipeline import FlowOutput, Pipeline, plural, reuse
+from atomate2_vogen.cli.progress import REFERENCES, RELAXATION
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
@@ -82,25 +83,19 @@ def judge(
     remove_orphans
         Remove stability documents whose calculation is gone; with inputs they are in any case.
     """
+    from atomate2_vogen.builders import build_stability
     from atomate2_vogen.builders.inputs import set_inputs
-    from atomate2_vogen.builders.stability import StabilityBuilder
-    from atomate2_vogen.cli.references import reference_phases
 
-    references = reference_phases(run, engine)
     stores = run.stores
     with run.folder.stage("stability") as notes, run.voice.stage("stability") as stage:
-        stores.save(references)
         if inputs is not None:
+            stores.ingest_jobs()
             set_inputs(stores.calculations, engine.scheme, inputs)
-        builder = StabilityBuilder(
-            stores.calculations,
-            stores.references,
-            stores.stability,
-            systems=[run.system],
-            remove_orphans=remove_orphans or inputs is not None,
+        built = build_stability(
+            stores, [run.system], remove_orphans=remove_orphans or inputs is not None
         )
-        notes["written"] = written = builder.build()
-        notes["removed"] = builder.n_removed
+        notes |= {"written": built.written, "removed": built.removed}
+        references = _references(run, engine)
         ours = {"scheme": engine.scheme, "chemsys": run.system.chemsys}
         stability = list(stores.iterate(StabilityDoc, ours))
         if inputs is not None:
@@ -115,9 +110,37 @@ def judge(
         hull = stability[0].hull_id if stability else None
         run.folder.note(judge=engine.scheme, hull_id=hull)
         stage.result = f"{len(references)} reference phases, hull {hull or 'not needed'}"
-        stage.result += reuse(0 if written else len(stability), len(stability))
-        stage.result += f", {builder.n_removed} orphans removed" if remove_orphans else ""
+        stage.result += reuse(0 if built.written else len(stability), len(stability))
+        stage.result += f", {built.removed} orphans removed" if remove_orphans else ""
     return Results(stability, calculations, references)
+
+
+def _references(run: Pipeline, engine: Engine) -> list[ReferenceDoc]:
+    """The phases that span the hull: shipped ones, else those that the store holds."""
+    from atomate2_vogen.engines import has_references, load_references
+
+    if has_references(engine, run.system):
+        return load_references(engine, run.system)
+    elements = set(run.system.elements)
+    return [
+        document
+        for document in run.stores.iterate(ReferenceDoc, {"scheme": engine.scheme})
+        if {element.symbol for element in document.structure.composition} <= elements
+    ]
+
+
+def relaxed(run: Pipeline, ran: FlowOutput, scheme: str, candidates: Iterable[str]) -> None:
+    """Report the relaxations of a flow that has run, and where references came from."""
+    run.stores.ingest_jobs()
+    wanted = set(candidates)
+    found = run.stores.read(
+        run.stores.calculations, {"scheme": scheme}, properties=["candidate_id", "state"]
+    )
+    states = [str(one["state"]) for one in found if one["candidate_id"] in wanted]
+    if references := ran.stages.get(REFERENCES):
+        phases = f"{references.done} {plural('phase', references.done)}"
+        run.report(ran, REFERENCES, f"{phases} relaxed", phases=references.done)
+    run.report_states(ran, RELAXATION, states)
 
 
 def measure(run: Pipeline, results: Results, sample: SampleDoc | None = None) -> MetricsDoc | None:

@@ -63,10 +63,18 @@ def sample(
         import json
 
         from atomate2_vogen.cli.exports import candidate_cif, plain
-        from atomate2_vogen.cli.generation import sample as generate
+        from atomate2_vogen.cli.generation import networks, sampled
+        from atomate2_vogen.cli.makers import sample_maker
+        from atomate2_vogen.cli.progress import SAMPLING
         from atomate2_vogen.cli.report import print_sample
+        from atomate2_vogen.flows import SamplingFlowMaker
 
-        document = generate(run, sampler, preset, wanted, seed, decoding=decoding, workers=workers)
+        flow = SamplingFlowMaker(
+            sampler=sample_maker(system, sampler, preset, decoding),
+            system=system,
+            training=networks(run, sampler, preset, seed, decoding.model),
+        ).make(wanted, seed)
+        document = sampled(run, run.run(flow, workers, {SAMPLING: len(wanted)}), wanted)
         for candidate in document.candidates:
             run.folder.write(f"{candidate.candidate_id}.cif", candidate_cif(candidate), "cifs")
         text = json.dumps(plain(document), indent=1) + "\n"

@@ -68,28 +68,30 @@ def submit(
       vogen submit -n VO2=100 --sampler substitution --seed 1 -l my_launchpad.yaml
       vogen submit --phonons chgnet --top 3 --json
     """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from dataclasses import replace
+
     from atomate2_vogen.chemistry import VANADIUM
-    from atomate2_vogen.cli.characterise import make_stages
     from atomate2_vogen.cli.console import Voice
-    from atomate2_vogen.engines import has_references, load_engine
-    from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
-    from atomate2_vogen.flows.electronic import ElectronicFlowMaker
+    from atomate2_vogen.cli.makers import discovery_maker
     from atomate2_vogen.flows.launchpads import open_launchpad, place
-    from atomate2_vogen.flows.phonons import PhononFlowMaker
-    from atomate2_vogen.flows.references import ReferencesFlowMaker
     from atomate2_vogen.flows.submission import submit as add
-    from atomate2_vogen.jobs.sampling import SampleMaker
     from atomate2_vogen.jobs.training import TrainWGANMaker
     from atomate2_vogen.models.shipped import shipped_path
 
     system = system or VANADIUM
     preset = preset or options.default_preset(system)
     wanted = options.parse_counts(counts, system)
-    make_stages(electronic, phonons, system)  # refuses engines that cannot do it
-    judge = load_engine(engine, system)
-    relaxing = None
-    if not has_references(judge, system):
-        relaxing = ReferencesFlowMaker(engine=judge, system=system)
+    maker = discovery_maker(
+        system,
+        sampler,
+        preset,
+        decoding,
+        engine=engine,
+        electronic=electronic,
+        phonons=phonons,
+        top=top,
+        threshold=threshold,
+    )
     pad = open_launchpad(launchpad)
     with ExitStack() as open_stores:
         stores: VogenStores | None = None
@@ -102,29 +104,7 @@ def submit(
             training = _shared_model(decoding.model, stores)
         elif sampler == "wgan" and not shipped_path(preset, system).is_file():
             training = TrainWGANMaker(preset=preset, system=system)
-        flow: Flow = DiscoveryFlowMaker(
-            sampler=SampleMaker(
-                sampler=sampler,
-                options=decoding.options,
-                system=system,
-                preset=preset,
-                judge_oversample=decoding.judge_oversample,
-                novel_only=decoding.novel_only,
-                novelty_margin=decoding.novelty_margin,
-            ),
-            engine=judge,
-            references=relaxing,
-            system=system,
-            training=training,
-            electronic=None
-            if electronic is None
-            else ElectronicFlowMaker(engine=load_engine(electronic, system), system=system),
-            phonons=None
-            if phonons is None
-            else PhononFlowMaker(engine=load_engine(phonons, system)),
-            top=top,
-            threshold=threshold,
-        ).make(wanted, seed)
+        flow: Flow = replace(maker, training=training).make(wanted, seed)
         submission = add(
             flow,
             pad,

@@ -7,6 +7,7 @@ from .phonons import PhononFlowMaker as PhononFlowMaker
 from .recovery import Recovery as Recovery
 from .recovery import recover as recover
 from .references import ReferencesFlowMaker as ReferencesFlowMaker
+from .sampling import SamplingFlowMaker as SamplingFlowMaker
 from .screening import ScreeningFlowMaker as ScreeningFlowMaker
 from .submission import Submission as Submission
 from .submission import placed as placed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from jobflow import Flow, Job, Maker, OutputReference
 
@@ -12,22 +11,18 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.engines.chgnet import chgnet
 from atomate2_vogen.engines.validation import check_engine
-from atomate2_vogen.errors import CountsError, InputError
+from atomate2_vogen.errors import InputError
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
 from atomate2_vogen.flows.phonons import PhononFlowMaker
 from atomate2_vogen.flows.references import references_for
+from atomate2_vogen.flows.sampling import SamplingFlowMaker
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.characterisation import characterise_best
-from atomate2_vogen.jobs.placement import ANALYSIS, SAMPLING, TRAINING, place
-from atomate2_vogen.jobs.sampling import SampleMaker
+from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.stability import summarise
-from atomate2_vogen.models.shipped import require_shipped
-from atomate2_vogen.samplers.base import check_counts, check_seed
 from atomate2_vogen.schemas import Artefact, ReferenceDoc, TrainingDoc
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.stability.selection import best_per_formula
-
-DEFAULT_COUNT = 8
 
 
 @dataclass
@@ -39,9 +34,7 @@ class DiscoveryFlowMaker(Maker):
     name
         Name of the flow.
     sampler
-        ``wgan`` (with the networks that are shipped, unless `training` is given),
-        ``substitution`` or ``random``; a `SampleMaker`; or a Maker whose ``make(counts, seed)``
-        gives a `SampleDoc`.
+        ``wgan``, ``substitution``, ``random`` or a Maker, as of `SamplingFlowMaker`.
     engine
         Engine that judges; the default is CHGNet.
     system
@@ -49,9 +42,7 @@ class DiscoveryFlowMaker(Maker):
     preset
         Which of the shipped networks ``wgan`` uses, for a sampler that is given by name.
     training
-        Other networks for ``wgan``: what `TrainWGANMaker` gave, its file, or a reference to
-        either in the job store (`keep_artefact`); or a `TrainWGANMaker`, which trains them in
-        the flow, on the data set of the system, before anything is sampled.
+        Other networks for ``wgan``, or the Maker that trains them, as of `SamplingFlowMaker`.
     references
         Relaxed reference phases in the engine's scheme, by default those that are shipped; or
         a Maker that relaxes them first, such as `ReferencesFlowMaker`.
@@ -69,8 +60,8 @@ class DiscoveryFlowMaker(Maker):
 
     >>> from atomate2_vogen import DiscoveryFlowMaker
     >>> maker = DiscoveryFlowMaker(sampler="substitution")
-    >>> [job.name for job in maker.make({"VO2": 2}, seed=1).jobs]
-    ['sample', 'screening', 'summarise']
+    >>> [step.name for step in maker.make({"VO2": 2}, seed=1).jobs]
+    ['sampling', 'screening', 'summarise']
     """
 
     name: str = "discovery"
@@ -126,67 +117,41 @@ class DiscoveryFlowMaker(Maker):
         EngineCapabilityError, SupercellError
             If an engine cannot do the stage that it is given for.
         """
-        if counts is None:
-            counts = dict.fromkeys(self.system.target_formulas, DEFAULT_COUNT)
-        if not isinstance(counts, Mapping):
-            raise CountsError(
-                f"counts are {type(counts).__name__}; give the number of crystals per formula when "
-                'the flow is made, e.g. {"%s": 8}' % self.system.target_formulas[0]
-            )
-        wanted = check_counts(counts, self.system)
-        seed = check_seed(seed)
+        sampling = SamplingFlowMaker(
+            sampler=self.sampler,
+            system=self.system,
+            preset=self.preset,
+            training=self.training,
+        ).make(counts, seed)
         relaxing, references = references_for(self.references, self.engine, self.system)
         if self.electronic is not None:
             check_bands(self.electronic.engine)
         if self.phonons is not None:
             self.phonons.check()
         best_per_formula([], self.top, self.threshold)  # refuses what is no number
-        before, sample = self._sampling(wanted, seed)
-        for job in before:
-            place(job, TRAINING)
-        place(sample, SAMPLING)
-        screening = ScreeningFlowMaker(engine=self.engine).make(sample.output)
+        # crystals of one formula are relaxed while those of the next are generated
+        screening = ScreeningFlowMaker(engine=self.engine)
+        screenings = [screening.make(sample) for sample in sampling.output]
         summary = summarise(
-            sample.output, screening.output, references, self.engine.scheme, self.system
+            sampling.output,
+            [made.output for made in screenings],
+            references,
+            self.engine.scheme,
+            self.system,
         )
         summary.update_metadata({"scheme": self.engine.scheme, "stage": "summary"})
         place(summary, ANALYSIS)
-        jobs: list[Job | Flow] = [*relaxing, *before, sample, screening, summary]
+        jobs: list[Job | Flow] = [*relaxing, sampling, *screenings, summary]
         output = summary.output
         if self.electronic is not None or self.phonons is not None:
             best = characterise_best(
                 summary.output, self.electronic, self.phonons, self.top, self.threshold
             )
-            best.update_metadata({"stage": "characterisation"})
+            # the jobs that it makes have stages of their own
+            best.update_metadata({"stage": "characterisation"}, dynamic=False)
             place(best, ANALYSIS, inherited=False)
             jobs.append(best)
             output = best.output
         flow = Flow(jobs, output=output, name=self.name)
         flow.update_metadata({"discovery": self.name})
         return flow
-
-    def _sampling(self, counts: dict[str, int], seed: int) -> tuple[list[Job | Flow], Any]:
-        """Jobs that must run before sampling, and the sampling itself."""
-        maker = self.sampler
-        if isinstance(maker, str):
-            maker = SampleMaker(sampler=maker, system=self.system, preset=self.preset)
-        if not isinstance(maker, SampleMaker) or maker.sampler != "wgan":
-            if self.training is not None:
-                raise InputError("training: only for the sampler wgan; leave it out")
-            return [], maker.make(counts, seed)
-        if self.training is None:
-            require_shipped(maker.preset, maker.system)
-            return [], maker.make(counts, seed)
-        if not isinstance(self.training, Maker):
-            return [], maker.make(counts, seed, training=self.training)
-        from atomate2_vogen.jobs.dataset import BuildDatasetMaker
-
-        trainer: Any = self.training
-        if trainer.system.chemsys != self.system.chemsys:
-            raise InputError(
-                f"training: its Maker is of {trainer.system.chemsys}, asked for is "
-                f"{self.system.chemsys}"
-            )
-        dataset = BuildDatasetMaker(system=self.system).make()
-        training = trainer.make(dataset.output, seed)
-        return [dataset, training], maker.make(counts, seed, training=training.output)

@@ -78,7 +78,9 @@ class ReferencesFlowMaker(Maker):
             corrections=self.engine.energy_corrections,
             methods=self.engine.methods,
         )
+        reference.update_metadata({"stage": "reference"})
         for calculation in (relax, static):
+            calculation.update_metadata({"stage": "reference relax"})
             place(calculation, self.engine.manager_config)
         place(reference, ANALYSIS)
         return Flow([relax, static, reference], output=reference.output, name=phase.source)

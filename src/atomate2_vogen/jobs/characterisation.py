@@ -10,7 +10,7 @@ from jobflow import Flow, Job, Maker, OutputReference, Response, job
 
 from atomate2_vogen.jobs.electronic import DATA as ELECTRONIC_DATA
 from atomate2_vogen.jobs.phonons import DATA as PHONON_DATA
-from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
+from atomate2_vogen.jobs.placement import ANALYSIS, place, replacement
 from atomate2_vogen.jobs.screening import TOLERANT
 from atomate2_vogen.jobs.stability import LISTS
 from atomate2_vogen.schemas import (
@@ -103,7 +103,8 @@ def characterise_best(
     final.update_metadata({"stage": "characterised summary"})
     place(final, ANALYSIS)
     made = Flow([*flows.values(), final], output=final.output)
-    return Response(replace=handed_on(made))
+    # with another number of crystals this job is another one, its crystals' jobs are not
+    return Response(replace=replacement(made, shared=True))
 
 
 @job(data=LISTS, output_schema=DiscoveryDoc)

@@ -24,9 +24,7 @@ TIME = "last_updated"
 """Key of the time at which a document was made, which is no content."""
 
 
-def identify(
-    flow_text: str, maker: str = "", seen: Counter[str] | None = None
-) -> tuple[str, str]:
+def identify(flow_text: str, maker: str = "", seen: Counter[str] | None = None) -> tuple[str, str]:
     """Flow whose identifiers depend on content alone.
 
     Parameters

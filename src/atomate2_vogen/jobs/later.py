@@ -20,7 +20,7 @@ from jobflow import CURRENT_JOB, Flow, Job, JobConfig, Maker, OutputReference, R
 from monty.json import MSONable
 
 from atomate2_vogen.jobs.evaluation import as_candidates
-from atomate2_vogen.jobs.placement import ANALYSIS, handed_on, place
+from atomate2_vogen.jobs.placement import ANALYSIS, place, replacement
 from atomate2_vogen.jobs.sharing import keep
 from atomate2_vogen.jobs.subjects import Crystal, check_crystals
 from atomate2_vogen.schemas import CalculationDoc, SampleDoc, StabilityDoc
@@ -88,11 +88,11 @@ def _make(maker: Maker, crystals: Any) -> Response:
         return Response(output=[])
     if len(found) <= PIECE:
         flow: Any = maker.make(found)
-        return Response(replace=handed_on(flow))
+        return Response(replace=replacement(flow))
     if not nested:
         found = as_candidates(found)  # numbers equal crystals, which parts could not
         check_crystals(found)
-    return Response(replace=handed_on(_split(maker, found, nested=nested)))
+    return Response(replace=replacement(_split(maker, found, nested=nested)))
 
 
 def _usable(crystals: Any, name: str) -> list[Crystal]:

@@ -46,18 +46,26 @@ def place(made: Job | Flow, where: str | Mapping[str, Any], *, inherited: bool =
             job.update_config({"manager_config": dict(told)}, name_filter="store_inputs")
 
 
-def handed_on(made: Flow) -> Job | Flow:
-    """What a job of the category analysis replaces itself by.
+def replacement(made: Flow, *, shared: bool = False) -> Job | Flow:
+    """Flow that the running job replaces itself by.
 
-    Its jobs of that category are told what this job was told, and a second run of this job makes
-    jobs with the same identifiers. Outside of a job, where its function is called by itself, the
-    flow stays as it is.
+    Its jobs of the category analysis get the configuration of the running job. A second run of the
+    job makes jobs with the same identifiers. Outside of a job, where its function is called
+    directly, the flow stays as it is.
+
+    Parameters
+    ----------
+    made
+        The flow.
+    shared
+        Whether another job that makes the same jobs makes these very jobs, which a manager need
+        not run again. Otherwise their identifiers depend on the running job.
     """
     current = CURRENT_JOB.job
     if current is None:
         return made
-    told = current.config.manager_config
+    configuration = current.config.manager_config
     for job, _ in made.iterflow():
-        if told and job.config.manager_config == {CATEGORY: ANALYSIS}:
-            job.config = replace(job.config, manager_config=dict(told))
-    return identified_flow(made, current.uuid)
+        if configuration and job.config.manager_config == {CATEGORY: ANALYSIS}:
+            job.config = replace(job.config, manager_config=dict(configuration))
+    return identified_flow(made, "" if shared else current.uuid)

@@ -21,8 +21,8 @@ what grows with the number of crystals."""
 
 @job(data=LISTS, output_schema=DiscoveryDoc)
 def summarise(
-    sample: SampleDoc,
-    calculations: list[CalculationDoc],
+    samples: list[SampleDoc],
+    calculations: list[list[CalculationDoc]],
     references: list[ReferenceDoc],
     scheme: str,
     system: OxideSystem,
@@ -31,10 +31,10 @@ def summarise(
 
     Parameters
     ----------
-    sample
-        What the sampler gave.
+    samples
+        Crystals of one or more formulas each.
     calculations
-        One per candidate.
+        Those of the crystals of each sample.
     references
         Relaxed reference phases of the same scheme.
     scheme
@@ -53,7 +53,9 @@ def summarise(
     SchemeMismatchError
         If a calculation is of another scheme than the references.
     """
-    stability, metrics = judge_and_measure(sample, calculations, references, system)
+    sample = SampleDoc.merge(samples)
+    done = [calculation for part in calculations for calculation in part]
+    stability, metrics = judge_and_measure(sample, done, references, system)
     stability.sort(
         key=lambda document: (
             document.field_class is None,
@@ -76,7 +78,7 @@ def summarise(
             "wall_time": sample.wall_time,
         },
         n_candidates=len(sample.candidates),
-        n_calculated=sum(calculation.state is not made for calculation in calculations),
+        n_calculated=sum(calculation.state is not made for calculation in done),
         stability=stability,
         metrics=metrics,
     )

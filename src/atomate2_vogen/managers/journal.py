@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.managers.workers import Answer
@@ -36,7 +38,7 @@ class Journal:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._answers: dict[tuple[str, int], tuple[int, Answer]] = {}
+        self._answers: dict[tuple[str, int], tuple[int, dict[str, Any]]] = {}
         self._n_lines = 0
         self._digests: set[str] = set()
         self._seen: Counter[str] = Counter()
@@ -68,12 +70,19 @@ class Journal:
 
     def answer(self, node: Node) -> tuple[int, Answer | None]:
         """Line and content of what a job ended with in an earlier run; (0, None) if it did not."""
-        return self._answers.get(node.key, (0, None))
+        if node.key not in self._answers:
+            return 0, None
+        line, content = self._answers[node.key]
+        made = {kind: _unpacked(text) for kind, text in content.get("diversions", {}).items()}
+        return line, Answer(**{**content, "diversions": made})
 
     def add(self, node: Node, answer: Answer) -> int:
         """Write that a job has ended; the number of the line."""
         content = {key: value for key, value in asdict(answer).items() if value}
         content = {"uuid": node.job.uuid, "index": node.job.index, **content}
+        if answer.diversions:
+            made = {kind: _packed(text) for kind, text in answer.diversions.items()}
+            content["diversions"] = made
         with self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(content) + "\n")
         self._n_lines += 1
@@ -86,7 +95,8 @@ class Journal:
             for line in map(json.loads, whole.splitlines()):
                 self._n_lines += 1
                 key = line.pop("uuid"), line.pop("index")
-                self._answers[key] = self._n_lines, Answer(**line)
+                Answer(**line)  # raises where a field is unknown
+                self._answers[key] = self._n_lines, line
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{self.path} is no record of jobs; give another folder, or delete this one to "
@@ -94,3 +104,12 @@ class Journal:
             ) from error
         if torn:  # the write that was cut off; what follows must begin a line
             self.path.write_text(whole + "\n" if whole else "", encoding="utf-8")
+
+
+def _packed(text: str) -> str:
+    """Compressed text: each of many jobs repeats the settings of its Maker."""
+    return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+def _unpacked(text: str) -> str:
+    return zlib.decompress(base64.b64decode(text)).decode()

@@ -227,7 +227,14 @@ def run_parallel(
             store.connect()  # it is asked whether outputs of earlier runs are still there
         store_text = json.dumps(store.as_dict(), cls=MontyEncoder)
         waiting = _recognisable(flows, journal)
-        run = _Run(waiting, store, Path(folder).absolute(), journal, on_event, attempts)
+        run = _Run(
+            waiting,
+            store,
+            folder=Path(folder).absolute(),
+            journal=journal,
+            on_event=on_event,
+            attempts=attempts,
+        )
         pool = [Worker(number, store_text, log_dir) for number in range(workers)]
         for worker in pool:
             ending.callback(worker.stop)
@@ -272,6 +279,7 @@ class _Run:
         self,
         waiting: Iterator[Flow],
         store: JobStore,
+        *,
         folder: Path,
         journal: Journal | None,
         on_event: Callable[[Event], None] | None,

@@ -1,0 +1,99 @@
+"""Makers from the options of the command line, the same for every manager."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from atomate2_vogen.cli.decoding import Decoding
+
+if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.engines import Engine
+    from atomate2_vogen.flows import DiscoveryFlowMaker, ReferencesFlowMaker
+    from atomate2_vogen.jobs import SampleMaker
+
+
+def sample_maker(system: OxideSystem, sampler: str, preset: str, decoding: Decoding) -> SampleMaker:
+    """Maker of the jobs that generate crystals."""
+    from atomate2_vogen.jobs import SampleMaker
+
+    return SampleMaker(
+        sampler=sampler,
+        options=decoding.options,
+        system=system,
+        preset=preset,
+        judge_oversample=decoding.judge_oversample,
+        novel_only=decoding.novel_only,
+        novelty_margin=decoding.novelty_margin,
+    )
+
+
+def references_maker(engine: Engine, system: OxideSystem) -> ReferencesFlowMaker | None:
+    """Maker that relaxes the reference phases of an engine; None where they are shipped."""
+    from atomate2_vogen.engines import has_references
+    from atomate2_vogen.flows import ReferencesFlowMaker
+
+    if has_references(engine, system):
+        return None
+    return ReferencesFlowMaker(engine=engine, system=system)
+
+
+def discovery_maker(
+    system: OxideSystem,
+    sampler: str,
+    preset: str,
+    decoding: Decoding,
+    *,
+    engine: str,
+    electronic: str | None,
+    phonons: str | None,
+    top: int,
+    threshold: float,
+) -> DiscoveryFlowMaker:
+    """Maker of the flow of ``vogen discover`` and ``vogen submit``; networks are left to them.
+
+    Parameters
+    ----------
+    system, sampler, preset, decoding
+        What is generated.
+    engine
+        Name of the engine that relaxes crystals and places them on the hull.
+    electronic, phonons
+        Names of the engines of bands and phonons; None leaves the stage out.
+    top, threshold
+        As of `DiscoveryFlowMaker`.
+
+    Raises
+    ------
+    EngineCapabilityError
+        If an engine cannot do the stage that it is given for.
+    MissingDependencyError, EngineSetupError
+        If an engine lacks what it needs.
+    MissingReferenceError
+        If neither references nor their starting structures are shipped for the system.
+    """
+    from atomate2_vogen.engines import load_engine
+    from atomate2_vogen.flows import DiscoveryFlowMaker, ElectronicFlowMaker, PhononFlowMaker
+    from atomate2_vogen.flows.electronic import check_bands
+
+    further: dict[str, Any] = {}
+    if electronic is not None:
+        bands = load_engine(electronic, system)
+        check_bands(bands)
+        further["electronic"] = ElectronicFlowMaker(engine=bands, system=system)
+    if phonons is not None:
+        further["phonons"] = PhononFlowMaker(engine=load_engine(phonons, system))
+        further["phonons"].check()
+    judge = load_engine(engine, system)
+    references = references_maker(judge, system)
+    if references is not None:
+        references.make()  # refuses a system without starting structures before anything is trained
+    return DiscoveryFlowMaker(
+        sampler=sample_maker(system, sampler, preset, decoding),
+        engine=judge,
+        references=references,
+        system=system,
+        top=top,
+        threshold=threshold,
+        **further,
+    )

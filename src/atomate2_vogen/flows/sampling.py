@@ -1,0 +1,128 @@
+"""The flow that generates crystals, formula by formula, with networks that are shipped or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobflow import Flow, Job, Maker, OutputReference
+
+from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.errors import CountsError, InputError
+from atomate2_vogen.jobs.placement import SAMPLING, TRAINING, place
+from atomate2_vogen.jobs.sampling import SampleMaker
+from atomate2_vogen.models.shipped import require_shipped
+from atomate2_vogen.samplers.base import check_counts, check_seed
+from atomate2_vogen.schemas import Artefact, TrainingDoc
+
+DEFAULT_COUNT = 8
+"""Crystals of each target formula where no counts are given."""
+
+
+@dataclass
+class SamplingFlowMaker(Maker):
+    """Generate crystals of some formulas, each in a job of its own.
+
+    Parameters
+    ----------
+    name
+        Name of the flow.
+    sampler
+        ``wgan`` (with the networks that are shipped, unless `training` is given),
+        ``substitution`` or ``random``; a `SampleMaker`; or a Maker whose ``make(counts, seed)``
+        gives a `SampleDoc`, which is called once for each formula.
+    system
+        Oxide system.
+    preset
+        Which of the shipped networks ``wgan`` uses, for a sampler that is given by name.
+    training
+        Other networks for ``wgan``: what `TrainWGANMaker` gave, its file, or a reference to
+        either in the job store (`keep_artefact`); or a `TrainWGANMaker`, which trains them in
+        the flow, on the data set of the system, before anything is sampled.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.flows import SamplingFlowMaker
+    >>> flow = SamplingFlowMaker(sampler="substitution").make({"VO2": 2, "V2O3": 1}, seed=1)
+    >>> [job.name for job in flow.jobs]
+    ['sample VO2', 'sample V2O3']
+    """
+
+    name: str = "sampling"
+    sampler: str | Maker = "wgan"
+    system: OxideSystem = VANADIUM
+    preset: str = "paper"
+    training: TrainingDoc | Artefact | OutputReference | Maker | None = None
+
+    def make(self, counts: Mapping[str, int] | None = None, seed: int = 0) -> Flow:
+        """Flow whose output is a list of `SampleDoc`, one for each formula.
+
+        Parameters
+        ----------
+        counts
+            Number of crystals wanted per formula, e.g. ``{"VO2": 8}``; by default eight of each
+            target formula of the system.
+        seed
+            Random seed for sampling, and for training where networks are trained. A formula's
+            crystals depend on its count and the seed, not on the other formulas.
+
+        Raises
+        ------
+        UnknownFormulaError, CountsError
+            If the counts cannot be asked for.
+        InputError
+            If the seed is negative or no whole number, the sampler's name is unknown, networks are
+            given to a sampler that has none, or the Maker that trains them is of another system.
+        MissingModelError
+            If ``wgan`` is given no networks and none are shipped for the system and preset.
+        """
+        if counts is None:
+            counts = dict.fromkeys(self.system.target_formulas, DEFAULT_COUNT)
+        if not isinstance(counts, Mapping):
+            raise CountsError(
+                f"counts are {type(counts).__name__}; give the number of crystals per formula when "
+                'the flow is made, e.g. {"%s": 8}' % self.system.target_formulas[0]
+            )
+        wanted = check_counts(counts, self.system)
+        seed = check_seed(seed)
+        maker = self._maker()
+        before, options = self._networks(maker, seed)
+        samples = [maker.make({formula: wanted[formula]}, seed, **options) for formula in wanted]
+        for formula, sample in zip(wanted, samples, strict=True):
+            sample.name = f"sample {formula}"
+            sample.update_metadata({"stage": "sample", "formula": formula})
+            place(sample, SAMPLING)
+        outputs = [sample.output for sample in samples]
+        return Flow([*before, *samples], output=outputs, name=self.name)
+
+    def _maker(self) -> Any:
+        """The Maker of a sampler, which may be given by name."""
+        if isinstance(self.sampler, Maker):
+            return self.sampler
+        return SampleMaker(sampler=self.sampler, system=self.system, preset=self.preset)
+
+    def _networks(self, maker: Any, seed: int) -> tuple[list[Job], dict[str, Any]]:
+        """Jobs that train networks, and the networks as an argument of the sampler's `make`."""
+        if not isinstance(maker, SampleMaker) or maker.sampler != "wgan":
+            if self.training is not None:
+                raise InputError("training: only for the sampler wgan; leave it out")
+            return [], {}
+        if self.training is None:
+            require_shipped(maker.preset, maker.system)
+            return [], {}
+        if not isinstance(self.training, Maker):
+            return [], {"training": self.training}
+        from atomate2_vogen.jobs.dataset import BuildDatasetMaker
+
+        trainer: Any = self.training
+        if trainer.system.chemsys != self.system.chemsys:
+            raise InputError(
+                f"training: its Maker is of {trainer.system.chemsys}, asked for is "
+                f"{self.system.chemsys}"
+            )
+        dataset = BuildDatasetMaker(system=self.system).make()
+        training = trainer.make(dataset.output, seed)
+        for job in (dataset, training):
+            place(job, TRAINING)
+        return [dataset, training], {"training": training.output}
