@@ -177,6 +177,11 @@ def test_data_are_no_settings_of_the_maker(field):
         maker(**{field: None})
 
 
+def jobs_of(flow):
+    """All jobs of a flow and of the flows in it."""
+    return [job for job, _ in flow.iterflow()]
+
+
 def test_one_maker_makes_flows_of_several_requests():
     """Counts and seed reach the sampling alone; by default eight of every target."""
     discovery = maker()
@@ -187,8 +192,12 @@ def test_one_maker_makes_flows_of_several_requests():
         ({"counts": {"VO2": 1}, "seed": 5}, ({"VO2": 1}, 5)),
     ):
         flow = discovery.make(**arguments)
-        (sample,) = [job for job in flow.jobs if job.name == "grid sampler"]
-        assert sample.function_args == expected
+        samples = [job for job in jobs_of(flow) if job.name.startswith("grid sampler")]
+        seeds = {job.function_args[1] for job in samples}
+        counts = {f: n for job in samples for f, n in job.function_args[0].items()}
+        assert (counts, seeds) == (expected[0], {expected[1]})
+        # each formula in a job of its own
+        assert [job.name for job in samples] == [f"grid sampler {f}" for f in expected[0]]
 
 
 def test_the_example_of_the_class_is_true():
@@ -199,7 +208,7 @@ def test_the_example_of_the_class_is_true():
 
 def test_the_seed_is_that_of_training_too():
     flow = maker(sampler="wgan", training=TrainWGANMaker(preset="quick")).make(COUNTS, seed=3)
-    dataset, training, sample = flow.jobs[:3]
+    dataset, training, sample = flow.jobs[0].jobs[:3]
     assert training.function_args == (dataset.output, 3)
     assert sample.function_args[1] == 3
 
@@ -207,34 +216,37 @@ def test_the_seed_is_that_of_training_too():
 def test_survives_serialisation_and_fireworks():
     restored = MontyDecoder().decode(json.dumps(maker(), cls=MontyEncoder))
     workflow = flow_to_workflow(restored.make(COUNTS))
-    assert len(workflow.fws) == 3
+    # a sample and a fan-out for each formula, and the summary
+    assert len(workflow.fws) == 2 * len(COUNTS) + 1
     assert json.dumps(workflow.to_dict(), default=str)
 
 
 def test_named_samplers_become_the_right_jobs():
     names = {
-        sampler: [job.name for job in maker(sampler=sampler).make().jobs]
+        sampler: [job.name for job in jobs_of(maker(sampler=sampler).make())]
         for sampler in ("substitution", "random", "wgan")
     }
     # nothing is trained unless that is asked for: the shipped networks are there
-    assert len(names["substitution"]) == len(names["random"]) == len(names["wgan"]) == 3
+    targets = VANADIUM.target_formulas
+    wanted = [f"sample {f}" for f in targets] + ["screening"] * len(targets) + ["summarise"]
+    assert all(sorted(found) == sorted(wanted) for found in names.values())
     workflow = flow_to_workflow(maker(sampler="wgan").make(COUNTS))
-    assert len(workflow.fws) == 3
+    assert len(workflow.fws) == 2 * len(COUNTS) + 1
 
 
 def test_networks_are_the_shipped_ones_or_those_asked_for():
     """As for `load_sampler`, `SampleMaker` and the command line."""
     assert DiscoveryFlowMaker().preset == SampleMaker().preset == default_preset(VANADIUM)
-    (sample,) = [job for job in maker(sampler="wgan").make().jobs if job.name == "sample"]
+    sample = maker(sampler="wgan").make().jobs[0].jobs[0]
     assert sample.maker.preset == "paper"
     assert "training" not in sample.function_kwargs
 
     trained = maker(sampler="wgan", training=TrainWGANMaker(preset="quick")).make(COUNTS)
-    dataset, training, sample = trained.jobs[:3]
+    dataset, training, sample = trained.jobs[0].jobs[:3]
     assert training.maker.preset == "quick"
     assert training.function_args == (dataset.output, 0)
     assert sample.function_kwargs["training"] == training.output
-    assert len(flow_to_workflow(trained).fws) == 5
+    assert len(flow_to_workflow(trained).fws) == 2 + 2 * len(COUNTS) + 1
 
     for changes, counts in (
         ({"preset": "quick"}, COUNTS),

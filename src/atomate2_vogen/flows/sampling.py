@@ -90,7 +90,7 @@ class SamplingFlowMaker(Maker):
         before, options = self._networks(maker, seed)
         samples = [maker.make({formula: wanted[formula]}, seed, **options) for formula in wanted]
         for formula, sample in zip(wanted, samples, strict=True):
-            sample.name = f"sample {formula}"
+            sample.name = f"{sample.name} {formula}"
             sample.update_metadata({"stage": "sample", "formula": formula})
             place(sample, SAMPLING)
         outputs = [sample.output for sample in samples]
