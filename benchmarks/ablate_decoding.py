@@ -294,8 +294,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file, rewritten after every row")
     arguments = parser.parse_args()
 
-    from atomate2_vogen.models.artefact import TrainedModel
     from atomate2_vogen.models.shipped import load_shipped
+    from atomate2_vogen.models.trained_model import TrainedModel
 
     model = TrainedModel.load(arguments.model) if arguments.model else load_shipped()
     formulas = (

@@ -21,7 +21,7 @@ from atomate2_vogen.data.artefact import make_artefact, read_artefact
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.jobs.training import TrainWGANMaker
 from atomate2_vogen.models.shipped import load_shipped, shipped_path
-from atomate2_vogen.models.training.stagefile import TrainedStage, stages_of
+from atomate2_vogen.models.training.trained_stage import TrainedStage, stages_of
 from atomate2_vogen.plotting.training import plot_training
 
 NETWORKS = ("sites", "lattice")

@@ -21,10 +21,10 @@ from rich.console import Console
 from atomate2_vogen.cli.train import DOCUMENT, MODEL
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.models.artefact import TrainedModel
 from atomate2_vogen.models.batches import make_pool
 from atomate2_vogen.models.reconstruction import summarise
 from atomate2_vogen.models.shipped import shipped_path
+from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training.assessment import reconstruct_pool
 
 BITS = 11

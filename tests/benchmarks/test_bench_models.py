@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from atomate2_vogen.chemistry import VANADIUM
-from atomate2_vogen.models.artefact import build_networks
-from atomate2_vogen.models.batches import condition_length
 from atomate2_vogen.models.networks.backend import keras, run
+from atomate2_vogen.models.networks.building import build_networks
+from atomate2_vogen.models.networks.inputs import condition_length
 from atomate2_vogen.models.networks.presets import PRESETS
 from atomate2_vogen.models.networks.vae import VAE, build_decoder
 from atomate2_vogen.samplers import load_sampler

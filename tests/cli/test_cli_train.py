@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.errors import OutputFolderError
-from atomate2_vogen.models.artefact import TrainedModel
+from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training import whole as training
 
 

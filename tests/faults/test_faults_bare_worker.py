@@ -18,8 +18,8 @@ from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.flows.submission import submit
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.sharing import keep_artefact
-from atomate2_vogen.models.artefact import TrainedModel
 from atomate2_vogen.models.shipped import shipped_path
+from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc
 
 SCRIPT = Path(__file__).parents[1] / "support" / "offline_worker.py"

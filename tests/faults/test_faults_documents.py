@@ -14,7 +14,7 @@ from fireworks.core.rocket_launcher import rapidfire
 from atomate2_vogen.flows.recovery import recover
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.flows.submission import submit
-from atomate2_vogen.models.training.checkpoint import Checkpoint, State
+from atomate2_vogen.models.training.checkpoint import Checkpoint
 from atomate2_vogen.stores.documents import KEYS
 
 
@@ -58,7 +58,7 @@ def test_a_corrupt_document_in_each_collection_hides_no_other(launchpad, stores,
 def test_a_full_disk_while_an_artefact_is_written(launchpad, store, tmp_path, monkeypatch):
     """The job fizzles and leaves what was there; with room again, it is run again."""
     path = tmp_path / "kept" / "vae.npz"
-    Checkpoint(path, {"a": 1}).save(State({}, {"epoch": 1}))
+    Checkpoint(path, {"a": 1}).save({}, {"epoch": 1})
     before = path.read_bytes()
     submit(small_jobs.keep_state(str(path)), launchpad, store=store)
     with monkeypatch.context() as full:
@@ -76,7 +76,7 @@ def test_a_full_disk_while_an_artefact_is_written(launchpad, store, tmp_path, mo
     assert recover(launchpad, rerun_fizzled=True).rerun == (1,)
     run(launchpad)
     assert launchpad.fireworks.find_one({})["state"] == "COMPLETED"
-    assert Checkpoint(path, {"a": 1}).load().record == {"epoch": 2}
+    assert Checkpoint(path, {"a": 1}).load().header == {"epoch": 2}
 
 
 @pytest.mark.parametrize("device", ["/dev/full"])

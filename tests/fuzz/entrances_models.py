@@ -97,8 +97,8 @@ class Arrays:
         """One good file of each kind."""
         from atomate2_vogen.data.dataset import load_dataset
         from atomate2_vogen.data.labels import Labels
-        from atomate2_vogen.models.training.checkpoint import Checkpoint, State
-        from atomate2_vogen.models.training.stagefile import stages_of
+        from atomate2_vogen.models.training.checkpoint import Checkpoint
+        from atomate2_vogen.models.training.trained_stage import stages_of
 
         model = bare_model.bare_model(TINY)
         model.provenance["dataset_id"] = "x"
@@ -107,7 +107,7 @@ class Arrays:
         folder = root / "arrays"
         folder.mkdir()
         Labels("s", {1: -1.0, 2: float("nan")}, {2: "why"}).save(folder / "labels.npz")
-        Checkpoint(folder / "checkpoint.npz", {"a": 1}).save(State({"x": np.ones(3)}, {"epoch": 1}))
+        Checkpoint(folder / "checkpoint.npz", {"a": 1}).save({"x": np.ones(3)}, {"epoch": 1})
         self.files = {
             "vae": vae.to_bytes(),
             "energy": energy.to_bytes(),
@@ -133,7 +133,7 @@ class Arrays:
         from atomate2_vogen.data.crystals import CrystalSet
         from atomate2_vogen.data.labels import Labels
         from atomate2_vogen.models.training.checkpoint import Checkpoint
-        from atomate2_vogen.models.training.stagefile import TrainedStage
+        from atomate2_vogen.models.training.trained_stage import TrainedStage
 
         if kind == "crystals":
             CrystalSet.load(path)

@@ -17,9 +17,9 @@ from atomate2_vogen.data.artefact import make_artefact, read_artefact
 from atomate2_vogen.errors import ArtefactError, InputError
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.training import TrainEnergyMaker, TrainVAEMaker, TrainWGANMaker
-from atomate2_vogen.models.artefact import TrainedModel
 from atomate2_vogen.models.networks import presets
-from atomate2_vogen.models.training.stagefile import TrainedStage
+from atomate2_vogen.models.trained_model import TrainedModel
+from atomate2_vogen.models.training.trained_stage import TrainedStage
 from atomate2_vogen.schemas import SampleDoc, TrainingDoc
 
 

@@ -12,12 +12,12 @@ from tiny_model import eager
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.models.artefact import TrainedModel
-from atomate2_vogen.models.batches import condition_length, conditions
 from atomate2_vogen.models.networks.backend import run
+from atomate2_vogen.models.networks.inputs import condition_length, conditions
 from atomate2_vogen.models.networks.memory import UNUSED, LatentMemory, box_error, choose_entries
 from atomate2_vogen.models.networks.wgan import Boxes, build_generator
-from atomate2_vogen.models.training.stagefile import stages_of
+from atomate2_vogen.models.trained_model import TrainedModel
+from atomate2_vogen.models.training.trained_stage import stages_of
 from atomate2_vogen.models.training.whole import train_wgan
 from atomate2_vogen.voxels.sites import write_sites
 

@@ -10,9 +10,9 @@ import pytest
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.models.artefact import build_networks
-from atomate2_vogen.models.batches import condition_length
+from atomate2_vogen.models.networks.building import build_networks
 from atomate2_vogen.models.networks.energy import OUTPUTS
+from atomate2_vogen.models.networks.inputs import condition_length
 from atomate2_vogen.models.networks.presets import PRESETS, Preset, get_preset
 
 

@@ -17,10 +17,11 @@ from tiny_model import eager
 from train_tiny import SEED, SHORT
 
 from atomate2_vogen.errors import ArtefactError, InputError, OutputFolderError
-from atomate2_vogen.models.artefact import TrainedModel
+from atomate2_vogen.models.archive import Archive
+from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training import checkpoint as checkpoints
-from atomate2_vogen.models.training import stagefile, stages
-from atomate2_vogen.models.training.stagefile import TrainedStage
+from atomate2_vogen.models.training import stages, trained_stage
+from atomate2_vogen.models.training.trained_stage import TrainedStage
 from atomate2_vogen.models.training.whole import train_wgan
 
 SCRIPT = Path(__file__).parents[1] / "support" / "train_tiny.py"
@@ -171,8 +172,8 @@ def test_damaged_checkpoint_is_named(finished, crystals, tmp_path, damage):
 def test_full_disk_leaves_the_checkpoint_before(finished, monkeypatch, tmp_path):
     path = tmp_path / "sites.npz"
     checkpoint = checkpoints.Checkpoint(path, {"a": 1})
-    state = checkpoints.State({"x": np.arange(3.0)}, {"epoch": 1})
-    checkpoint.save(state)
+    state = {"x": np.arange(3.0)}, {"epoch": 1}
+    checkpoint.save(*state)
     before = path.read_bytes()
 
     def fsync(_):
@@ -180,20 +181,20 @@ def test_full_disk_leaves_the_checkpoint_before(finished, monkeypatch, tmp_path)
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OutputFolderError, match=r"sites\.npz.*No space left.*make room|Make room"):
-        checkpoint.save(state)
+        checkpoint.save(*state)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["sites.npz"]
     monkeypatch.undo()
     loaded = checkpoints.Checkpoint(path, {"a": 1}).load()
     np.testing.assert_array_equal(loaded.arrays["x"], [0, 1, 2])
-    assert loaded.record == {"epoch": 1}
+    assert loaded.header == {"epoch": 1}
 
 
 def test_folder_that_cannot_be_made(crystals, tmp_path):
     (tmp_path / "file").write_text("")
     checkpoint = checkpoints.Checkpoint(tmp_path / "file" / "sites.npz", {})
     with pytest.raises(OutputFolderError, match=r"sites\.npz"):
-        checkpoint.save(checkpoints.State({}, {}))
+        checkpoint.save({}, {})
 
 
 def test_checkpoints_hold_no_pickle(tmp_path):
@@ -208,20 +209,20 @@ def test_stage_files_are_checked(finished):
     content = stage.to_bytes()
     with pytest.raises(ArtefactError, match="damaged"):
         TrainedStage.from_bytes(content[:-100])
-    state = checkpoints.unpack_state(content, "x")
+    state = Archive.from_bytes(content, "x")
     key = "sites_decoder/0002"
     for value in (np.nan, 0.5):
         arrays = dict(state.arrays)
         arrays[key] = np.full_like(arrays[key], value)
         with pytest.raises(ArtefactError, match="has the id"):
-            TrainedStage.from_state(checkpoints.State(arrays, state.record))
+            TrainedStage.from_archive(Archive(state.header, arrays))
     short = {k: v for k, v in state.arrays.items() if k != key}
     with pytest.raises(ArtefactError, match="has the id"):
-        TrainedStage.from_state(checkpoints.State(short, state.record))
-    record = {k: v for k, v in state.record.items() if k != "model_id"} | {"kind": "x"}
-    record["model_id"] = stagefile._digest(record, state.arrays)
+        TrainedStage.from_archive(Archive(state.header, short))
+    record = {k: v for k, v in state.header.items() if k != "model_id"} | {"kind": "x"}
+    record["model_id"] = trained_stage._digest(record, state.arrays)
     with pytest.raises(ArtefactError, match="not a training stage"):
-        TrainedStage.from_state(checkpoints.State(state.arrays, record))
+        TrainedStage.from_archive(Archive(record, state.arrays))
 
 
 def test_stages_that_do_not_belong_together(finished, crystals):

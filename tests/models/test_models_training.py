@@ -20,7 +20,7 @@ from atomate2_vogen.models.networks.vae import VAE
 from atomate2_vogen.models.training import assessment, fitting
 from atomate2_vogen.models.training import whole as training
 from atomate2_vogen.models.training.setup import make_setup
-from atomate2_vogen.models.training.stagefile import stages_of
+from atomate2_vogen.models.training.trained_stage import stages_of
 from atomate2_vogen.voxels.codec import VoxelCodec
 
 

@@ -10,9 +10,10 @@ from atomate2_vogen.voxels.codec import VoxelCodec
 
 def bare_model(preset, seed=0, system=VANADIUM):
     """A whole model of a preset's sizes with the weights that a seed gives."""
-    from atomate2_vogen.models.artefact import TrainedModel, build_networks
     from atomate2_vogen.models.networks.backend import keras
+    from atomate2_vogen.models.networks.building import build_networks
     from atomate2_vogen.models.networks.energy import KNOTS, EnergyScale
+    from atomate2_vogen.models.trained_model import TrainedModel
 
     keras.utils.set_random_seed(seed)
     n_latent = preset.sites.latent + preset.lattice.latent

@@ -60,9 +60,9 @@ def length(text):
 @job
 def keep_state(path):
     """Write the next state of a training into its file."""
-    from atomate2_vogen.models.training.checkpoint import Checkpoint, State
+    from atomate2_vogen.models.training.checkpoint import Checkpoint
 
     checkpoint = Checkpoint(path, {"a": 1})
-    epoch = checkpoint.load().record["epoch"] + 1
-    checkpoint.save(State({}, {"epoch": epoch}))
+    epoch = checkpoint.load().header["epoch"] + 1
+    checkpoint.save({}, {"epoch": epoch})
     return {"epoch": epoch}

@@ -82,7 +82,7 @@ def crystals():
 @pytest.fixture(scope="session")
 def trained(tiny, crystals, tmp_path_factory, worker_id):
     """Trained once for all processes that run tests: the second one waits for the first."""
-    from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.models.trained_model import TrainedModel
     from atomate2_vogen.models.training.whole import TrainingResult, train_wgan
 
     if worker_id == "master":

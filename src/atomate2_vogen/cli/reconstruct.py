@@ -241,8 +241,8 @@ def write(out: Path, model_id: str, done: list[Reconstruction], text: str) -> No
 
 def _load(path: Path | None) -> Any:
     """The model of a file, or the one that is shipped."""
-    from atomate2_vogen.models.artefact import TrainedModel
     from atomate2_vogen.models.shipped import load_shipped
+    from atomate2_vogen.models.trained_model import TrainedModel
 
     return load_shipped() if path is None else TrainedModel.load(path)
 

@@ -119,7 +119,7 @@ class SampleMaker(Maker):
 
 
 def _read_model(training: TrainingDoc | Artefact) -> Any:
-    from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.models.trained_model import TrainedModel
 
     artefact = training.artefact if isinstance(training, TrainingDoc) else training
     return TrainedModel.from_bytes(read_artefact(artefact), artefact.filename)

@@ -26,7 +26,7 @@ from atomate2_vogen.schemas import Artefact, DatasetDoc, TrainingDoc
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from atomate2_vogen.models.training.stagefile import TrainedStage
+    from atomate2_vogen.models.training.trained_stage import TrainedStage
     from atomate2_vogen.models.training.whole import TrainingResult
 
 logger = logging.getLogger(__name__)
@@ -312,7 +312,7 @@ def _stage_document(stage: TrainedStage, start: float) -> TrainingDoc:
 
 
 def _read_stage(training: TrainingDoc | Artefact) -> TrainedStage:
-    from atomate2_vogen.models.training.stagefile import TrainedStage
+    from atomate2_vogen.models.training.trained_stage import TrainedStage
 
     artefact = training.artefact if isinstance(training, TrainingDoc) else training
     return TrainedStage.from_bytes(read_artefact(artefact), artefact.filename)

@@ -1,4 +1,3 @@
-from .artefact import TrainedModel as TrainedModel
 from .networks.presets import PRESETS as PRESETS
 from .networks.presets import AcceptancePreset as AcceptancePreset
 from .networks.presets import EnergyPreset as EnergyPreset
@@ -9,8 +8,9 @@ from .networks.presets import get_preset as get_preset
 from .reconstruction import Reconstruction as Reconstruction
 from .reconstruction import reconstruct as reconstruct
 from .shipped import load_shipped as load_shipped
-from .training.stagefile import TrainedStage as TrainedStage
+from .trained_model import TrainedModel as TrainedModel
 from .training.stages import train_energy as train_energy
 from .training.stages import train_vae as train_vae
+from .training.trained_stage import TrainedStage as TrainedStage
 from .training.whole import TrainingResult as TrainingResult
 from .training.whole import train_wgan as train_wgan

@@ -202,16 +202,6 @@ def pool_of(
     )
 
 
-def make_codec(preset: Preset, system: OxideSystem) -> VoxelCodec:
-    """The codec of a preset's grids."""
-    return VoxelCodec(
-        system,
-        n_sites=preset.sites.grid,
-        n_lattice=preset.lattice.grid,
-        sigma_sites=preset.sites.sigma,
-    )
-
-
 def sites_grids(pool: Pool, n: int, sigma: float) -> np.ndarray:
     """Sites grids (len(pool), n, n, n, 2) of a pool as it is."""
     grids = np.empty((len(pool), n, n, n, 2), dtype=np.float32)
@@ -371,36 +361,6 @@ def random_points(
         pick = np.where(good.any(axis=0), good.argmax(axis=0), nearest.argmax(axis=0))
         points[:, atom] = draws[pick, np.arange(n)]
     return points
-
-
-def conditions(counts: np.ndarray, system: OxideSystem) -> np.ndarray:
-    """Condition vectors: both counts as one-hot, and as shares of the largest cell.
-
-    Parameters
-    ----------
-    counts
-        (n, 2) atoms of metal and anion.
-    system
-        Gives the largest cell A.
-
-    Returns
-    -------
-    np.ndarray
-        (n, 2A + 3) float32: one-hot of each count, both shares, the share of metal.
-    """
-    largest = system.max_atoms
-    counts = np.asarray(counts, dtype=int)
-    hot = np.eye(largest + 1, dtype=np.float32)[:, 1:]
-    shares = counts / largest
-    metal = counts[:, :1] / counts.sum(axis=1, keepdims=True)
-    return np.concatenate([hot[counts[:, 0]], hot[counts[:, 1]], shares, metal], axis=1).astype(
-        np.float32
-    )
-
-
-def condition_length(system: OxideSystem) -> int:
-    """Length of a condition vector."""
-    return 2 * system.max_atoms + 3
 
 
 def pool_structure(pool: Pool, index: int) -> Structure:

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from atomate2_vogen.models.artefact import TrainedModel
-from atomate2_vogen.models.batches import conditions
 from atomate2_vogen.models.networks.backend import keras
+from atomate2_vogen.models.networks.inputs import conditions
+from atomate2_vogen.models.trained_model import TrainedModel
 
 
 class _Displaced(keras.Model):

@@ -10,7 +10,7 @@ from atomate2_vogen.errors import GridError, VogenError
 from atomate2_vogen.structures.geometry import too_close
 
 if TYPE_CHECKING:
-    from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.models.trained_model import TrainedModel
     from atomate2_vogen.voxels.codec import VoxelCodec
 
 

@@ -22,7 +22,7 @@ from atomate2_vogen.structures.matching import rmsd
 from atomate2_vogen.structures.reduction import default_matcher
 
 if TYPE_CHECKING:
-    from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.models.trained_model import TrainedModel
 
 MATCH_SETTINGS: dict[str, Any] = {"ltol": 0.3, "stol": 0.5, "angle_tol": 10.0}
 """StructureMatcher tolerances of the field's reconstruction rate (CDVAE, arXiv:2110.06197)."""

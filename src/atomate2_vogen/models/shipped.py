@@ -10,7 +10,7 @@ from atomate2_vogen.errors import ArtefactError, MissingModelError
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
-    from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.models.trained_model import TrainedModel
 
 
 def shipped_path(preset: str, system: OxideSystem) -> Path:
@@ -55,7 +55,7 @@ def load_shipped(preset: str = "paper", system: OxideSystem | None = None) -> Tr
         If the file is damaged or holds something else than its name says.
     """
     from atomate2_vogen.chemistry import VANADIUM
-    from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.models.trained_model import TrainedModel
 
     system = system or VANADIUM
     path = require_shipped(preset, system)

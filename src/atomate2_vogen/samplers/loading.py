@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.data.labels import EnergyFunction
-    from atomate2_vogen.models.artefact import TrainedModel
+    from atomate2_vogen.models.trained_model import TrainedModel
     from atomate2_vogen.samplers.base import Sampler
 
 SAMPLERS = ("wgan", "substitution", "random")
@@ -95,8 +95,8 @@ def load_sampler(
 def _networks(
     model: TrainedModel | str | Path | None, preset: str, system: OxideSystem
 ) -> TrainedModel:
-    from atomate2_vogen.models.artefact import TrainedModel
     from atomate2_vogen.models.shipped import load_shipped
+    from atomate2_vogen.models.trained_model import TrainedModel
 
     if model is None:
         return load_shipped(preset, system)

@@ -24,8 +24,8 @@ from atomate2_vogen.structures.matching import DistinctStructures, KnownStructur
 from atomate2_vogen.structures.symmetry import symmetrise
 
 if TYPE_CHECKING:
-    from atomate2_vogen.models.artefact import TrainedModel
     from atomate2_vogen.models.descent import EnergyDescent
+    from atomate2_vogen.models.trained_model import TrainedModel
 
 DEFAULTS: dict[str, Any] = {
     "min_atoms": 7,

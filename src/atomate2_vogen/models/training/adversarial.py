@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from atomate2_vogen.errors import TrainingError
+from atomate2_vogen.models.archive import named
 from atomate2_vogen.models.networks.backend import keras
 from atomate2_vogen.models.networks.presets import WGANPreset
 from atomate2_vogen.models.networks.wgan import (
@@ -17,7 +18,7 @@ from atomate2_vogen.models.networks.wgan import (
     build_critic,
     build_generator,
 )
-from atomate2_vogen.models.training.checkpoint import Checkpoint, State, assign, pack
+from atomate2_vogen.models.training.checkpoint import Checkpoint
 from atomate2_vogen.models.training.fitting import History, Progress, schedule
 
 PARTS = 50
@@ -101,7 +102,7 @@ def fit_wgan(
     checkpoint = checkpoint or Checkpoint(None)
     begin, history = 0, dict[str, list[float]]()
     if (state := checkpoint.load()) is not None:
-        begin, history = state.record["step"], state.record["history"]
+        begin, history = state.header["step"], state.header["history"]
         if begin < preset.steps:
             # at the first update Keras builds more, and on some backends draws random numbers
             # for it: one update on anything, before everything that it changes is set
@@ -109,8 +110,8 @@ def fit_wgan(
             blank = np.zeros((preset.batch, n_latent), dtype=np.float32)
             critic_update.train_on_batch((blank, blank, any_condition))
             composite.train_on_batch((blank[:, :1].repeat(preset.noise, axis=1), any_condition))
-        assign(state, "variables", variables)
-        assign(state, "optimizer", moments)
+        state.assign("variables", variables)
+        state.assign("optimizer", moments)
         if progress:
             progress("wgan", begin, preset.steps, {k: v[-1] for k, v in history.items()})
     parts = min(PARTS, preset.steps)
@@ -146,8 +147,8 @@ def fit_wgan(
                 raise TrainingError(f"the WGAN diverged near step {step}; lower its rates")
             for key, value in latest.items():
                 history.setdefault(key, []).append(value)
-            arrays = pack("variables", variables) | pack("optimizer", moments)
-            checkpoint.save(State(arrays, {"step": step, "history": history}))
+            arrays = named("variables", variables) | named("optimizer", moments)
+            checkpoint.save(arrays, {"step": step, "history": history})
             if progress:
                 progress("wgan", step, preset.steps, latest)
     return generator, critic, history

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from atomate2_vogen.errors import TrainingError
+from atomate2_vogen.models.archive import Archive, named
 from atomate2_vogen.models.batches import Batches
 from atomate2_vogen.models.networks.backend import keras
 from atomate2_vogen.models.networks.energy import build_energy, masked_huber, target_mae
 from atomate2_vogen.models.networks.presets import EnergyPreset
 from atomate2_vogen.models.networks.vae import VAE
-from atomate2_vogen.models.training.checkpoint import Checkpoint, State, assign, pack, unpack
+from atomate2_vogen.models.training.checkpoint import Checkpoint
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with stage, done, total and the latest figures."""
@@ -68,7 +69,7 @@ class _Watch(keras.callbacks.Callback):
 class _Stopping(keras.callbacks.EarlyStopping):
     """Early stopping that can go on from what it knew when a training was cut off."""
 
-    def __init__(self, state: State | None, **kwargs: Any) -> None:
+    def __init__(self, state: Archive | None, **kwargs: Any) -> None:
         super().__init__(mode="min", restore_best_weights=True, **kwargs)
         self.state = state
 
@@ -76,12 +77,12 @@ class _Stopping(keras.callbacks.EarlyStopping):
         """Forget everything, save what the state tells."""
         super().on_train_begin(logs)
         if self.state is not None:
-            for key, value in self.state.record["stopping"].items():
+            for key, value in self.state.header["stopping"].items():
                 setattr(self, key, value)
-            self.best_weights = unpack(self.state.arrays, "best") or None
+            self.best_weights = self.state.group("best") or None
             # again: on some backends Keras has drawn random numbers to build the model
-            assign(self.state, "variables", self.model.variables)
-            assign(self.state, "optimizer", self.model.optimizer.variables)
+            self.state.assign("variables", self.model.variables)
+            self.state.assign("optimizer", self.model.optimizer.variables)
 
     def memory(self) -> dict[str, Any]:
         """What `on_train_begin` takes from a state, save the weights."""
@@ -104,9 +105,9 @@ class _Saver(keras.callbacks.Callback):
         del logs
         epochs = self.params["epochs"]
         arrays = {
-            **pack("variables", self.model.variables),
-            **pack("optimizer", self.model.optimizer.variables),
-            **pack("best", self.stopping.best_weights or ()),
+            **named("variables", self.model.variables),
+            **named("optimizer", self.model.optimizer.variables),
+            **named("best", self.stopping.best_weights or ()),
         }
         record = {
             "epoch": epoch + 1,
@@ -114,7 +115,7 @@ class _Saver(keras.callbacks.Callback):
             "history": self.watch.history,
             "stopping": self.stopping.memory(),
         }
-        self.checkpoint.save(State(arrays, record))
+        self.checkpoint.save(arrays, record)
         _report(self.progress, self.watch.stage, epoch + 1, epochs, self.watch.history)
 
 
@@ -139,12 +140,12 @@ def fit_network(
     state = checkpoint.load()
     record: dict[str, Any] = {"epoch": 0, "finished": False, "history": {}}
     if state is not None:
-        record = state.record
-        assign(state, "variables", network.variables)
+        record = state.header
+        state.assign("variables", network.variables)
         _report(progress, stage, record["epoch"], epochs, record["history"])
         if record.get("done"):
             return dict(record["history"])
-        assign(state, "optimizer", network.optimizer.variables)
+        state.assign("optimizer", network.optimizer.variables)
     watch = _Watch(stage, record["history"])
     stop = _Stopping(state, **stopping)
     if not record["finished"]:
@@ -161,14 +162,12 @@ def fit_network(
             verbose=0,
             callbacks=[watch, stop, _Saver(checkpoint, watch, stop, progress)],
         )
-    elif state is not None and (best := unpack(state.arrays, "best")):
+    elif state is not None and (best := state.group("best")):
         network.set_weights(best)
     epoch = len(next(iter(watch.history.values())))
     checkpoint.save(
-        State(
-            pack("variables", network.variables),
-            {"epoch": epoch, "finished": True, "done": True, "history": watch.history},
-        )
+        named("variables", network.variables),
+        {"epoch": epoch, "finished": True, "done": True, "history": watch.history},
     )
     return watch.history
 

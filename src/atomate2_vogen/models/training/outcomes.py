@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from atomate2_vogen.models.artefact import TrainedModel
-from atomate2_vogen.models.batches import conditions
 from atomate2_vogen.models.networks.acceptance import build_acceptance, share_of_likeliest
 from atomate2_vogen.models.networks.backend import keras
+from atomate2_vogen.models.networks.inputs import conditions
 from atomate2_vogen.models.networks.presets import AcceptancePreset
 from atomate2_vogen.models.reading import is_sound, project_boxes
-from atomate2_vogen.models.training.checkpoint import Checkpoint, State
+from atomate2_vogen.models.trained_model import TrainedModel
+from atomate2_vogen.models.training.checkpoint import Checkpoint
 from atomate2_vogen.models.training.fitting import History, Progress, fit_network, schedule
 
 PART = 256
@@ -72,7 +72,7 @@ def draw_outcomes(
         counts.append(asked)
         if start >= known:
             sound.append(_outcomes(model, made, asked))
-            checkpoint.save(State({"sound": np.concatenate(sound)}, {}))
+            checkpoint.save({"sound": np.concatenate(sound)}, {})
         if progress:
             share = float(np.concatenate(sound)[: start + size].mean())
             progress("draws", start + size, preset.latents, {"accepted": share})

@@ -14,12 +14,13 @@ from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.ends import Ends, find_ends
 from atomate2_vogen.data.relaxed import RelaxedSet
 from atomate2_vogen.errors import InputError, TrainingError
-from atomate2_vogen.models.batches import Pool, make_codec, make_pool, physical, pool_of
+from atomate2_vogen.models.batches import Pool, make_pool, physical, pool_of
 from atomate2_vogen.models.networks.backend import keras
+from atomate2_vogen.models.networks.inputs import make_codec
 from atomate2_vogen.models.networks.presets import Preset, get_preset
 from atomate2_vogen.models.training.checkpoint import Checkpoint
 from atomate2_vogen.models.training.fitting import Progress
-from atomate2_vogen.models.training.stagefile import TrainedStage
+from atomate2_vogen.models.training.trained_stage import TrainedStage
 from atomate2_vogen.voxels.codec import VoxelCodec
 
 

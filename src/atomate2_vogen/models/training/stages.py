@@ -20,12 +20,13 @@ from atomate2_vogen.models.batches import (
     LatticeBatches,
     Pool,
     SitesBatches,
-    conditions,
     lattice_grids,
     sites_grids,
 )
 from atomate2_vogen.models.networks.backend import backend_name, run
+from atomate2_vogen.models.networks.building import without_optimizers
 from atomate2_vogen.models.networks.energy import EnergyScale
+from atomate2_vogen.models.networks.inputs import conditions
 from atomate2_vogen.models.networks.presets import Preset
 from atomate2_vogen.models.networks.vae import VAE
 from atomate2_vogen.models.training.assessment import (
@@ -35,10 +36,10 @@ from atomate2_vogen.models.training.assessment import (
     peak_height,
     reconstruction,
 )
-from atomate2_vogen.models.training.checkpoint import Checkpoint, State
+from atomate2_vogen.models.training.checkpoint import Checkpoint
 from atomate2_vogen.models.training.fitting import Progress, fit_energy, fit_vae
 from atomate2_vogen.models.training.setup import Setup, make_setup, recipe
-from atomate2_vogen.models.training.stagefile import TrainedStage, bare
+from atomate2_vogen.models.training.trained_stage import TrainedStage
 from atomate2_vogen.voxels.codec import VoxelCodec
 
 WIDTH_FLOOR = 0.1
@@ -88,7 +89,7 @@ def train_vae(
     preset = setup.preset
     finished = setup.checkpoint("vae", preset=recipe(preset, "sites", "lattice"))
     if (state := finished.load()) is not None:
-        return TrainedStage.from_state(state)
+        return TrainedStage.from_archive(state)
     seconds, history, codec = {}, {}, setup.codec
     watched = setup.validation.take(_some(len(setup.validation), N_VALIDATION, seed))
     few = setup.train.take(_some(len(setup.train), 50, seed))
@@ -122,7 +123,7 @@ def train_vae(
     seconds["lattice"], memory = current.seconds, max(memory, current.peak_memory)
 
     current = Checkpoint(None)
-    networks = bare(
+    networks = without_optimizers(
         preset,
         setup.system,
         {
@@ -153,7 +154,8 @@ def train_vae(
     seconds["vae_metrics"] = current.seconds
     memory = max(memory, current.peak_memory)
     stage = replace(stage, metrics=metrics, seconds=seconds, peak_memory=memory)
-    finished.save(stage.state())
+    content = stage.archive()
+    finished.save(content.arrays, content.header)
     return stage
 
 
@@ -197,7 +199,7 @@ def train_energy(
     asked = {"vae": vae.model_id, "ends": setup.ends_id, "preset": recipe(setup.preset, "energy")}
     finished = setup.checkpoint("energy", **asked)
     if (state := finished.load()) is not None:
-        return TrainedStage.from_state(state)
+        return TrainedStage.from_archive(state)
     current = setup.checkpoint("energy_epochs", **asked)
     train = setup.labelled
     held, _ = setup.learned("validation")
@@ -235,7 +237,7 @@ def train_energy(
         setup.system,
         seed,
         crystals.dataset_id,
-        bare(setup.preset, setup.system, {"energy": network}),
+        without_optimizers(setup.preset, setup.system, {"energy": network}),
         numbers=scales[0].as_dict(),
         parent=vae.model_id,
         history={"energy": history},
@@ -244,7 +246,8 @@ def train_energy(
         peak_memory=current.peak_memory,
         backend=backend_name(),
     )
-    finished.save(stage.state())
+    content = stage.archive()
+    finished.save(content.arrays, content.header)
     return stage
 
 
@@ -253,12 +256,12 @@ def latents(setup: Setup, vae: TrainedStage) -> tuple[np.ndarray, np.ndarray]:
     kept = setup.checkpoint(
         "latents", vae=vae.model_id, ends=setup.ends_id, preset=recipe(setup.preset)
     )
-    state = kept.load()
-    if state is None:
-        means, widths = posteriors(vae.networks, setup.labelled, setup.codec)
-        state = State({"means": (means - vae.mean) / vae.width, "widths": widths / vae.width}, {})
-        kept.save(state)
-    return state.arrays["means"], state.arrays["widths"]
+    if (state := kept.load()) is not None:
+        return state.arrays["means"], state.arrays["widths"]
+    means, widths = posteriors(vae.networks, setup.labelled, setup.codec)
+    means, widths = (means - vae.mean) / vae.width, widths / vae.width
+    kept.save({"means": means, "widths": widths}, {})
+    return means, widths
 
 
 def posteriors(

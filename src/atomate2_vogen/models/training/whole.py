@@ -12,19 +12,20 @@ from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.relaxed import RelaxedSet
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.models.artefact import TrainedModel
-from atomate2_vogen.models.batches import conditions
 from atomate2_vogen.models.networks.backend import backend_name
+from atomate2_vogen.models.networks.building import without_optimizers
 from atomate2_vogen.models.networks.energy import EnergyScale
+from atomate2_vogen.models.networks.inputs import conditions
 from atomate2_vogen.models.networks.memory import choose_entries
 from atomate2_vogen.models.networks.presets import Preset
 from atomate2_vogen.models.networks.wgan import Boxes, boltzmann_costs, draw_probabilities
+from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training.adversarial import fit_wgan
 from atomate2_vogen.models.training.fitting import History, Progress
 from atomate2_vogen.models.training.outcomes import draw_outcomes, fit_acceptance
 from atomate2_vogen.models.training.setup import Setup, make_setup, recipe
-from atomate2_vogen.models.training.stagefile import TrainedStage, bare
 from atomate2_vogen.models.training.stages import latents, train_energy, train_vae
+from atomate2_vogen.models.training.trained_stage import TrainedStage
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def train_wgan(
         {
             **vae.networks,
             **energy.networks,
-            **bare(preset, system, {"critic": critic, "generator": generator}),
+            **without_optimizers(preset, system, {"critic": critic, "generator": generator}),
         },
         mean=vae.mean,
         width=vae.width,
@@ -200,7 +201,7 @@ def _with_acceptance(setup: Setup, result: TrainingResult) -> TrainingResult:
     current = setup.checkpoint("acceptance", **asked)
     setup.reseed(5)
     network, history, metrics = fit_acceptance(model, outcomes, seed, setup.progress, current)
-    trained = bare(setup.preset, setup.system, {"acceptance": network})
+    trained = without_optimizers(setup.preset, setup.system, {"acceptance": network})
     return replace(
         result,
         model=model.with_networks(trained),

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from atomate2_vogen.errors import ArtefactError, CountsError, InputError
-from atomate2_vogen.models.artefact import CONFIG, TrainedModel
+from atomate2_vogen.models.archive import CONFIG
+from atomate2_vogen.models.trained_model import TrainedModel
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,18 @@
 """A trained model: networks, scales and the table of cell sizes; and its one-file form.
 
-The file is a zip of `config.json` and one Keras weight file (``.weights.h5``: plain arrays, no
-code, no pickle) per network. Reading trusts nothing: names, number and size of the members
-are checked before anything is unpacked, the sizes asked for by the configuration are bounded,
-every array must have the shape that the configuration implies and be finite, and the model id
-(a hash of configuration and weights) must be the one that was written.
+The file is an `Archive` of Keras weight files. Beside the archive's own checks, the sizes asked
+for by the header are bounded before a network is built, every array must have the shape that
+the header implies and be finite, and the model id (a hash of header and weights) must be the one
+that was written.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import tempfile
-import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -25,44 +22,22 @@ import numpy as np
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import ArtefactError, CountsError, GridError, InputError
 from atomate2_vogen.files import write_atomically
-from atomate2_vogen.models.batches import condition_length, conditions, make_codec
-from atomate2_vogen.models.networks.acceptance import build_acceptance
+from atomate2_vogen.models.archive import CONFIG, Archive
 from atomate2_vogen.models.networks.backend import keras, run
-from atomate2_vogen.models.networks.energy import EnergyScale, build_energy
+from atomate2_vogen.models.networks.building import build_networks
+from atomate2_vogen.models.networks.energy import EnergyScale
+from atomate2_vogen.models.networks.inputs import conditions, make_codec
 from atomate2_vogen.models.networks.presets import Preset
-from atomate2_vogen.models.networks.vae import build_decoder, build_encoder
-from atomate2_vogen.models.networks.wgan import build_critic, build_generator
-from atomate2_vogen.models.sizes import count_weights
-from atomate2_vogen.structured import parse_json
+from atomate2_vogen.models.networks.weight_counts import count_weights
 from atomate2_vogen.voxels.sites import write_sites
 
 FORMAT = 3
-CONFIG = "config.json"
+"""Version of the file's layout; a file of another version is refused."""
+
 SUFFIX = ".weights.h5"
-MAX_CONFIG_BYTES = 4_000_000
-_GRIDS, _LATENTS = 16, 1024
-"""Most rows at once through a network of grids and through one of latents alone."""
 
-
-def build_networks(preset: Preset, system: OxideSystem) -> dict[str, Any]:
-    """All networks that generation and reconstruction need, untrained, by name.
-
-    They compute in single precision, whatever the precision of training: bfloat16 logits would
-    shift the peaks.
-    """
-    n_latent = preset.sites.latent + preset.lattice.latent
-    n_condition = condition_length(system)
-    sites, lattice = (replace(part, precision="float32") for part in (preset.sites, preset.lattice))
-    return {
-        "sites_encoder": build_encoder(sites, 2, "sites"),
-        "sites_decoder": build_decoder(sites, 2, "sites"),
-        "lattice_encoder": build_encoder(lattice, 1, "lattice"),
-        "lattice_decoder": build_decoder(lattice, 1, "lattice"),
-        "energy": build_energy(preset.energy, n_latent, n_condition),
-        "critic": build_critic(preset.wgan, n_latent, n_condition, "critic"),
-        "generator": build_generator(preset.wgan, n_latent, n_condition),
-        "acceptance": build_acceptance(preset.acceptance, n_latent, n_condition),
-    }
+GRID_ROWS, LATENT_ROWS = 16, 1024
+"""Largest batch through a network with grids and through one of latents alone."""
 
 
 class TrainedModel:
@@ -224,7 +199,7 @@ class TrainedModel:
         if not len(joint):
             shape = self.codec.sites_shape if kind == "sites" else self.codec.lattice_shape
             return np.zeros((0, *shape), np.float32)
-        return run(self._occupancies[kind], joint, rows=_GRIDS, compiled=True)[0]
+        return run(self._occupancies[kind], joint, rows=GRID_ROWS, compiled=True)[0]
 
     def _joint(self, latents: np.ndarray) -> np.ndarray:
         """Latents as the decoders take them."""
@@ -292,7 +267,7 @@ class TrainedModel:
         return run(
             self.networks[network],
             inputs,
-            rows=_GRIDS if of_grids else _LATENTS,
+            rows=GRID_ROWS if of_grids else LATENT_ROWS,
             compiled=of_grids or network == "generator",
         )
 
@@ -322,25 +297,22 @@ class TrainedModel:
         return digest.hexdigest()[:16]
 
     def to_bytes(self) -> bytes:
-        """The file."""
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            config = {**self.config, "model_id": self.model_id}
-            _add(archive, CONFIG, json.dumps(config, sort_keys=True).encode())
-            with tempfile.TemporaryDirectory() as folder:
-                for name in sorted(self.networks):
-                    path = Path(folder) / f"{name}{SUFFIX}"
-                    self.networks[name].save_weights(path)
-                    _add(archive, path.name, path.read_bytes())
-        return buffer.getvalue()
+        """Content of the model file."""
+        files = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for name in sorted(self.networks):
+                path = Path(folder) / f"{name}{SUFFIX}"
+                self.networks[name].save_weights(path)  # Keras writes to a path alone
+                files[path.name] = path.read_bytes()
+        return Archive({**self.config, "model_id": self.model_id}, files=files).to_bytes()
 
     def save(self, path: str | Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the model file, whole or not at all."""
         write_atomically(path, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read the file.
+        """Read a model file.
 
         Raises
         ------
@@ -355,116 +327,87 @@ class TrainedModel:
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "model") -> Self:
-        """Read the file's bytes; `name` stands in error messages.
+        """Read the content of a model file.
+
+        Parameters
+        ----------
+        data
+            Content of the file.
+        name
+            File name for error messages.
 
         Raises
         ------
         ArtefactError
-            If anything about it is not as `to_bytes` writes it.
+            If the content is damaged or differs from what `to_bytes` writes.
         """
+        archive = Archive.from_bytes(data, name, advice="train the model again", limits=_file_sizes)
+        settings = _read_config(archive.header)
+        networks = build_networks(settings["preset"], settings["system"])
         try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                model, stored = cls._from_archive(archive)
+            with tempfile.TemporaryDirectory() as folder:
+                for network, model in networks.items():
+                    path = Path(folder) / f"{network}{SUFFIX}"
+                    path.write_bytes(archive.files[path.name])
+                    _load_weights(model, path)
         except ArtefactError as error:
-            raise ArtefactError(f"{name}: {error}; train the model again") from error
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-            raise ArtefactError(
-                f"{name}: damaged or no model file ({error}); train the model again"
-            ) from error
-        if model.model_id != stored:
-            raise ArtefactError(
-                f"{name}: its content has the id {model.model_id}, written was {stored!r}; "
-                "train the model again"
-            )
+            raise archive.error(str(error)) from error
+        model = cls(networks=networks, **settings)
+        archive.check_id(model.model_id)
         return model
 
-    @classmethod
-    def _from_archive(cls, archive: zipfile.ZipFile) -> tuple[Self, Any]:
-        infos = {info.filename: info for info in archive.infolist()}
-        if CONFIG not in infos:
-            raise ArtefactError(f"lacks {CONFIG}")
-        config = _parse_config(_extract(archive, infos[CONFIG], MAX_CONFIG_BYTES))
-        try:
-            preset = Preset.from_dict(config["preset"])
-            system = OxideSystem.from_fields(config["system"])
-            scale = EnergyScale.from_dict(config["energy_scale"])
-            cells = {
-                str(f): {int(z): int(n) for z, n in of.items()} for f, of in config["cells"].items()
-            }
-            mean = np.array(config["mean"], dtype=np.float64)
-            width = np.array(config["width"], dtype=np.float64)
-            provenance = dict(config["provenance"])
-            preset.check_sizes()
-            n_latent = preset.sites.latent + preset.lattice.latent
-            counts = count_weights(preset, system)
-        except InputError as error:
-            raise ArtefactError(f"{CONFIG} is not a model's: {error}") from error
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise ArtefactError(f"{CONFIG} is not a model's: {error!r}") from error
-        if mean.shape != (n_latent,) or width.shape != (n_latent,):
-            raise ArtefactError(f"{CONFIG}: mean or width has not {n_latent} numbers")
-        finite = np.isfinite(mean).all() and np.isfinite(width).all() and (width > 0).all()
-        if not (finite and scale.is_finite):
-            raise ArtefactError(f"{CONFIG}: a scale is not finite and positive")
-        expected = {CONFIG, *(f"{name}{SUFFIX}" for name in counts)}
-        if set(infos) != expected or len(archive.infolist()) != len(expected):
-            differing = ", ".join(sorted(set(infos) ^ expected)) or "a name twice"
-            raise ArtefactError(f"missing or foreign members: {differing}")
-        with tempfile.TemporaryDirectory() as folder:
-            for name, count in counts.items():
-                content = _extract(archive, infos[f"{name}{SUFFIX}"], 5 * count + 2_000_000)
-                # before anything is built: no network is larger than the file that describes it
-                if len(content) < 4 * count:
-                    raise ArtefactError(
-                        f"{name}{SUFFIX} is too small for the {count} weights of {CONFIG}"
-                    )
-                (Path(folder) / f"{name}{SUFFIX}").write_bytes(content)
-            networks = build_networks(preset, system)
-            for name, network in networks.items():
-                _load_weights(network, Path(folder) / f"{name}{SUFFIX}")
-        model = cls(
-            preset,
-            system,
-            networks,
-            mean=mean,
-            width=width,
-            energy_scale=scale,
-            cells=cells,
-            provenance=provenance,
-        )
-        return model, config.get("model_id")
 
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    """Add a member with a fixed date."""
-    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    info.compress_type = zipfile.ZIP_DEFLATED
-    archive.writestr(info, content)
-
-
-def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
-    """Content of a member that may not unpack to more than `limit` bytes."""
-    if info.file_size > limit:
-        raise ArtefactError(f"{info.filename} unpacks to {info.file_size} bytes, over {limit}")
+def _file_sizes(header: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """Smallest and largest size in bytes of each weight file of a model with this header."""
+    settings = _read_config(header)
     try:
-        with archive.open(info) as member:
-            content = member.read(limit + 1)
-    except Exception as error:  # zlib and zipfile have many ways to say so
-        raise ArtefactError(f"{info.filename} is damaged ({error})") from error
-    if len(content) > limit:
-        raise ArtefactError(f"{info.filename} unpacks to more than {limit} bytes")
-    return content
+        counts = count_weights(settings["preset"], settings["system"])
+    except InputError as error:
+        raise ArtefactError(f"{CONFIG} is not a model's: {error}") from error
+    # four bytes a weight, and room for HDF5's own structures
+    return {f"{name}{SUFFIX}": (4 * n, 5 * n + 2_000_000) for name, n in counts.items()}
 
 
-def _parse_config(content: bytes) -> dict[str, Any]:
-    config = parse_json(content, CONFIG, ArtefactError)
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
+def _read_config(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `TrainedModel`, except the networks, from the header of its file."""
+    if header.get("format") != FORMAT:
         raise ArtefactError(f"{CONFIG} is not of format {FORMAT}")
-    return config
+    try:
+        settings: dict[str, Any] = {
+            "preset": Preset.from_dict(header["preset"]),
+            "system": OxideSystem.from_fields(header["system"]),
+            "energy_scale": EnergyScale.from_dict(header["energy_scale"]),
+            "cells": {
+                str(formula): {int(z): int(n) for z, n in table.items()}
+                for formula, table in header["cells"].items()
+            },
+            "mean": np.array(header["mean"], dtype=np.float64),
+            "width": np.array(header["width"], dtype=np.float64),
+            "provenance": dict(header["provenance"]),
+        }
+        settings["preset"].check_sizes()
+    except InputError as error:
+        raise ArtefactError(f"{CONFIG} is not a model's: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ArtefactError(f"{CONFIG} is not a model's: {error!r}") from error
+    mean, width = settings["mean"], settings["width"]
+    n_latent = settings["preset"].sites.latent + settings["preset"].lattice.latent
+    if mean.shape != (n_latent,) or width.shape != (n_latent,):
+        raise ArtefactError(f"{CONFIG}: mean or width has not {n_latent} numbers")
+    finite = np.isfinite(mean).all() and np.isfinite(width).all() and (width > 0).all()
+    if not (finite and settings["energy_scale"].is_finite):
+        raise ArtefactError(f"{CONFIG}: a scale is not finite and positive")
+    return settings
 
 
 def _load_weights(network: Any, path: Path) -> None:
-    """Load a weight file into a network, or say what is wrong with it."""
+    """Load a Keras weight file into a network.
+
+    Raises
+    ------
+    ArtefactError
+        If the file does not fit the network or holds a value that is not finite.
+    """
     before = [weight.shape for weight in network.weights]
     try:
         network.load_weights(path)

@@ -15,13 +15,14 @@ from tiny_model import TINY
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import ArtefactError, InputError
-from atomate2_vogen.models import artefact
-from atomate2_vogen.models.artefact import TrainedModel, build_networks
+from atomate2_vogen.models import trained_model
+from atomate2_vogen.models.networks.building import build_networks
 from atomate2_vogen.models.networks.presets import PRESETS, Preset
+from atomate2_vogen.models.networks.weight_counts import count_weights
 from atomate2_vogen.models.shipped import shipped_path
-from atomate2_vogen.models.sizes import count_weights
-from atomate2_vogen.models.training import stagefile
-from atomate2_vogen.models.training.stagefile import TrainedStage, stages_of
+from atomate2_vogen.models.trained_model import TrainedModel
+from atomate2_vogen.models.training import trained_stage
+from atomate2_vogen.models.training.trained_stage import TrainedStage, stages_of
 
 channels = st.integers(1, 9)
 
@@ -74,8 +75,8 @@ def nothing_is_built(monkeypatch):
     def refuse(*_):
         raise AssertionError("a network is built")
 
-    monkeypatch.setattr(artefact, "build_networks", refuse)
-    monkeypatch.setattr(stagefile, "build_networks", refuse)
+    monkeypatch.setattr(trained_model, "build_networks", refuse)
+    monkeypatch.setattr(trained_stage, "build_networks", refuse)
 
 
 def changed(data, change):
@@ -147,17 +148,17 @@ def test_a_stage_is_known_by_its_id_before_anything_is_built(monkeypatch, nothin
     monkeypatch.undo()
     model = bare_model.bare_model(TINY)
     model.provenance["dataset_id"] = "x"
-    state = stages_of(model)[1].state()
-    again = TrainedStage.from_state(state)
-    assert again.model_id == state.record["model_id"]
+    state = stages_of(model)[1].archive()
+    again = TrainedStage.from_archive(state)
+    assert again.model_id == state.header["model_id"]
 
     def refuse(*_):
         raise AssertionError("a network is built")
 
-    monkeypatch.setattr(stagefile, "build_networks", refuse)
-    state.record["preset"]["energy"]["width"] = 1024
+    monkeypatch.setattr(trained_stage, "build_networks", refuse)
+    state.header["preset"]["energy"]["width"] = 1024
     with pytest.raises(ArtefactError, match="its content has the id"):
-        TrainedStage.from_state(state)
-    state.record["model_id"] = stagefile._digest(state.record, state.arrays)
+        TrainedStage.from_archive(state)
+    state.header["model_id"] = trained_stage._digest(state.header, state.arrays)
     with pytest.raises(ArtefactError, match="weights of energy"):
-        TrainedStage.from_state(state)
+        TrainedStage.from_archive(state)

@@ -12,19 +12,13 @@ from typing import Any, Self
 import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import ArtefactError, InputError
-from atomate2_vogen.models.artefact import TrainedModel, build_networks
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.models.archive import Archive, named
+from atomate2_vogen.models.networks.building import build_networks
 from atomate2_vogen.models.networks.energy import KNOTS, EnergyScale
 from atomate2_vogen.models.networks.presets import Preset
-from atomate2_vogen.models.sizes import count_weights
-from atomate2_vogen.models.training.checkpoint import (
-    State,
-    assign,
-    pack,
-    pack_state,
-    unpack,
-    unpack_state,
-)
+from atomate2_vogen.models.networks.weight_counts import count_weights
+from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training.fitting import History
 
 NETWORKS = {
@@ -99,66 +93,68 @@ class TrainedStage:
             provenance={},
         )
 
-    def state(self) -> State:
-        """Everything as arrays and JSON."""
-        return State(self._arrays(), {**self._record(), "model_id": self.model_id})
+    def archive(self) -> Archive:
+        """Arrays and header that `from_archive` makes the stage of."""
+        return Archive({**self._record(), "model_id": self.model_id}, self._arrays())
 
     def to_bytes(self) -> bytes:
-        """One file without code or pickle."""
-        return pack_state(self.state())
+        """Content of the stage's file."""
+        return self.archive().to_bytes()
 
     @classmethod
     def from_bytes(cls, content: bytes, name: str = "training stage") -> Self:
-        """Inverse of `to_bytes`; `name` stands in error messages.
+        """Read the content of a stage's file.
+
+        Parameters
+        ----------
+        content
+            Content of the file.
+        name
+            File name for error messages.
 
         Raises
         ------
         ArtefactError
-            If the bytes are damaged or not those of a stage.
+            If the content is damaged or is not a trained stage.
         """
-        return cls.from_state(unpack_state(content, name))
+        return cls.from_archive(Archive.from_bytes(content, name))
 
     @classmethod
-    def from_state(cls, state: State) -> Self:
-        """Inverse of `state`.
+    def from_archive(cls, archive: Archive) -> Self:
+        """Rebuild a stage from its arrays and header.
 
         Raises
         ------
         ArtefactError
-            If it is not that of a stage.
+            If they are not those of a trained stage.
         """
-        record = dict(state.record)
-        stored = record.pop("model_id", None)
-        found = _digest(record, state.arrays)
-        if found != stored:  # before anything is built of it
-            raise ArtefactError(
-                f"{state.name}: its content has the id {found}, written was {str(stored)[:20]!r}; "
-                "train again"
-            )
+        record = dict(archive.header)
+        archive.check_id(_digest(record, archive.arrays))  # before any network is built
+        record.pop("model_id")
         try:
             record["preset"] = Preset.from_dict(record["preset"])
             record["system"] = OxideSystem.from_fields(record["system"])
             record["preset"].check_sizes()
             for key in ("mean", "width"):
-                record[key] = state.arrays[key].astype(np.float32)
+                record[key] = archive.arrays[key].astype(np.float32)
             names = NETWORKS[record["kind"]]
             counts = count_weights(record["preset"], record["system"])
             for name in names:
-                held = sum(array.size for array in unpack(state.arrays, name))
+                held = sum(array.size for array in archive.group(name))
                 if held != counts[name]:
                     raise InputError(f"{held} weights of {name}, not {counts[name]}")
             every = build_networks(record["preset"], record["system"])
             stage = cls(networks={name: every[name] for name in names}, **record)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ArtefactError(f"{state.name}: not a training stage's ({error!r})") from error
+            raise archive.error(f"not a training stage's ({error!r})") from error
         for name, network in stage.networks.items():
-            assign(state, name, network.weights)
+            archive.assign(name, network.weights)
         return stage
 
     def _arrays(self) -> dict[str, np.ndarray]:
         arrays = {"mean": self.mean, "width": self.width}
         for name, network in self.networks.items():
-            arrays.update(pack(name, network.weights))
+            arrays.update(named(name, network.weights))
         return arrays
 
     def _record(self) -> dict[str, Any]:
@@ -219,12 +215,3 @@ def stages_of(model: TrainedModel) -> tuple[TrainedStage, TrainedStage]:
         parent=vae.model_id,
     )
     return vae, energy
-
-
-def bare(preset: Preset, system: OxideSystem, trained: Mapping[str, Any]) -> dict[str, Any]:
-    """The same networks without optimizers, whose slots would triple the file."""
-    every = build_networks(preset, system)
-    networks = {name: every[name] for name in trained}
-    for name, network in networks.items():
-        network.set_weights(trained[name].get_weights())
-    return networks

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.models.batches import condition_length
+from atomate2_vogen.models.networks.inputs import condition_length
 from atomate2_vogen.models.networks.presets import (
     AcceptancePreset,
     EnergyPreset,

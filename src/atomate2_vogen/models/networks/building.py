@@ -1,0 +1,54 @@
+"""All networks of a model, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.models.networks.acceptance import build_acceptance
+from atomate2_vogen.models.networks.energy import build_energy
+from atomate2_vogen.models.networks.inputs import condition_length
+from atomate2_vogen.models.networks.presets import Preset
+from atomate2_vogen.models.networks.vae import build_decoder, build_encoder
+from atomate2_vogen.models.networks.wgan import build_critic, build_generator
+
+
+def build_networks(preset: Preset, system: OxideSystem) -> dict[str, Any]:
+    """Untrained networks for generation and reconstruction, by name.
+
+    They compute in single precision, whatever the precision of training: bfloat16 logits would
+    shift the peaks of decoded grids.
+
+    Parameters
+    ----------
+    preset
+        Sizes of the networks.
+    system
+        Oxide system, whose largest cell sets the length of the condition vector.
+    """
+    n_latent = preset.sites.latent + preset.lattice.latent
+    n_condition = condition_length(system)
+    sites, lattice = (replace(part, precision="float32") for part in (preset.sites, preset.lattice))
+    return {
+        "sites_encoder": build_encoder(sites, 2, "sites"),
+        "sites_decoder": build_decoder(sites, 2, "sites"),
+        "lattice_encoder": build_encoder(lattice, 1, "lattice"),
+        "lattice_decoder": build_decoder(lattice, 1, "lattice"),
+        "energy": build_energy(preset.energy, n_latent, n_condition),
+        "critic": build_critic(preset.wgan, n_latent, n_condition, "critic"),
+        "generator": build_generator(preset.wgan, n_latent, n_condition),
+        "acceptance": build_acceptance(preset.acceptance, n_latent, n_condition),
+    }
+
+
+def without_optimizers(
+    preset: Preset, system: OxideSystem, trained: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Copies of trained networks without optimizers, whose state would triple the file."""
+    every = build_networks(preset, system)
+    networks = {name: every[name] for name in trained}
+    for name, network in networks.items():
+        network.set_weights(trained[name].get_weights())
+    return networks
