@@ -150,8 +150,13 @@ def encode_training(
     model: Any, formula: str, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Counts (n, 2) and standardised posterior means and widths (n, L) of training crystals."""
-    from atomate2_vogen.models.batches import lattice_grids, physical, pool_of, sites_grids
     from atomate2_vogen.models.networks.backend import run
+    from atomate2_vogen.models.training.crystal_pool import (
+        lattice_grids,
+        physical,
+        pool_of,
+        sites_grids,
+    )
 
     key = (model.model_id, formula)
     if key in _encoded:

@@ -26,7 +26,7 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.ends import starts
 from atomate2_vogen.data.relaxed import RelaxedSet, relaxed_path
-from atomate2_vogen.models.networks.presets import LABELS, Preset
+from atomate2_vogen.models.networks.hyperparameters import LABELS, Preset
 from atomate2_vogen.models.shipped import load_shipped
 from atomate2_vogen.models.training.stages import train_energy
 from atomate2_vogen.models.training.trained_stage import stages_of

@@ -23,8 +23,8 @@ from atomate2_vogen.data.relaxed import RelaxedSet, relaxed_path
 from atomate2_vogen.jobs.training import training_document
 from atomate2_vogen.models.shipped import load_shipped
 from atomate2_vogen.models.trained_model import TrainedModel
+from atomate2_vogen.models.training.pipeline import train_wgan
 from atomate2_vogen.models.training.trained_stage import stages_of
-from atomate2_vogen.models.training.whole import train_wgan
 from atomate2_vogen.plotting.training import plot_generator_losses
 from atomate2_vogen.samplers.wgan import WGANSampler
 from atomate2_vogen.stability.metrics import measure

@@ -20,8 +20,8 @@ from atomate2_vogen.data.systems import oxide_system
 from atomate2_vogen.engines import has_references
 from atomate2_vogen.jobs import dataset, sampling
 from atomate2_vogen.models.networks import presets
-from atomate2_vogen.models.training import whole as training
-from atomate2_vogen.models.training.whole import TrainingResult
+from atomate2_vogen.models.training import pipeline as training
+from atomate2_vogen.models.training.pipeline import TrainingResult
 from atomate2_vogen.stores import VogenStores
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "another_oxide.py"

@@ -29,8 +29,8 @@ from train_tiny import SHORT
 
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.data.dataset import load_dataset
-from atomate2_vogen.models.training import whole as training
-from atomate2_vogen.models.training.whole import TrainingResult
+from atomate2_vogen.models.training import pipeline as training
+from atomate2_vogen.models.training.pipeline import TrainingResult
 from atomate2_vogen.stores import VogenStores
 
 ROOT = Path(__file__).parents[1]

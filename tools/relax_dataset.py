@@ -28,7 +28,7 @@ from atomate2_vogen.data.relaxed import (
     relaxed_path,
 )
 from atomate2_vogen.engines.chgnet import chgnet
-from atomate2_vogen.models.batches import physical
+from atomate2_vogen.models.training.crystal_pool import physical
 from atomate2_vogen.samplers.random_symmetric import RandomSampler
 
 MAX_STEPS = 150

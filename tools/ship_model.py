@@ -21,11 +21,11 @@ from rich.console import Console
 from atomate2_vogen.cli.train import DOCUMENT, MODEL
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.models.batches import make_pool
 from atomate2_vogen.models.reconstruction import summarise
 from atomate2_vogen.models.shipped import shipped_path
 from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training.assessment import reconstruct_pool
+from atomate2_vogen.models.training.crystal_pool import make_pool
 
 BITS = 11
 """As many as half precision has, but without its limits on the exponent."""

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.errors import OutputFolderError
 from atomate2_vogen.models.trained_model import TrainedModel
-from atomate2_vogen.models.training import whole as training
+from atomate2_vogen.models.training import pipeline as training
 
 
 def vogen(*arguments: str):

@@ -31,7 +31,7 @@ def registered(monkeypatch, tiny):
 @pytest.fixture
 def training_is_done(monkeypatch, trained):
     """The session's training, instead of another of the same seed."""
-    from atomate2_vogen.models.training import whole as training
+    from atomate2_vogen.models.training import pipeline as training
 
     calls = []
 

@@ -17,8 +17,8 @@ from atomate2_vogen.models.networks.inputs import condition_length, conditions
 from atomate2_vogen.models.networks.memory import UNUSED, LatentMemory, box_error, choose_entries
 from atomate2_vogen.models.networks.wgan import Boxes, build_generator
 from atomate2_vogen.models.trained_model import TrainedModel
+from atomate2_vogen.models.training.pipeline import train_wgan
 from atomate2_vogen.models.training.trained_stage import stages_of
-from atomate2_vogen.models.training.whole import train_wgan
 from atomate2_vogen.voxels.sites import write_sites
 
 COUNTS = np.array([[2, 4], [2, 4], [2, 4], [4, 6], [4, 6], [2, 5]], dtype=float)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,8 +12,9 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.networks.building import build_networks
 from atomate2_vogen.models.networks.energy import OUTPUTS
+from atomate2_vogen.models.networks.hyperparameters import Preset
 from atomate2_vogen.models.networks.inputs import condition_length
-from atomate2_vogen.models.networks.presets import PRESETS, Preset, get_preset
+from atomate2_vogen.models.networks.presets import PRESETS, get_preset
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -48,6 +49,37 @@ def test_hostile_sizes_are_refused(part, change):
     preset = PRESETS["quick"]
     with pytest.raises(InputError, match=part):
         replace(preset, **{part: replace(getattr(preset, part), **change)}).check_sizes()
+
+
+FIELDS = [
+    (part.name, field.name)
+    for part in fields(Preset)
+    if is_dataclass(getattr(PRESETS["quick"], part.name))
+    for field in fields(getattr(PRESETS["quick"], part.name))
+]
+
+
+@pytest.mark.parametrize("value", [None, "x", float("nan"), float("inf"), -1e9, 10**12, [], ("8",)])
+@pytest.mark.parametrize(("part", "name"), FIELDS)
+def test_every_field_of_every_network_is_bounded(part, name, value):
+    """Also a field that somebody adds: the error names it."""
+    preset = PRESETS["quick"]
+    with pytest.raises(InputError, match=rf"{part}\.{name}"):
+        replace(preset, **{part: replace(getattr(preset, part), **{name: value})}).check_sizes()
+
+
+@pytest.mark.parametrize("name", ["per_group", "rattle", "strain", "p_moved", "p_random"])
+@pytest.mark.parametrize("value", [None, "x", True, float("nan"), -1, 10**12])
+def test_every_number_of_a_preset_is_bounded(name, value):
+    with pytest.raises(InputError, match=f"preset quick: {name} is"):
+        replace(PRESETS["quick"], **{name: value}).check_sizes()
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_no_number(value):
+    preset = PRESETS["quick"]
+    with pytest.raises(InputError, match=r"wgan\.energy_weight"):
+        replace(preset, wgan=replace(preset.wgan, energy_weight=value)).check_sizes()
 
 
 def test_grid_that_cannot_be_halved(tiny):

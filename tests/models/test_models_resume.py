@@ -21,8 +21,8 @@ from atomate2_vogen.models.archive import Archive
 from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training import checkpoint as checkpoints
 from atomate2_vogen.models.training import stages, trained_stage
+from atomate2_vogen.models.training.pipeline import train_wgan
 from atomate2_vogen.models.training.trained_stage import TrainedStage
-from atomate2_vogen.models.training.whole import train_wgan
 
 SCRIPT = Path(__file__).parents[1] / "support" / "train_tiny.py"
 

@@ -12,13 +12,12 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.ends import find_ends
 from atomate2_vogen.data.relaxed import Record, RelaxedSet, crystal_key
 from atomate2_vogen.errors import GridError, TrainingError
-from atomate2_vogen.models import batches
 from atomate2_vogen.models.networks.backend import keras
 from atomate2_vogen.models.networks.energy import EnergyScale
 from atomate2_vogen.models.networks.memory import UNUSED
 from atomate2_vogen.models.networks.vae import VAE
-from atomate2_vogen.models.training import assessment, fitting
-from atomate2_vogen.models.training import whole as training
+from atomate2_vogen.models.training import assessment, augmentation, crystal_pool, fitting
+from atomate2_vogen.models.training import pipeline as training
 from atomate2_vogen.models.training.setup import make_setup
 from atomate2_vogen.models.training.trained_stage import stages_of
 from atomate2_vogen.voxels.codec import VoxelCodec
@@ -159,8 +158,8 @@ def test_blank_boxes_are_refused(tiny):
 
 def test_untrained_boxes_are_blank(crystals, tiny):
     codec = VoxelCodec(VANADIUM, n_sites=16, n_lattice=16)
-    pool = batches.make_pool(crystals, "train", tiny, codec).take(np.arange(4))
-    grids = batches.sites_grids(pool, 16, codec.sigma_sites)
+    pool = crystal_pool.make_pool(crystals, "train", tiny, codec).take(np.arange(4))
+    grids = crystal_pool.sites_grids(pool, 16, codec.sigma_sites)
     assert assessment.peak_height(VAE(tiny.sites, 2, "sites"), pool, grids, codec) < 0.5
 
 
@@ -170,7 +169,7 @@ def test_divergence_is_an_error(tiny):
     vae.set_weights([np.full_like(w, np.nan) for w in weights])
     grids = np.zeros((4, 16, 16, 16, 1), "f4")
 
-    class Same(batches.Batches):
+    class Same(augmentation.Batches):
         def __getitem__(self, index):
             return (grids,)
 
@@ -199,7 +198,7 @@ def test_a_handful_of_crystals_is_learned_by_heart(crystals, tiny):
     """The box is not blank: atoms come back where they were, with nothing told."""
     keras.utils.set_random_seed(0)
     codec = VoxelCodec(VANADIUM, n_sites=16, n_lattice=16)
-    pool = batches.make_pool(crystals, "train", tiny, codec)
+    pool = crystal_pool.make_pool(crystals, "train", tiny, codec)
     preset = replace(
         tiny.sites, steps=100, epochs=2, batch=8, beta=1e-3, learning_rate=5e-3, patience=9
     )
@@ -207,7 +206,7 @@ def test_a_handful_of_crystals_is_learned_by_heart(crystals, tiny):
     readable = []
     for i in range(len(pool)):
         one = pool.take(np.array([i]))
-        grid = batches.sites_grids(one, 16, codec.sigma_sites)[0]
+        grid = crystal_pool.sites_grids(one, 16, codec.sigma_sites)[0]
         try:
             numbers = codec.decode_sites(grid)[1]
         except GridError:
@@ -215,9 +214,9 @@ def test_a_handful_of_crystals_is_learned_by_heart(crystals, tiny):
         if len(numbers) == one.counts.sum():
             readable.append(i)
     pool = pool.take(np.array(readable[:6]))
-    grids = batches.sites_grids(pool, 16, codec.sigma_sites)
+    grids = crystal_pool.sites_grids(pool, 16, codec.sigma_sites)
 
-    class Same(batches.Batches):
+    class Same(augmentation.Batches):
         def __getitem__(self, index):
             return (np.concatenate([grids, grids[:2]]),)
 
@@ -238,8 +237,8 @@ def test_a_handful_of_crystals_is_learned_by_heart(crystals, tiny):
 def test_projection_is_the_encoding_of_what_is_read(trained, crystals):
     """A box that holds a crystal projects to the latent of that crystal."""
     model = trained.model
-    pool = batches.make_pool(crystals, "train", model.preset, model.codec)
-    sites = batches.sites_grids(pool, 16, model.codec.sigma_sites)
+    pool = crystal_pool.make_pool(crystals, "train", model.preset, model.codec)
+    sites = crystal_pool.sites_grids(pool, 16, model.codec.sigma_sites)
     whole = []
     for grid, counts in zip(sites, pool.counts.tolist(), strict=True):
         try:
@@ -249,7 +248,7 @@ def test_projection_is_the_encoding_of_what_is_read(trained, crystals):
         whole.append(len(numbers) == sum(counts))
     chosen = np.flatnonzero(whole)[:4]
     pool, sites = pool.take(chosen), sites[chosen]
-    encoded = model.encode(sites, batches.lattice_grids(pool, model.codec))
+    encoded = model.encode(sites, crystal_pool.lattice_grids(pool, model.codec))
     cut = model.preset.sites.latent
     start = np.ones_like(encoded)
     latents, moved = model.project(start, sites, pool.counts)

@@ -9,7 +9,8 @@ import pytest
 
 from atomate2_vogen.models.networks import layers
 from atomate2_vogen.models.networks.backend import keras, run
-from atomate2_vogen.models.networks.presets import PRESETS, VAEPreset
+from atomate2_vogen.models.networks.hyperparameters import VAEPreset
+from atomate2_vogen.models.networks.presets import PRESETS
 from atomate2_vogen.models.networks.vae import VAE, build_decoder, build_encoder
 
 SMALL = VAEPreset(

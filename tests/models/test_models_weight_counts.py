@@ -17,7 +17,8 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import ArtefactError, InputError
 from atomate2_vogen.models import trained_model
 from atomate2_vogen.models.networks.building import build_networks
-from atomate2_vogen.models.networks.presets import PRESETS, Preset
+from atomate2_vogen.models.networks.hyperparameters import Preset
+from atomate2_vogen.models.networks.presets import PRESETS
 from atomate2_vogen.models.networks.weight_counts import count_weights
 from atomate2_vogen.models.shipped import shipped_path
 from atomate2_vogen.models.trained_model import TrainedModel

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from atomate2_vogen.models.networks.presets import (
+from atomate2_vogen.models.networks.hyperparameters import (
     AcceptancePreset,
     EnergyPreset,
     Preset,
@@ -83,7 +83,7 @@ def crystals():
 def trained(tiny, crystals, tmp_path_factory, worker_id):
     """Trained once for all processes that run tests: the second one waits for the first."""
     from atomate2_vogen.models.trained_model import TrainedModel
-    from atomate2_vogen.models.training.whole import TrainingResult, train_wgan
+    from atomate2_vogen.models.training.pipeline import TrainingResult, train_wgan
 
     if worker_id == "master":
         with eager():

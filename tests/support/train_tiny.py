@@ -31,7 +31,7 @@ def report(stage: str, done: int, total: int, figures: dict[str, float]) -> None
 def main(crystals: str, folder: str, result: str) -> None:
     """Train, then write the model and its history."""
     from atomate2_vogen.data.crystals import CrystalSet
-    from atomate2_vogen.models.training.whole import train_wgan
+    from atomate2_vogen.models.training.pipeline import train_wgan
 
     with eager():
         trained = train_wgan(CrystalSet.load(crystals), SHORT, SEED, report, checkpoint=folder)

@@ -26,8 +26,8 @@ from atomate2_vogen.schemas import Artefact, DatasetDoc, TrainingDoc
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from atomate2_vogen.models.training.pipeline import TrainingResult
     from atomate2_vogen.models.training.trained_stage import TrainedStage
-    from atomate2_vogen.models.training.whole import TrainingResult
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class TrainVAEMaker(_TrainMaker):
     name
         Name of the job.
     preset
-        Key of `models.presets.PRESETS`.
+        Key of `models.PRESETS`.
     system
         The two elements; the data set must be of these.
     checkpoint_dir
@@ -241,7 +241,7 @@ class TrainWGANMaker(_TrainMaker):
         TrainingError
             If labels or relaxations are missing, a training diverges or the boxes stay blank.
         """
-        from atomate2_vogen.models.training.whole import train_wgan
+        from atomate2_vogen.models.training.pipeline import train_wgan
 
         start = time.perf_counter()
         seed, crystals = check_seed(seed), self._crystals(dataset)

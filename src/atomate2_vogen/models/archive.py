@@ -109,7 +109,7 @@ class Archive:
         """
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as opened:
-                members = _members(opened)
+                members = _members(opened, content)
                 if limits is None:
                     header, arrays = _read_arrays(opened, members)
                     return cls(header, arrays, name=name, advice=advice)
@@ -170,9 +170,12 @@ def named(prefix: str, variables: Iterable[Any]) -> dict[str, np.ndarray]:
     }
 
 
-def _members(opened: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """Directory of a zip file."""
+def _members(opened: zipfile.ZipFile, content: bytes) -> dict[str, zipfile.ZipInfo]:
+    """Members of a zip file by name."""
     infos = opened.infolist()
+    # `zipfile` does not compare: a flipped bit in the directory can hide all further members
+    if len(infos) != int.from_bytes(content[-12:-10], "little"):
+        raise ArtefactError("damaged: its directory lacks members")
     members = {info.filename: info for info in infos}
     if len(members) != len(infos):
         raise ArtefactError("damaged: it holds a name twice")

@@ -26,8 +26,8 @@ from atomate2_vogen.models.archive import CONFIG, Archive
 from atomate2_vogen.models.networks.backend import keras, run
 from atomate2_vogen.models.networks.building import build_networks
 from atomate2_vogen.models.networks.energy import EnergyScale
+from atomate2_vogen.models.networks.hyperparameters import Preset
 from atomate2_vogen.models.networks.inputs import conditions, make_codec
-from atomate2_vogen.models.networks.presets import Preset
 from atomate2_vogen.models.networks.weight_counts import count_weights
 from atomate2_vogen.voxels.sites import write_sites
 

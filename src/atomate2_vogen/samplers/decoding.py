@@ -7,7 +7,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import GridError, VogenError, shortened
-from atomate2_vogen.models.reading import atoms_of
+from atomate2_vogen.models.projection import atoms_of
 from atomate2_vogen.samplers.base import RefusedError
 from atomate2_vogen.schemas import RejectionReason
 from atomate2_vogen.structures.geometry import too_close

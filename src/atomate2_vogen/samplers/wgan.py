@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymatgen.core import Structure
 
-from atomate2_vogen.models.reading import counts_read, project_boxes
+from atomate2_vogen.models.projection import counts_read, project_boxes
 from atomate2_vogen.samplers.base import (
     RefusedError,
     check_number,
@@ -24,7 +24,7 @@ from atomate2_vogen.structures.matching import DistinctStructures, KnownStructur
 from atomate2_vogen.structures.symmetry import symmetrise
 
 if TYPE_CHECKING:
-    from atomate2_vogen.models.descent import EnergyDescent
+    from atomate2_vogen.models.energy_descent import EnergyDescent
     from atomate2_vogen.models.trained_model import TrainedModel
 
 DEFAULTS: dict[str, Any] = {
@@ -94,7 +94,7 @@ class WGANSampler:
         known ones; the more of it, the more are new, and the fewer decode.
     energy_steps
         Steps that each latent takes down the predicted energy before it is decoded; 0 takes
-        none (`models.descent`).
+        none (`models.energy_descent`).
     energy_step
         Length of the first step in units of the standardised latent, whose typical norm is the
         square root of its length (15 for 225).
@@ -321,6 +321,6 @@ class WGANSampler:
 
     @cached_property
     def _descent(self) -> EnergyDescent:
-        from atomate2_vogen.models.descent import EnergyDescent
+        from atomate2_vogen.models.energy_descent import EnergyDescent
 
         return EnergyDescent(self.model, self.batch)

@@ -2,7 +2,7 @@
 
 Most latents that a generator makes decode to a crystal of another composition than the one
 asked for, or to atoms that touch, and decoding is what sampling spends its time on. This small
-network learns from latents that were decoded (`models.training.outcomes`) the probability that one is
+network learns from latents that were decoded (`models.training.acceptance`) the probability that one is
 accepted, so that of several only the likeliest need be decoded: rejection sampling by a
 discriminator (Azadi et al., arXiv:1810.06758) that is trained on the outcome itself. What it
 lets pass is decoded, read and judged like any other; a wrong guess costs time and nothing else.
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from atomate2_vogen.models.networks.backend import keras
-from atomate2_vogen.models.networks.presets import AcceptancePreset
+from atomate2_vogen.models.networks.hyperparameters import AcceptancePreset
 
 
 def build_acceptance(preset: AcceptancePreset, n_latent: int, n_condition: int) -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.models.networks.acceptance import build_acceptance
 from atomate2_vogen.models.networks.energy import build_energy
+from atomate2_vogen.models.networks.hyperparameters import Preset
 from atomate2_vogen.models.networks.inputs import condition_length
-from atomate2_vogen.models.networks.presets import Preset
 from atomate2_vogen.models.networks.vae import build_decoder, build_encoder
 from atomate2_vogen.models.networks.wgan import build_critic, build_generator
 

@@ -28,7 +28,7 @@ from scipy.stats import theilslopes
 
 from atomate2_vogen.errors import TrainingError
 from atomate2_vogen.models.networks.backend import keras
-from atomate2_vogen.models.networks.presets import EnergyPreset
+from atomate2_vogen.models.networks.hyperparameters import EnergyPreset
 
 layers, ops = keras.layers, keras.ops
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.models.networks.presets import Preset
+from atomate2_vogen.models.networks.hyperparameters import Preset
 from atomate2_vogen.voxels.codec import VoxelCodec
 
 

@@ -155,7 +155,7 @@ def choose_entries(
     seed
         Of the draw.
     costs
-        (n,) as `models.wgan.boltzmann_costs` gives them.
+        (n,) as `models.networks.wgan.boltzmann_costs` gives them.
     """
     # the largest of log-weights plus Gumbel noise are such a draw
     draw = costs - np.random.default_rng([seed, 7]).gumbel(size=len(formulas))

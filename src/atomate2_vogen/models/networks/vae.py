@@ -14,6 +14,7 @@ import numpy as np
 
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.networks.backend import keras, run
+from atomate2_vogen.models.networks.hyperparameters import VAEPreset
 from atomate2_vogen.models.networks.layers import (
     CircularPad3D,
     ClampedLogVariance,
@@ -24,7 +25,6 @@ from atomate2_vogen.models.networks.layers import (
     cross_entropy,
     kl_divergence,
 )
-from atomate2_vogen.models.networks.presets import VAEPreset
 
 layers = keras.layers
 ops = keras.ops

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.models.networks.inputs import condition_length
-from atomate2_vogen.models.networks.presets import (
+from atomate2_vogen.models.networks.hyperparameters import (
     AcceptancePreset,
     EnergyPreset,
     Preset,
     VAEPreset,
     WGANPreset,
 )
+from atomate2_vogen.models.networks.inputs import condition_length
 
 NORM = 4
 """Weights per channel of a batch norm: scale, shift, moving mean and variance."""

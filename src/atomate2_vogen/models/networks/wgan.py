@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from atomate2_vogen.models.networks.backend import keras
+from atomate2_vogen.models.networks.hyperparameters import WGANPreset
 from atomate2_vogen.models.networks.layers import ClipWeights
 from atomate2_vogen.models.networks.memory import Gain, LatentMemory, atom_counts, box_error
-from atomate2_vogen.models.networks.presets import WGANPreset
 
 layers = keras.layers
 ops = keras.ops

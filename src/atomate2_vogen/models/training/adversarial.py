@@ -10,7 +10,7 @@ import numpy as np
 from atomate2_vogen.errors import TrainingError
 from atomate2_vogen.models.archive import named
 from atomate2_vogen.models.networks.backend import keras
-from atomate2_vogen.models.networks.presets import WGANPreset
+from atomate2_vogen.models.networks.hyperparameters import WGANPreset
 from atomate2_vogen.models.networks.wgan import (
     Boxes,
     Composite,

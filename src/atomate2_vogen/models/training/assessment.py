@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from atomate2_vogen.errors import GridError, TrainingError
-from atomate2_vogen.models.batches import Pool, lattice_grids, pool_structure, sites_grids
 from atomate2_vogen.models.networks.energy import EnergyScale, composition_baseline
-from atomate2_vogen.models.networks.presets import VAEPreset
+from atomate2_vogen.models.networks.hyperparameters import VAEPreset
 from atomate2_vogen.models.networks.vae import VAE
 from atomate2_vogen.models.reconstruction import Reconstruction, compare, summarise
 from atomate2_vogen.models.trained_model import TrainedModel
+from atomate2_vogen.models.training.crystal_pool import (
+    Pool,
+    lattice_grids,
+    pool_structure,
+    sites_grids,
+)
 from atomate2_vogen.voxels.codec import VoxelCodec
 
 GATE_HEIGHT = 0.5

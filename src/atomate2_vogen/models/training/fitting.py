@@ -10,11 +10,11 @@ import numpy as np
 
 from atomate2_vogen.errors import TrainingError
 from atomate2_vogen.models.archive import Archive, named
-from atomate2_vogen.models.batches import Batches
 from atomate2_vogen.models.networks.backend import keras
 from atomate2_vogen.models.networks.energy import build_energy, masked_huber, target_mae
-from atomate2_vogen.models.networks.presets import EnergyPreset
+from atomate2_vogen.models.networks.hyperparameters import EnergyPreset
 from atomate2_vogen.models.networks.vae import VAE
+from atomate2_vogen.models.training.augmentation import Batches
 from atomate2_vogen.models.training.checkpoint import Checkpoint
 
 Progress = Callable[[str, int, int, dict[str, float]], None]

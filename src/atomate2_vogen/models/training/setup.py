@@ -14,11 +14,12 @@ from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.ends import Ends, find_ends
 from atomate2_vogen.data.relaxed import RelaxedSet
 from atomate2_vogen.errors import InputError, TrainingError
-from atomate2_vogen.models.batches import Pool, make_pool, physical, pool_of
 from atomate2_vogen.models.networks.backend import keras
+from atomate2_vogen.models.networks.hyperparameters import Preset
 from atomate2_vogen.models.networks.inputs import make_codec
-from atomate2_vogen.models.networks.presets import Preset, get_preset
+from atomate2_vogen.models.networks.presets import get_preset
 from atomate2_vogen.models.training.checkpoint import Checkpoint
+from atomate2_vogen.models.training.crystal_pool import Pool, make_pool, physical, pool_of
 from atomate2_vogen.models.training.fitting import Progress
 from atomate2_vogen.models.training.trained_stage import TrainedStage
 from atomate2_vogen.voxels.codec import VoxelCodec

@@ -1,7 +1,7 @@
 """The stages before the WGAN: both autoencoders, and the energy CNN on their latents.
 
 Each is trained on its own, goes on from its folder's checkpoints where it was cut off, and ends
-as a `TrainedStage`, which the next one takes; see `models.training.whole` for all in one.
+as a `TrainedStage`, which the next one takes; see `models.training.pipeline` for all in one.
 """
 
 from __future__ import annotations
@@ -16,18 +16,11 @@ import numpy as np
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.relaxed import RelaxedSet
 from atomate2_vogen.errors import TrainingError
-from atomate2_vogen.models.batches import (
-    LatticeBatches,
-    Pool,
-    SitesBatches,
-    lattice_grids,
-    sites_grids,
-)
 from atomate2_vogen.models.networks.backend import backend_name, run
 from atomate2_vogen.models.networks.building import without_optimizers
 from atomate2_vogen.models.networks.energy import EnergyScale
+from atomate2_vogen.models.networks.hyperparameters import Preset
 from atomate2_vogen.models.networks.inputs import conditions
-from atomate2_vogen.models.networks.presets import Preset
 from atomate2_vogen.models.networks.vae import VAE
 from atomate2_vogen.models.training.assessment import (
     check_gate,
@@ -36,7 +29,9 @@ from atomate2_vogen.models.training.assessment import (
     peak_height,
     reconstruction,
 )
+from atomate2_vogen.models.training.augmentation import LatticeBatches, SitesBatches
 from atomate2_vogen.models.training.checkpoint import Checkpoint
+from atomate2_vogen.models.training.crystal_pool import Pool, lattice_grids, sites_grids
 from atomate2_vogen.models.training.fitting import Progress, fit_energy, fit_vae
 from atomate2_vogen.models.training.setup import Setup, make_setup, recipe
 from atomate2_vogen.models.training.trained_stage import TrainedStage

@@ -16,7 +16,7 @@ from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.archive import Archive, named
 from atomate2_vogen.models.networks.building import build_networks
 from atomate2_vogen.models.networks.energy import KNOTS, EnergyScale
-from atomate2_vogen.models.networks.presets import Preset
+from atomate2_vogen.models.networks.hyperparameters import Preset
 from atomate2_vogen.models.networks.weight_counts import count_weights
 from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training.fitting import History

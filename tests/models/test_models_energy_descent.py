@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bare_model import bare_model
 
-from atomate2_vogen.models.descent import EnergyDescent
+from atomate2_vogen.models.energy_descent import EnergyDescent
 
 
 @pytest.fixture(scope="module")

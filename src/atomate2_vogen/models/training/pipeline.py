@@ -15,14 +15,14 @@ from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.networks.backend import backend_name
 from atomate2_vogen.models.networks.building import without_optimizers
 from atomate2_vogen.models.networks.energy import EnergyScale
+from atomate2_vogen.models.networks.hyperparameters import Preset
 from atomate2_vogen.models.networks.inputs import conditions
 from atomate2_vogen.models.networks.memory import choose_entries
-from atomate2_vogen.models.networks.presets import Preset
 from atomate2_vogen.models.networks.wgan import Boxes, boltzmann_costs, draw_probabilities
 from atomate2_vogen.models.trained_model import TrainedModel
+from atomate2_vogen.models.training.acceptance import draw_outcomes, fit_acceptance
 from atomate2_vogen.models.training.adversarial import fit_wgan
 from atomate2_vogen.models.training.fitting import History, Progress
-from atomate2_vogen.models.training.outcomes import draw_outcomes, fit_acceptance
 from atomate2_vogen.models.training.setup import Setup, make_setup, recipe
 from atomate2_vogen.models.training.stages import latents, train_energy, train_vae
 from atomate2_vogen.models.training.trained_stage import TrainedStage

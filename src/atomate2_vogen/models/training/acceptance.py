@@ -8,9 +8,9 @@ import numpy as np
 
 from atomate2_vogen.models.networks.acceptance import build_acceptance, share_of_likeliest
 from atomate2_vogen.models.networks.backend import keras
+from atomate2_vogen.models.networks.hyperparameters import AcceptancePreset
 from atomate2_vogen.models.networks.inputs import conditions
-from atomate2_vogen.models.networks.presets import AcceptancePreset
-from atomate2_vogen.models.reading import is_sound, project_boxes
+from atomate2_vogen.models.projection import is_sound, project_boxes
 from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training.checkpoint import Checkpoint
 from atomate2_vogen.models.training.fitting import History, Progress, fit_network, schedule

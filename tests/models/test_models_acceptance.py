@@ -12,9 +12,9 @@ from pymatgen.core import Lattice, Structure
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import OutputFolderError
 from atomate2_vogen.models.networks.acceptance import share_of_likeliest
-from atomate2_vogen.models.networks.presets import AcceptancePreset
-from atomate2_vogen.models.reading import is_sound
-from atomate2_vogen.models.training import outcomes
+from atomate2_vogen.models.networks.hyperparameters import AcceptancePreset
+from atomate2_vogen.models.projection import is_sound
+from atomate2_vogen.models.training import acceptance
 from atomate2_vogen.models.training.checkpoint import Checkpoint
 from atomate2_vogen.voxels.codec import VoxelCodec
 
@@ -43,15 +43,15 @@ def test_a_box_is_sound_if_it_holds_the_atoms_asked_for_and_these_apart():
 def test_draws_are_of_the_target_formulas_and_go_on_where_they_were_cut_off(
     tiny, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(outcomes, "PART", 8)
+    monkeypatch.setattr(acceptance, "PART", 8)
     model, decoded = drawing(tiny, 20), []
 
     def some(model, latents, counts):
         decoded.append(len(latents))
         return (latents[:, 0] > 0).astype(np.uint8)
 
-    monkeypatch.setattr(outcomes, "_outcomes", some)
-    latents, counts, sound = outcomes.draw_outcomes(model, 3)
+    monkeypatch.setattr(acceptance, "_outcomes", some)
+    latents, counts, sound = acceptance.draw_outcomes(model, 3)
     assert decoded == [8, 8, 4]
     assert latents.shape == (20, tiny.sites.latent + tiny.lattice.latent)
     formulas = {VANADIUM.reduced_formula(f"V{metal}O{anion}") for metal, anion in counts}
@@ -65,13 +65,13 @@ def test_draws_are_of_the_target_formulas_and_go_on_where_they_were_cut_off(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        outcomes.draw_outcomes(model, 3, killed, Checkpoint(path, {"of": "a"}))
-    again = outcomes.draw_outcomes(model, 3, None, Checkpoint(path, {"of": "a"}))
+        acceptance.draw_outcomes(model, 3, killed, Checkpoint(path, {"of": "a"}))
+    again = acceptance.draw_outcomes(model, 3, None, Checkpoint(path, {"of": "a"}))
     assert decoded == [8, 8, 4]  # none twice
     for first, second in zip((latents, counts, sound), again, strict=True):
         np.testing.assert_array_equal(first, second)
     with pytest.raises(OutputFolderError, match="another training"):
-        outcomes.draw_outcomes(model, 3, None, Checkpoint(path, {"of": "b"}))
+        acceptance.draw_outcomes(model, 3, None, Checkpoint(path, {"of": "b"}))
 
 
 def test_outcomes_are_those_of_the_sampler(trained):
@@ -90,7 +90,7 @@ def test_outcomes_are_those_of_the_sampler(trained):
     (counts, latents), *_ = made
     names = [str(getattr(outcome, "reason", "sound")) for outcome in attempts]
     expected = [name in {"sound", "duplicate"} for name in names]
-    assert outcomes._outcomes(model, latents, counts).tolist() == expected
+    assert acceptance._outcomes(model, latents, counts).tolist() == expected
 
 
 def test_network_learns_what_decides(tiny):
@@ -103,7 +103,7 @@ def test_network_learns_what_decides(tiny):
     latents = rng.standard_normal((1600, len(model.mean))).astype("f4")
     sign = np.where(counts[:, 0] == 2, 1.0, -1.0)
     sound = (sign * latents[:, 1] > 0.8).astype(np.uint8)
-    network, history, metrics = outcomes.fit_acceptance(model, (latents, counts, sound), 0)
+    network, history, metrics = acceptance.fit_acceptance(model, (latents, counts, sound), 0)
     assert history["val_loss"][-1] < history["val_loss"][0]
     assert metrics["acceptance_n"] == 200
     assert 0.12 < metrics["acceptance_share"] < 0.32  # 0.21 of a normal

@@ -1,9 +1,4 @@
-"""Crystals for training: which ones, in which form, and as grids made on the fly.
-
-Only lattices and fractional coordinates are kept in memory; every batch is voxelised when it
-is asked for. Crystals are made canonical first and shaken afterwards, so that the origin
-stays where training, testing and generation expect it.
-"""
+"""Training crystals in canonical form as padded arrays, and their grids."""
 
 from __future__ import annotations
 
@@ -16,21 +11,11 @@ from pymatgen.core import Lattice, Structure
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.errors import GridError, NonFiniteError, TrainingError
-from atomate2_vogen.models.networks.backend import keras
-from atomate2_vogen.models.networks.presets import Preset, VAEPreset
+from atomate2_vogen.models.networks.hyperparameters import Preset
 from atomate2_vogen.voxels.codec import VoxelCodec
 from atomate2_vogen.voxels.sites import write_sites
 
 _IMAGES = np.array(list(itertools.product((-1, 0, 1), repeat=3)), dtype=float)
-
-_TURNS = np.array(
-    [
-        np.diag(signs)[list(order)]
-        for order in itertools.permutations(range(3))
-        for signs in itertools.product((1.0, -1.0), repeat=3)
-    ]
-)
-"""The 48 signed permutations of three axes."""
 
 
 def physical(crystals: CrystalSet) -> np.ndarray:
@@ -217,150 +202,6 @@ def lattice_grids(pool: Pool, codec: VoxelCodec) -> np.ndarray:
     for i in range(len(pool)):
         codec.encode_lattice(pool.lattices[i], grids[i])
     return grids
-
-
-class Batches(keras.utils.PyDataset):
-    """Batches of grids, drawn by seed, epoch and number, so that any of them can be redone.
-
-    Parameters
-    ----------
-    pool
-        Crystals.
-    preset
-        Batch size and steps per epoch.
-    seed
-        Of everything that is drawn.
-    """
-
-    def __init__(self, pool: Pool, preset: VAEPreset, seed: int) -> None:
-        super().__init__(workers=1)
-        self.pool, self.preset, self.seed, self.epoch = pool, preset, seed, 0
-
-    def __len__(self) -> int:
-        return self.preset.steps
-
-    def on_epoch_end(self) -> None:
-        """Draw anew."""
-        self.epoch += 1
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray]:
-        rng = np.random.default_rng([self.seed, self.epoch, index])
-        chosen = rng.choice(len(self.pool), self.preset.batch)
-        return (self.grids(self.pool.take(chosen), rng),)
-
-    def grids(self, pool: Pool, rng: np.random.Generator) -> np.ndarray:
-        """Grids of the crystals that were drawn."""
-        raise NotImplementedError
-
-
-class SitesBatches(Batches):
-    """Sites grids of rattled crystals, some in other settings, some of random points.
-
-    Parameters
-    ----------
-    sigma
-        Width of the Gaussians in voxels.
-    augment
-        Sizes of rattle and shares of the other kinds.
-    """
-
-    def __init__(
-        self, pool: Pool, preset: VAEPreset, seed: int, sigma: float, augment: Preset
-    ) -> None:
-        super().__init__(pool, preset, seed)
-        self.sigma, self.augment = sigma, augment
-
-    def grids(self, pool: Pool, rng: np.random.Generator) -> np.ndarray:
-        """Rattle, move, replace by random points, then voxelise."""
-        coords = pool.coords + rattle(pool, self.augment.rattle, rng)
-        kind = rng.random(len(pool))
-        moved = kind < self.augment.p_moved
-        coords[moved] = move(coords[moved], pool.counts[moved], rng)
-        loose = kind > 1 - self.augment.p_random
-        coords[loose] = random_points(coords[loose].shape, rng)
-        n = self.preset.grid
-        grids = np.empty((len(pool), n, n, n, 2), dtype=np.float32)
-        for i in range(len(pool)):
-            atoms = pool.channels[i] >= 0
-            write_sites(coords[i][atoms], pool.channels[i][atoms], n, self.sigma, grids[i])
-        # melted pairs would stand above the nominal height
-        return np.minimum(grids, 1.0, out=grids)
-
-
-class LatticeBatches(Batches):
-    """Lattice grids of strained cells.
-
-    Parameters
-    ----------
-    codec
-        Writes the grids.
-    strain
-        Standard deviation of each component of the symmetric strain.
-    """
-
-    def __init__(
-        self, pool: Pool, preset: VAEPreset, seed: int, codec: VoxelCodec, strain: float
-    ) -> None:
-        super().__init__(pool, preset, seed)
-        self.codec, self.strain = codec, strain
-
-    def grids(self, pool: Pool, rng: np.random.Generator) -> np.ndarray:
-        """Strain, then voxelise; a cell that strain takes out of the format stays as it was."""
-        strain = rng.normal(0, self.strain, (len(pool), 3, 3))
-        cells = pool.lattices @ (np.eye(3) + (strain + strain.transpose(0, 2, 1)) / 2)
-        grids = np.empty((len(pool), *self.codec.lattice_shape), dtype=np.float32)
-        for i in range(len(pool)):
-            try:
-                self.codec.encode_lattice(cells[i], grids[i])
-            except GridError:
-                self.codec.encode_lattice(pool.lattices[i], grids[i])
-        return grids
-
-
-def rattle(pool: Pool, size: float, rng: np.random.Generator) -> np.ndarray:
-    """Displacements (n, A, 3) in fractional coordinates, normal with `size` in Å.
-
-    The first metal atom stays: it is the origin.
-    """
-    moves = rng.normal(0, size, pool.coords.shape)
-    moves[:, 0] = 0
-    return np.matmul(moves, np.linalg.inv(pool.lattices))
-
-
-def move(coords: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another metal atom as origin and another signed permutation of the axes.
-
-    Parameters
-    ----------
-    coords
-        (n, A, 3), metal first.
-    counts
-        (n, 2).
-    """
-    origin = rng.integers(0, np.maximum(counts[:, 0], 1))
-    coords = coords - coords[np.arange(len(coords)), origin][:, None]
-    return coords @ _TURNS[rng.integers(0, len(_TURNS), len(coords))]
-
-
-def random_points(
-    shape: tuple[int, ...], rng: np.random.Generator, apart: float = 0.16, tries: int = 40
-) -> np.ndarray:
-    """Random fractional coordinates (n, A, 3), the first atom at the origin.
-
-    Points are `apart` in fractional coordinates where a place can be found in `tries`.
-    """
-    n, largest, _ = shape
-    points = np.zeros(shape)
-    for atom in range(1, largest):
-        draws = rng.random((tries, n, 3))
-        gaps = draws[:, :, None] - points[None, :, :atom]
-        gaps -= np.round(gaps)
-        nearest = np.einsum("tnai,tnai->tna", gaps, gaps).min(axis=2)
-        # the first draw that is far enough, else the farthest
-        good = nearest >= apart**2
-        pick = np.where(good.any(axis=0), good.argmax(axis=0), nearest.argmax(axis=0))
-        points[:, atom] = draws[pick, np.arange(n)]
-    return points
 
 
 def pool_structure(pool: Pool, index: int) -> Structure:
