@@ -1,7 +1,7 @@
-"""The jobs that train the networks: one for each stage, the last of which can do all.
+"""Jobs that train the networks: one per stage; the WGAN's job can run all stages.
 
-Any of them keeps the state of its training in a folder, if told where, and goes on from there
-when it is run again. The stages of one training may share a folder.
+With `checkpoint_dir`, a job saves the state of its training in a folder and resumes from it when
+it is run again. The stages of one training may share a folder.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _SHOWN = {
     "draws": ("accepted",),
     "acceptance": ("loss", "val_loss"),
 }
-"""Figures beside each bar: of the autoencoders in nats, else in the network's own units."""
+"""Metrics beside each progress bar: autoencoders in nats, others in the network's units."""
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 
 
 @dataclass
 class _TrainMaker(Maker):
-    """What the Makers of this module share."""
+    """Common fields and steps of the Makers of this module."""
 
     name: str = "train"
     preset: str = "quick"
@@ -55,7 +55,7 @@ class _TrainMaker(Maker):
     show_progress: bool = True
 
     def _crystals(self, dataset: DatasetDoc | Artefact) -> CrystalSet:
-        """The data set, if it is of the Maker's system."""
+        """Read the data set and check that its system is the Maker's."""
         artefact = dataset.artefact if isinstance(dataset, DatasetDoc) else dataset
         crystals = CrystalSet.from_bytes(read_artefact(artefact), artefact.filename)
         if crystals.system.chemsys != self.system.chemsys:
@@ -66,7 +66,7 @@ class _TrainMaker(Maker):
         return crystals
 
     def _relaxations(self) -> RelaxedSet | None:
-        """What the package holds, if the preset learns from it."""
+        """Shipped relaxations, if the preset uses them."""
         from atomate2_vogen.models.networks.presets import get_preset
 
         path = relaxed_path(self.system)
@@ -76,7 +76,7 @@ class _TrainMaker(Maker):
 
     @contextmanager
     def _reporting(self) -> Iterator[Report]:
-        """What a training calls to show how it goes: bars on a terminal, and the log."""
+        """Progress reports of a training: bars on a terminal, and lines in the log."""
         with _bars(show=self.show_progress) as bars:
             yield _reporter(bars)
 
@@ -92,12 +92,20 @@ class TrainVAEMaker(_TrainMaker):
     preset
         Key of `models.PRESETS`.
     system
-        The two elements; the data set must be of these.
+        Oxide system; the data set must have the same elements.
     checkpoint_dir
-        Folder that holds the state after every epoch; a job that was killed goes on from there
-        and ends with the same history and weights. Without one it starts again.
+        Folder for the state after every epoch. A killed job resumes from it and ends with the
+        same history and weights; without a folder it starts again.
     show_progress
-        Whether bars with losses are drawn where standard error is a terminal.
+        Whether progress bars with losses are drawn if standard error is a terminal.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.jobs import BuildDatasetMaker, TrainVAEMaker
+    >>> dataset = BuildDatasetMaker().make()
+    >>> vae = TrainVAEMaker(preset="quick", checkpoint_dir="training").make(dataset.output)
+    >>> vae.name
+    'train VAE'
     """
 
     name: str = "train VAE"
@@ -109,7 +117,7 @@ class TrainVAEMaker(_TrainMaker):
         Parameters
         ----------
         dataset
-            As `BuildDatasetMaker` gives it, or its file.
+            Output of `BuildDatasetMaker`, or its file.
         seed
             Random seed for initial weights, batch order and noise.
 
@@ -160,9 +168,9 @@ class TrainEnergyMaker(_TrainMaker):
         Parameters
         ----------
         dataset
-            The labelled data set that the autoencoders saw.
+            Labelled data set that the autoencoders were trained on.
         vae
-            As `TrainVAEMaker` gives it, or its file.
+            Output of `TrainVAEMaker`, or its file.
         seed
             Random seed for initial weights, batch order and noise.
 
@@ -192,7 +200,7 @@ class TrainEnergyMaker(_TrainMaker):
 
 @dataclass
 class TrainWGANMaker(_TrainMaker):
-    """Train the conditional WGAN on a data set, and before it the networks that are not given.
+    """Train the conditional WGAN, and before it the stages that are not given.
 
     The document goes to the job store and the file to its additional store ``data``.
 
@@ -203,8 +211,7 @@ class TrainWGANMaker(_TrainMaker):
     preset, system, show_progress
         As for `TrainVAEMaker`.
     checkpoint_dir
-        As for `TrainVAEMaker`; for the WGAN it holds the state after every fiftieth of its
-        steps.
+        As for `TrainVAEMaker`; the WGAN's state is saved after every fiftieth of its steps.
     """
 
     name: str = "train WGAN"
@@ -222,12 +229,12 @@ class TrainWGANMaker(_TrainMaker):
         Parameters
         ----------
         dataset
-            Labelled data set, as `BuildDatasetMaker` gives it, or its file.
+            Labelled data set: output of `BuildDatasetMaker`, or its file.
         seed
             Random seed for initial weights, batch order and noise.
         vae, energy
-            As `TrainVAEMaker` and `TrainEnergyMaker` give them, or their files; what is not
-            given is trained here.
+            Outputs of `TrainVAEMaker` and `TrainEnergyMaker`, or their files; missing stages are
+            trained here.
 
         Raises
         ------
@@ -265,9 +272,9 @@ def training_document(result: TrainingResult, start: float) -> TrainingDoc:
     Parameters
     ----------
     result
-        As `train_wgan` gives it.
+        Result of `train_wgan`.
     start
-        `time.perf_counter` before it; its time is that of all runs that it took.
+        `time.perf_counter` at the start. The wall time is that of all runs of the training.
     """
     from atomate2_vogen.models.networks.backend import backend_name
 
@@ -291,7 +298,7 @@ def training_document(result: TrainingResult, start: float) -> TrainingDoc:
 
 
 def _stage_document(stage: TrainedStage, start: float) -> TrainingDoc:
-    """Document of a stage; its time is that of all runs that it took."""
+    """Document of a stage; the wall time is that of all runs of its training."""
     return TrainingDoc(
         model_id=stage.model_id,
         stage=stage.kind,
@@ -323,7 +330,7 @@ def _named(seconds: Mapping[str, float]) -> dict[str, float]:
 
 
 def _bars(*, show: bool) -> Progress:
-    """A bar per network with its losses beside it."""
+    """Progress bars, one per network, with losses."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -339,7 +346,7 @@ def _bars(*, show: bool) -> Progress:
 
 
 def _reporter(bars: Progress) -> Report:
-    """What a training calls after each epoch."""
+    """Function that a training calls after each epoch."""
     from rich.progress import TaskID
 
     tasks: dict[str, TaskID] = {}

@@ -1,7 +1,6 @@
-"""Networks: two VAEs, an energy CNN and a conditional WGAN, written for any Keras 3 backend.
+"""Trained models, and the training of their networks on any Keras 3 backend.
 
-Modules in here import Keras, and with it the backend, at their top; nobody else imports them
-at the top of a module, so that the package itself stays quick to import.
+Other packages import these modules inside of functions: Keras and its backend take seconds.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
-"""Steps in the latent down the predicted energy.
+"""Gradient descent of the predicted energy in the latent.
 
-How the gradient is found. Keras 3 has no gradient of its own that runs on every backend, but
+Keras 3 has no gradient of its own that runs on every backend, but
 its training step has one inside. So the latents' displacement is made the only trainable
 weight of a small model around the frozen energy network, whose loss is the sum of predicted
 energies; one step of plain gradient descent with rate 1 from zero leaves minus the gradient in
@@ -45,18 +45,18 @@ class _Displaced(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """Sum of the energies: each latent's gradient is then its own."""
+        """Sum of the energies, whose gradient with respect to a latent is that of its energy."""
         del x, y, sample_weight, training
         return keras.ops.sum(y_pred)
 
 
 class EnergyDescent:
-    """Walks latents of one model down its predicted energy.
+    """Gradient descent of latents in the energy that a model predicts.
 
     Parameters
     ----------
     model
-        Trained model; it is left as it is.
+        Trained model, which is not changed.
     batch
         Latents per evaluation.
     """
@@ -75,14 +75,14 @@ class EnergyDescent:
         Parameters
         ----------
         latents
-            (n, L) standardised.
+            Standardised joint latents, shape (n, L).
         counts
-            (n, 2) atoms of metal and anion.
+            Numbers of metal and anion atoms, shape (n, 2).
 
         Returns
         -------
         np.ndarray
-            (n, L), eV/atom per unit of the standardised latent.
+            Shape (n, L), in eV/atom per unit of the standardised latent.
         """
         condition = conditions(counts, self.model.system)
         parts = [
@@ -114,19 +114,19 @@ class EnergyDescent:
         Parameters
         ----------
         latents
-            (n, L) standardised.
+            Standardised joint latents, shape (n, L).
         counts
-            (n, 2) atoms of metal and anion.
+            Numbers of metal and anion atoms, shape (n, 2).
         steps
             Number of steps.
         length
-            Of the first step, Euclidean, in units of the standardised latent (whose typical
-            norm is √L).
+            Euclidean length of the first step in units of the standardised latent (whose
+            typical norm is √L).
 
         Returns
         -------
         np.ndarray
-            (n, L); the predicted energy of none is higher than before.
+            Shape (n, L); no predicted energy is higher than before.
         """
         latents = np.array(latents, dtype=np.float32)
         energies = self.model.predict_energy(latents, counts)

@@ -1,4 +1,4 @@
-"""Whole batches of generated boxes: what they hold, and one step towards crystals."""
+"""Composition of decoded grids, and their projection towards grids of crystals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def counts_read(codec: VoxelCodec, sites: np.ndarray) -> tuple[int, int] | None:
-    """Atoms of metal and anion that a sites grid holds by itself; None if it cannot be read."""
+    """Numbers of metal and anion atoms read from a sites grid; None if it is unreadable."""
     try:
         _, numbers, _ = codec.decode_sites(sites)
     except GridError:
@@ -24,7 +24,7 @@ def counts_read(codec: VoxelCodec, sites: np.ndarray) -> tuple[int, int] | None:
 
 
 def atoms_of(codec: VoxelCodec, numbers: np.ndarray) -> tuple[int, int]:
-    """Atoms of metal and anion among atomic numbers."""
+    """Numbers of metal and anion atoms among atomic numbers."""
     metal, anion = codec.system.atomic_numbers
     return int((numbers == metal).sum()), int((numbers == anion).sum())
 
@@ -32,7 +32,19 @@ def atoms_of(codec: VoxelCodec, numbers: np.ndarray) -> tuple[int, int]:
 def is_sound(
     codec: VoxelCodec, sites: np.ndarray, lattice: np.ndarray, atoms: tuple[int, int]
 ) -> bool:
-    """Whether two grids, nothing told, are a crystal of the atoms asked for, and these apart."""
+    """Whether two grids decode to the requested atoms at physical distances.
+
+    The composition is not given to the decoder.
+
+    Parameters
+    ----------
+    codec
+        Codec of the grids.
+    sites, lattice
+        Sites grid (N, N, N, 2) and lattice grid (M, M, M, 1).
+    atoms
+        Requested numbers of metal and anion atoms.
+    """
     try:
         structure = codec.decode(sites, lattice)
         return atoms_of(codec, np.array(structure.atomic_numbers)) == atoms and not too_close(
@@ -52,32 +64,32 @@ def project_boxes(
     miscount: int = 2,
     stop_when_read: bool = False,
 ) -> tuple[np.ndarray, list[tuple[int, int] | None]]:
-    """Project boxes in place (`TrainedModel.project`), those that are worth it.
+    """Project grids in place (`TrainedModel.project`) if their composition is nearly right.
 
     Parameters
     ----------
     model
         Trained networks.
     latents
-        (n, L) standardised; those that are projected are replaced.
+        Standardised joint latents, shape (n, L); projected ones are overwritten.
     sites
-        (n, N, N, N, 2) grids that they decode to; replaced likewise.
+        Sites grids that they decode to, shape (n, N, N, N, 2); overwritten likewise.
     counts
-        (n, 2) atoms of metal and anion asked for.
+        Requested numbers of metal and anion atoms, shape (n, 2).
     times
-        How often.
+        Largest number of projections of each grid.
     miscount
-        Most atoms by which a box, read by itself, may differ from what was asked for.
+        Largest difference in atoms between the composition read from a grid and the request.
     stop_when_read
-        Whether a box that by itself reads as asked for is projected no further.
+        Whether a grid with the requested composition is projected no further.
 
     Returns
     -------
     times : np.ndarray
-        (n,) how often each was projected.
+        Number of projections of each grid, shape (n,).
     read : list
-        Atoms of metal and anion that each was last read as, before the last projection if it
-        was projected; None where it could not be read, or was not.
+        Numbers of metal and anion atoms last read from each grid, before its last projection;
+        None where it was unreadable or was not read.
     """
     done = np.zeros(len(latents), dtype=int)
     todo = np.ones(len(latents), dtype=bool)
@@ -101,7 +113,7 @@ def project_boxes(
 
 
 def _miscount(read: tuple[int, int] | None, wanted: list[int]) -> float:
-    """Atoms by which a reading differs from what was asked for; infinity if there is none."""
+    """Difference in atoms between a composition that was read and the request, or infinity."""
     if read is None:
         return np.inf
     return float(abs(read[0] - wanted[0]) + abs(read[1] - wanted[1]))

@@ -1,6 +1,7 @@
-"""How well crystals survive both autoencoders: encoded, decoded, compared.
+"""Reconstruction of crystals by both autoencoders: encoding, decoding, comparison.
 
-Nothing is told to the decoder: composition, sites and cell are read from its two boxes.
+The composition is not given to the decoder: it is read from the decoded grids, as are sites and
+cell.
 """
 
 from __future__ import annotations
@@ -38,33 +39,45 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """One crystal and what both networks make of it.
+    """Comparison of one crystal with its reconstruction by both autoencoders.
 
     Parameters
     ----------
     name
-        What the crystal is called.
+        Name of the crystal.
     truth
-        Primitive cell in canonical form: what was encoded.
+        Primitive cell in canonical form, which was encoded.
     decoded
-        What came out; None if a box could not be read.
+        Reconstructed crystal; None if a grid could not be read.
     error
-        Why it could not.
+        Reason why a grid could not be read; None if both were.
     exact
-        Whether the atoms read are as many of each element.
+        Whether the number of atoms of each element is the same.
     match
-        Whether it is also the same crystal at `MATCH_SETTINGS`.
+        Whether the crystals also match with the tolerances `MATCH_SETTINGS`.
     default_match
-        The same at StructureMatcher's defaults.
+        Whether they match with StructureMatcher's default tolerances.
     rmsd
-        Root-mean-square distance of the sites, rigid shift taken out, Å; None without a match
-        at 0.5 / 0.5 / 10°.
+        Root-mean-square distance of the sites in Å after the best rigid shift; None without a
+        match with the tolerances 0.5 / 0.5 / 10°.
     displacement
-        Median distance of the sites from where they were, nothing taken out, in the cell of
-        the truth, Å; None if the composition is not exact.
+        Median distance of the sites from their original positions in Å, without a rigid shift,
+        in the cell of `truth`; None if the composition is not exact.
     length_error, angle_error
         Mean absolute error of the three cell lengths in Å and angles in degrees; None if the
         cell could not be read.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> vo = Structure(Lattice.cubic(2.9), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> blank = Reconstruction(
+    ...     name="blank", truth=vo, decoded=None, error="the sites grid is empty", exact=False,
+    ...     match=False, default_match=False, rmsd=None, displacement=None, length_error=None,
+    ...     angle_error=None,
+    ... )
+    >>> blank.formula, blank.row()["error"]
+    ('VO', 'the sites grid is empty')
     """
 
     name: str
@@ -90,7 +103,7 @@ class Reconstruction:
         return len(self.truth)
 
     def row(self) -> dict[str, Any]:
-        """All but the structures, as plain values."""
+        """Plain values for one row of a table, without the structures."""
         return {
             "name": self.name,
             "formula": self.formula,
@@ -107,16 +120,16 @@ class Reconstruction:
 
 
 def prepare(model: TrainedModel, structure: Structure, name: str = "the crystal") -> Structure:
-    """Primitive cell of a crystal in the form that the networks know.
+    """Primitive cell of a crystal in the canonical form of the training data.
 
     Parameters
     ----------
     model
-        Gives system and grids.
+        Trained model, for its oxide system and grids.
     structure
         Any crystal of the system, in any cell.
     name
-        Stands in error messages.
+        Name of the crystal for error messages.
 
     Raises
     ------
@@ -147,18 +160,18 @@ def encode_grids(
     lattices: np.ndarray,
     names: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """Standardised joint latents (n, L) of grids, after a look at them.
+    """Standardised joint latents (n, L) of grids, whose shape and values are checked.
 
     Parameters
     ----------
     model
         Trained model.
     sites
-        (n, N, N, N, 2).
+        Sites grids, shape (n, N, N, N, 2).
     lattices
-        (n, M, M, M, 1).
+        Lattice grids, shape (n, M, M, M, 1).
     names
-        Of the n crystals, for error messages.
+        Names of the n crystals for error messages.
 
     Raises
     ------
@@ -197,7 +210,7 @@ def reconstruct(model: TrainedModel, crystals: Mapping[str, Structure]) -> Itera
     model
         Trained model.
     crystals
-        By name. Every one is looked at before the first is encoded.
+        Crystals by name. All are checked before the first is encoded.
 
     Yields
     ------
@@ -208,6 +221,17 @@ def reconstruct(model: TrainedModel, crystals: Mapping[str, Structure]) -> Itera
     ------
     InputError
         As `prepare`, with the crystal's name.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from atomate2_vogen.models import load_shipped
+    >>> vo = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.1), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> (found,) = reconstruct(load_shipped(), {"rock salt": vo})
+    >>> found.formula, found.natoms, found.exact
+    ('VO', 2, True)
     """
     truths = {name: prepare(model, crystal, name) for name, crystal in crystals.items()}
     codec, names = model.codec, list(truths)
@@ -228,12 +252,12 @@ def reconstruct(model: TrainedModel, crystals: Mapping[str, Structure]) -> Itera
 def compare(
     model: TrainedModel, name: str, truth: Structure, sites: np.ndarray, lattice: np.ndarray
 ) -> Reconstruction:
-    """Judge two decoded grids against the canonical crystal that they should hold.
+    """Compare two decoded grids with the canonical crystal that was encoded.
 
     Parameters
     ----------
     model
-        Gives the codec.
+        Trained model, for its codec.
     name, truth
         As in `Reconstruction`.
     sites, lattice
@@ -275,15 +299,15 @@ def compare(
 
 
 def summarise(reconstructions: Sequence[Reconstruction]) -> dict[str, dict[str, Any]]:
-    """Shares and errors by number of atoms, and over all.
+    """Reconstruction rates and errors by number of atoms, and over all crystals.
 
     Returns
     -------
     dict
         Class -> figures: ``n``; ``exact_composition``, ``match`` and ``default_match`` as
-        shares; medians of ``rmsd`` and ``median_displacement`` (Å); ``length_mae`` (Å) and
-        ``angle_mae`` (degrees). None where there is nothing to take them of. The class of all
-        is called ``all``, empty classes are left out.
+        fractions; medians of ``rmsd`` and ``median_displacement`` (Å); ``length_mae`` (Å) and
+        ``angle_mae`` (degrees). None without any value. ``all`` is the
+        class of all crystals; empty classes are left out.
     """
     edges = [0, *SIZES, None]
     classes = {
@@ -323,7 +347,7 @@ def _primitive(structure: Structure) -> Structure:
 
 
 def _displacement(truth: Structure, coords: np.ndarray, numbers: np.ndarray) -> float:
-    """Median distance of sites paired element by element so that the squares' sum is least."""
+    """Median distance of sites, paired within each element by least squares."""
     distances: list[float] = []
     known = np.array(truth.atomic_numbers)
     for number in np.unique(known):

@@ -1,4 +1,4 @@
-"""Trained models that come with the package."""
+"""Trained models that are shipped with the package."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def shipped_path(preset: str, system: OxideSystem) -> Path:
-    """Where the package keeps the model of a system and preset, whether it is there or not."""
+    """Path of the shipped model of a system and preset, whether it exists or not."""
     name = f"wgan-{system.chemsys}-{preset}.zip"
     return Path(str(files("atomate2_vogen.models") / "files" / name))
 
 
 def require_shipped(preset: str, system: OxideSystem) -> Path:
-    """File of the model that is shipped for a system and preset.
+    """Path of the existing shipped model of a system and preset.
 
     Raises
     ------
@@ -38,21 +38,27 @@ def require_shipped(preset: str, system: OxideSystem) -> Path:
 
 
 def load_shipped(preset: str = "paper", system: OxideSystem | None = None) -> TrainedModel:
-    """The model that is shipped for a system.
+    """Load the shipped model of a system.
 
     Parameters
     ----------
     preset
         Name of the preset that it was trained with.
     system
-        Oxide system; by default the one that the package is about.
+        Oxide system; None is vanadium and oxygen.
 
     Raises
     ------
     MissingModelError
         If none is shipped.
     ArtefactError
-        If the file is damaged or holds something else than its name says.
+        If the file is damaged or holds another model than its name says.
+
+    Examples
+    --------
+    >>> model = load_shipped()
+    >>> model.system.chemsys, model.preset.name
+    ('O-V', 'paper')
     """
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.models.trained_model import TrainedModel

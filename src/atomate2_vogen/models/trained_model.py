@@ -1,4 +1,4 @@
-"""A trained model: networks, scales and the table of cell sizes; and its one-file form.
+"""Trained model: networks, scales and the table of cell sizes; and its file.
 
 The file is an `Archive` of Keras weight files. Beside the archive's own checks, the sizes asked
 for by the header are bounded before a network is built, every array must have the shape that
@@ -41,24 +41,35 @@ GRID_ROWS, LATENT_ROWS = 16, 1024
 
 
 class TrainedModel:
-    """Everything that turns noise and a composition into grids.
+    """Trained networks that turn noise and a composition into grids of a crystal.
 
     Parameters
     ----------
     preset
-        Sizes of the networks.
+        Hyperparameters of the networks.
     system
         Oxide system.
     networks
-        As `build_networks`, trained.
+        Trained networks by the names of `build_networks`.
     mean, width
-        Standardisation of the joint latent, shape (L,) each.
+        Mean and standard deviation of the joint latent on training crystals, shape (L,) each.
     energy_scale
-        Of the energy network's output.
+        Scale of the energy network's output.
     cells
-        For each reduced formula the number of training crystals by formula units per cell.
+        Number of training crystals by reduced formula and formula units per cell.
     provenance
-        Data set id, seed and the like; part of the model id.
+        Data set id, seed and similar plain values; part of the model id.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.models import load_shipped
+    >>> model = load_shipped()
+    >>> counts = np.array([[2, 4]])  # V2O4
+    >>> latents = model.generate(counts, np.random.default_rng(0))
+    >>> latents.shape, model.predict_energy(latents, counts).shape
+    ((1, 225), (1,))
+    >>> sites, lattices = model.decode(latents)  # doctest: +SKIP
     """
 
     def __init__(
@@ -82,7 +93,7 @@ class TrainedModel:
         self.codec = make_codec(preset, system)
 
     def with_networks(self, networks: Mapping[str, Any]) -> Self:
-        """The same model with some networks added or in place of its own."""
+        """Copy of the model with some networks added or replaced."""
         return type(self)(
             self.preset,
             self.system,
@@ -97,9 +108,10 @@ class TrainedModel:
     # --- use -------------------------------------------------------------------------------
 
     def formula_units(self, formula: str) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of formula units per cell of a formula, and the chance of each.
+        """Possible numbers of formula units per cell, and the probability of each.
 
-        A formula that training lacked gets every number that fits, equally likely.
+        They follow the training crystals of the formula. For a formula without training
+        crystals, all numbers that fit are equally likely.
 
         Raises
         ------
@@ -130,11 +142,11 @@ class TrainedModel:
         Parameters
         ----------
         counts
-            (n, 2) atoms of metal and anion that each latent shall stand for.
+            Requested numbers of metal and anion atoms, shape (n, 2).
         rng
-            Source of the noise.
+            Random generator of the noise.
         truncation
-            Standard deviation of the noise; less than 1 stays closer to the typical crystal.
+            Standard deviation of the noise; below 1, latents are closer to typical crystals.
         latent_noise
             Standard deviation of normal noise that is added to the standardised latents.
 
@@ -155,11 +167,11 @@ class TrainedModel:
         return self.energy_scale.above_line(out[:, 0], counts)
 
     def score(self, latents: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Critic's score, (n,); higher looks more like training."""
+        """Critic's score (n,), higher for latents that resemble those of training crystals."""
         return self._run("critic", [latents, conditions(counts, self.system)])[0][:, 0]
 
     def predict_acceptance(self, latents: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Predicted log-odds (n,) that a latent decodes to a sound crystal as asked for."""
+        """Predicted log-odds (n,) that a latent decodes to a sound crystal of these counts."""
         return self._run("acceptance", [latents, conditions(counts, self.system)])[0][:, 0]
 
     def encode(self, sites: np.ndarray, lattices: np.ndarray) -> np.ndarray:
@@ -171,7 +183,7 @@ class TrainedModel:
         return (joint - self.mean) / self.width
 
     def decode(self, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Grids of occupancies of standardised joint latents (n, L).
+        """Decode standardised joint latents (n, L) to grids of occupancies.
 
         Returns
         -------
@@ -188,11 +200,11 @@ class TrainedModel:
         return self.decode_sites(latents), self.decode_lattices(latents)
 
     def decode_sites(self, latents: np.ndarray) -> np.ndarray:
-        """The first of the grids that `decode` gives, and its errors."""
+        """Sites grids of latents; shape and errors as `decode`."""
         return self._decode("sites", self._joint(latents)[:, : self.preset.sites.latent])
 
     def decode_lattices(self, latents: np.ndarray) -> np.ndarray:
-        """The second of them."""
+        """Lattice grids of latents; shape and errors as `decode`."""
         return self._decode("lattice", self._joint(latents)[:, self.preset.sites.latent :])
 
     def _decode(self, kind: str, joint: np.ndarray) -> np.ndarray:
@@ -202,7 +214,7 @@ class TrainedModel:
         return run(self._occupancies[kind], joint, rows=GRID_ROWS, compiled=True)[0]
 
     def _joint(self, latents: np.ndarray) -> np.ndarray:
-        """Latents as the decoders take them."""
+        """Latents without standardisation, the input of the decoders."""
         latents = np.asarray(latents, dtype=np.float32)
         if latents.ndim != 2 or latents.shape[1] != len(self.mean):
             raise InputError(f"latents have shape {latents.shape}, not (n, {len(self.mean)})")
@@ -212,7 +224,7 @@ class TrainedModel:
 
     @cached_property
     def _occupancies(self) -> dict[str, Any]:
-        """The decoders and the logistic function of what they put out, as one graph each."""
+        """Decoders followed by the logistic function, each as one graph."""
         decoders = {kind: self.networks[f"{kind}_decoder"] for kind in ("sites", "lattice")}
         return {
             kind: keras.Model(decoder.inputs, keras.ops.sigmoid(decoder.output))
@@ -222,26 +234,27 @@ class TrainedModel:
     def project(
         self, latents: np.ndarray, sites: np.ndarray, counts: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Latents moved onto what the autoencoder knows: read atoms, voxelise them, encode.
+        """Project latents onto the latents of crystals: read atoms, voxelise them, encode.
 
-        A generated latent decodes to a blurred box. Its highest peaks, as many as asked for,
-        make a sharp one, whose latent decodes to definite atoms. The lattice part stays.
+        A generated latent decodes to a blurred sites grid. Its highest peaks, as many as
+        requested, make a sharp grid, whose latent decodes to definite atoms. The lattice part
+        is unchanged.
 
         Parameters
         ----------
         latents
-            (n, L) standardised.
+            Standardised joint latents, shape (n, L).
         sites
-            (n, N, N, N, 2) grids that they decode to.
+            Sites grids that they decode to, shape (n, N, N, N, 2).
         counts
-            (n, 2) atoms of metal and anion to read.
+            Numbers of metal and anion atoms to read, shape (n, 2).
 
         Returns
         -------
         latents : np.ndarray
-            (n, L); those whose box lacks peaks are unchanged.
+            Shape (n, L); latents whose grid has too few peaks are unchanged.
         moved : np.ndarray
-            (n,) whether a latent was projected.
+            Whether each latent was projected, shape (n,).
         """
         latents = np.array(latents, dtype=np.float32)
         moved = np.zeros(len(latents), dtype=bool)
@@ -262,7 +275,7 @@ class TrainedModel:
         return latents, moved
 
     def _run(self, network: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Outputs of a network in inference mode; those that take long are compiled."""
+        """Outputs of a network in inference mode; slow networks are compiled."""
         of_grids = network.endswith("coder")
         return run(
             self.networks[network],
@@ -275,7 +288,7 @@ class TrainedModel:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What the file's `config.json` holds, save the model id."""
+        """Header of the model file, except the model id."""
         return {
             "format": FORMAT,
             "preset": self.preset.as_dict(),

@@ -1,4 +1,4 @@
-"""Crystal structures as voxel grids, and back."""
+"""Codec between crystal structures and voxel grids."""
 
 from __future__ import annotations
 

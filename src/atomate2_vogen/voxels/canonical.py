@@ -1,7 +1,7 @@
-r"""One description per crystal: which cell, which setting, which origin.
+r"""Canonical form of a crystal: cell, setting and origin.
 
-A network learns faster, and what it writes is easier to read, if equal crystals are always
-described alike (the origin alone doubles the share of crystals that an early network gives
+A network learns faster, and its output is easier to read, if equal crystals are always described
+alike (the origin alone doubles the share of crystals that an early network gives
 back). The rules:
 
 1. *Cell.* Niggli-reduced (:math:`a \le b \le c` to 0.1 %), right-handed, in the standard setting:
@@ -34,13 +34,13 @@ import spglib
 from atomate2_vogen.errors import GridError, NonFiniteError
 
 ANCHOR = np.array([0.15, 0.27, 0.41])
-"""The point t at which the density is judged, in fractional coordinates from the origin."""
+"""Point t at which the density is evaluated, in fractional coordinates from the origin."""
 
 SHARPNESS = 2.0
-"""κ; the density is smoothed over about 0.11 of an edge."""
+"""Sharpness κ; the density is smoothed over about 0.11 of an edge."""
 
 WEIGHTS = np.array([1.0, 0.6])
-"""w of the metal and of the anion."""
+"""Weights w of the metal and of the anion."""
 
 METRIC_TOLERANCE = 1e-3
 """Relative difference of scalar products up to which two bases have equal lengths and angles."""
@@ -59,7 +59,7 @@ _COMBINATIONS = np.array([c for c in itertools.product((-1, 0, 1), repeat=3) if 
 
 
 def niggli(lattice: np.ndarray) -> np.ndarray:
-    """Right-handed Niggli-reduced basis of a lattice, not yet turned.
+    """Right-handed Niggli-reduced basis of a lattice, not in the standard setting.
 
     Parameters
     ----------

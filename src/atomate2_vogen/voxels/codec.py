@@ -1,4 +1,4 @@
-"""A crystal as two grids, and back.
+"""Codec between a crystal and its two voxel grids.
 
 `VoxelCodec` joins the sites grid (`sites`), the lattice grid (`lattice`) and the canonical form
 (`canonical`); the formats are described there, with equations.
@@ -34,12 +34,13 @@ from atomate2_vogen.voxels.sites import (
 
 @dataclass(frozen=True)
 class VoxelCodec:
-    """Writes crystals of one oxide system into grids and reads them back.
+    """Codec between crystals of one oxide system and voxel grids.
 
     Parameters
     ----------
     system
-        Its metal is channel 0, its anion channel 1; its `max_atoms` caps what is read.
+        Oxide system: its metal is channel 0, its anion channel 1, and `max_atoms` limits the atoms
+        per grid.
     n_sites
         Voxels along an edge of the sites grid, at least 16.
     n_lattice
@@ -51,6 +52,20 @@ class VoxelCodec:
     ------
     InputError
         If a grid is too coarse for its Gaussians.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> vo = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.1), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... ).get_primitive_structure()
+    >>> codec = VoxelCodec()
+    >>> sites, lattice = codec.encode(vo)
+    >>> sites.shape, lattice.shape
+    ((64, 64, 64, 2), (32, 32, 32, 1))
+    >>> decoded = codec.decode(sites, lattice)
+    >>> decoded.formula, round(decoded.volume, 2)
+    ('V1 O1', 17.23)
     """
 
     system: OxideSystem = VANADIUM
@@ -60,7 +75,7 @@ class VoxelCodec:
     sigma_lattice: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse sizes that cannot be read back."""
+        """Refuse sizes of grids that cannot be decoded."""
         check_size(self.n_sites, self.sigma_sites, "n_sites")
         check_size(self.n_lattice, self.sigma_lattice, "n_lattice")
 
@@ -109,7 +124,7 @@ class VoxelCodec:
     def encode_sites(
         self, frac_coords: np.ndarray, numbers: np.ndarray, out: np.ndarray | None = None
     ) -> np.ndarray:
-        """Sites grid of atoms, as they are: nothing is made canonical.
+        """Sites grid of atoms, without a change to canonical form.
 
         Parameters
         ----------
@@ -118,7 +133,7 @@ class VoxelCodec:
         numbers
             (n,) atomic numbers.
         out
-            (N, N, N, 2) float32 to write into, for example a slice of a batch.
+            Array to write into, shape (N, N, N, 2), float32, for example a slice of a batch.
 
         Returns
         -------
@@ -146,7 +161,7 @@ class VoxelCodec:
         lattice
             (3, 3) rows a, b, c in Å.
         out
-            (M, M, M, 1) float32 to write into.
+            Array to write into, shape (M, M, M, 1), float32.
 
         Returns
         -------
@@ -165,7 +180,7 @@ class VoxelCodec:
     def decode(
         self, sites: np.ndarray, lattice: np.ndarray, counts: Sequence[int] | None = None
     ) -> Structure:
-        """Crystal of two grids.
+        """Decode two grids to a crystal.
 
         Parameters
         ----------
@@ -174,14 +189,15 @@ class VoxelCodec:
         lattice
             (M, M, M, 1) floating point.
         counts
-            Atoms of metal and anion to take, the highest peaks of each channel. None reads
-            the composition from the peaks: all that reach half the nominal height.
+            Numbers of metal and anion atoms: so many of the highest peaks of each channel are
+            atoms. None reads the composition from the grid: all peaks of at least half the
+            nominal height are atoms.
 
         Returns
         -------
         Structure
-            In the standard setting, metal first. `decode_sites` also tells how high each
-            peak is.
+            Crystal in the standard setting, metal first. `decode_sites` gives the peak heights
+            too.
 
         Raises
         ------
@@ -208,7 +224,7 @@ class VoxelCodec:
         numbers : np.ndarray
             (n,) atomic numbers, metal first.
         heights : np.ndarray
-            (n,) peak heights, falling within each element.
+            (n,) peak heights, in descending order within each element.
 
         Raises
         ------
@@ -235,7 +251,7 @@ class VoxelCodec:
         return read_lattice(grid, self.sigma_lattice)
 
     def canonical(self, structure: Structure) -> Structure:
-        """The form that `encode` writes: Niggli cell, standard setting, canonical origin.
+        """Canonical form of a crystal: Niggli cell, standard setting, canonical origin.
 
         Raises
         ------

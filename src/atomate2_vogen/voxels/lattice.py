@@ -1,4 +1,4 @@
-r"""The lattice grid: the shape and size of the unit cell.
+r"""Lattice grid: shape and size of the unit cell.
 
 The grid has shape (M, M, M, 1), single precision. It spans a box of `BOX` = 20 Å in real
 space with its lower corner at `CORNER`; voxel :math:`(i, j, k)` stands at
@@ -25,8 +25,8 @@ Why this box: in a Niggli cell with edges up to 10 Å the ends of **b** and **c*
 the Voronoi cell of the ab net) and z up to 10 Å; at M = 16, the coarsest, each end still has a
 voxel on either side. The same margin takes cells of somewhat more than 10 Å.
 
-Reading back: the highest refined peak of each layer. What is no cell that a Niggli reduction
-could have given, with some slack for a network's blur, is an error.
+Decoding: the highest refined peak of each layer is the end of a vector. A cell that is not
+Niggli-reduced, with some tolerance for a network's blur, is an error.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ LENGTH_SLACK = 0.15
 
 
 def standard_setting(lattice: np.ndarray) -> np.ndarray:
-    """The same cell turned so that a lies along x and b in the xy plane.
+    """Rotate a cell so that a lies along x and b in the xy plane.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def write_lattice(
     sigma
         Width of a Gaussian in voxels.
     out
-        (m, m, m, 1) float32 to write into.
+        Array to write into, shape (m, m, m, 1), float32.
 
     Returns
     -------
@@ -185,14 +185,14 @@ def read_lattice(grid: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def check_cell(lattice: np.ndarray, name: str) -> None:
-    """Refuse what no Niggli reduction gives, with slack for blur.
+    """Refuse a cell that is not Niggli-reduced, with tolerance for blur.
 
     Parameters
     ----------
     lattice
         (3, 3) in the standard setting, Å.
     name
-        What the message blames.
+        Name of the cell for the error message.
 
     Raises
     ------

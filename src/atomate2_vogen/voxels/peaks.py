@@ -1,4 +1,4 @@
-r"""Gaussian peaks in a voxel grid: where they are, below the size of a voxel.
+r"""Positions of Gaussian peaks in a voxel grid, with sub-voxel accuracy.
 
 A peak of nominal form is :math:`g(v) = \exp(-|v - p|^2 / 2\sigma^2)` with the voxel index
 :math:`v`, the wanted position :math:`p` and the width :math:`\sigma`, all in voxels.
@@ -46,12 +46,12 @@ _ROUNDS = (_FACES[:2], _FACES[2:4], _FACES[4:], _STENCIL[np.abs(_STENCIL).sum(ax
 
 
 class Neighbours:
-    """Flat indices of voxels at an offset, around the periodic box.
+    """Flat indices of the neighbours of voxels in a periodic grid.
 
     Parameters
     ----------
     shape
-        (n, n, n, channels) of the grid.
+        Shape (n, n, n, channels) of the grid.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -165,7 +165,7 @@ def fit_overlapping(
     *,
     periodic: bool,
 ) -> np.ndarray:
-    """Positions of peaks of one channel, freed from the pull of their neighbours.
+    """Positions of peaks of one channel, corrected for overlap with their neighbours.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def fit_overlapping(
     sigma
         Nominal width in voxels.
     periodic
-        Whether distances go around the box.
+        Whether distances are periodic.
 
     Returns
     -------

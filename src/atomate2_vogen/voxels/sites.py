@@ -1,4 +1,4 @@
-r"""The sites grid: what sits where in the unit cell.
+r"""Sites grid: elements and positions of the atoms in the unit cell.
 
 The grid has shape (N, N, N, 2), single precision, channels last: channel 0 holds the metal,
 channel 1 the anion. It spans the unit cell in *fractional* coordinates; voxel
@@ -17,8 +17,8 @@ The exponential factorises over the axes, so a grid is one matrix product of tab
 :math:`n (2\pi)^{3/2} \sigma^3` for :math:`n` atoms. Where two atoms of one element are closer
 than about :math:`3\sigma` the sum slightly exceeds 1.
 
-Reading back: the local maxima of each channel are refined as `peaks` describes. Told how many
-atoms to expect, the highest are taken; untold, all that reach `THRESHOLD`. Half the nominal
+Decoding: the local maxima of each channel are refined as `peaks` describes. If the number of atoms
+is given, the highest peaks are atoms; otherwise all peaks of at least `THRESHOLD`. Half the nominal
 height is the value that separates an atom from a blank voxel with the same margin on both
 sides, for a network that was trained between 0 and 1. Two atoms of one element can be told
 apart from `MIN_SEPARATION` :math:`\sigma` on, which the encoder checks: what it writes can be
@@ -38,7 +38,7 @@ THRESHOLD = 0.5
 """Smallest height, in nominal heights, of a peak that counts as an atom."""
 
 FLOOR = 0.05
-"""Smallest height of a peak that may become an atom when the counts are told."""
+"""Smallest height of a peak that can be an atom if the counts are given."""
 
 MIN_SEPARATION = 3.0
 """Closest distance in σ, in the grid, of two atoms of one element."""
@@ -67,7 +67,7 @@ def check_size(n: int, sigma: float, name: str) -> None:
 
 
 def check_grid(grid: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """The grid, C-contiguous, if it can be read at all.
+    """Check a grid and make it C-contiguous.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def write_sites(
     sigma
         Width of a Gaussian in voxels.
     out
-        (n, n, n, 2) float32 to write into.
+        Array to write into, shape (n, n, n, 2), float32.
 
     Returns
     -------
@@ -199,9 +199,9 @@ def read_sites(
     sigma
         Nominal width of a Gaussian in voxels.
     max_atoms
-        More peaks than these are no crystal.
+        Largest number of peaks of a crystal.
     counts
-        Atoms of metal and anion to take; None reads the composition from the peaks.
+        Numbers of metal and anion atoms; None reads the composition from the grid.
 
     Returns
     -------
@@ -210,7 +210,7 @@ def read_sites(
     channels : np.ndarray
         (m,) 0 for the metal and 1 for the anion, sorted.
     heights : np.ndarray
-        (m,) in nominal heights, falling within each channel.
+        (m,) in nominal heights, in descending order within each channel.
 
     Raises
     ------

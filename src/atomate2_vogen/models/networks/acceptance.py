@@ -1,11 +1,11 @@
-"""Acceptance network: which generated latents are worth decoding.
+"""Acceptance network: probability that a generated latent decodes to a sound crystal.
 
-Most latents that a generator makes decode to a crystal of another composition than the one
-asked for, or to atoms that touch, and decoding is what sampling spends its time on. This small
-network learns from latents that were decoded (`models.training.acceptance`) the probability that one is
-accepted, so that of several only the likeliest need be decoded: rejection sampling by a
-discriminator (Azadi et al., arXiv:1810.06758) that is trained on the outcome itself. What it
-lets pass is decoded, read and judged like any other; a wrong guess costs time and nothing else.
+Most generated latents decode to another composition than the requested one, or to atoms that
+touch, and decoding takes most of the time of sampling. This small network is trained on latents
+that were decoded (`models.training.acceptance`), so that of several latents only the likeliest
+need be decoded: rejection sampling by a discriminator (Azadi et al., arXiv:1810.06758) that is
+trained on the outcome itself. All decoded crystals are checked as without it; a wrong prediction
+costs time only.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ def build_acceptance(preset: AcceptancePreset, n_latent: int, n_condition: int) 
 
 
 def share_of_likeliest(logits: np.ndarray, counts: np.ndarray, sound: np.ndarray) -> float:
-    """Share accepted among the likeliest eighth of each composition and size.
+    """Accepted fraction of the likeliest eighth of each composition and size.
 
     Parameters
     ----------
     logits, sound
-        (n,) predictions and outcomes.
+        Predicted logits and outcomes (0 or 1), shape (n,).
     counts
-        (n, 2) atoms of metal and anion; groups of fewer than eight count by their one likeliest.
+        Numbers of metal and anion atoms, shape (n, 2). Of a group of fewer than eight, the one
+        likeliest counts.
     """
     taken = []
     for pair in np.unique(counts, axis=0):

@@ -25,7 +25,7 @@ THREADS_VARIABLE = "VOGEN_THREADS"
 
 @contextlib.contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Send the process's stderr to nowhere: TensorFlow logs before its log level is read."""
+    """Discard the process's stderr: TensorFlow logs before its log level is read."""
     try:
         stderr = sys.stderr.fileno()
         saved = os.dup(stderr)
@@ -42,11 +42,11 @@ def _silent_stderr() -> Iterator[None]:
 
 
 def _keep_memory() -> None:
-    """Let the C library keep what is freed instead of handing it back to the system at once.
+    """Let the C library keep freed memory instead of returning it to the system at once.
 
     The feature maps of a grid are tens of MB that are allocated and freed at every operation.
     glibc maps such blocks one by one, and having their pages zeroed anew each time can take as
-    long as the networks themselves (`tests/benchmarks/test_bench_models.py`). Results stay.
+    long as the networks themselves (`tests/benchmarks/test_bench_models.py`). Results are the same.
     """
     # mallopt's parameters; another C library has none of this, and goes on as it is
     trim_threshold, mmap_max = -1, -4
@@ -90,9 +90,9 @@ def run(
     network
         A Keras model.
     inputs
-        An array, or a list of them; the first axis is the batch.
+        Array or list of arrays; the first axis is the batch.
     rows
-        Most rows at once; None takes all.
+        Largest batch; None puts all rows into one.
     compiled
         Whether the network becomes one graph first, at its first use. That takes as long as
         some tens of voxel grids (half a second), and halves the time of every grid; a small
@@ -117,7 +117,7 @@ def run(
 
 
 def _as_array(output: Any) -> np.ndarray:
-    """A numpy array, and no copy of what is one already: a grid has 2 MB."""
+    """NumPy array of an output, without a copy if it is one already: a grid has 2 MB."""
     if isinstance(output, np.ndarray):
         return output
     return np.asarray(keras.ops.convert_to_numpy(output))

@@ -1,6 +1,6 @@
 """Energy CNN on joint latents: the property term in the generator's loss (paper section 2.5).
 
-What it predicts. Labels are energies per atom of one scheme. Within one composition the
+Labels are energies per atom of one scheme. Within one composition the
 formation energy differs from them by a constant, and across compositions by a linear function
 of the metal share x that only the elements' references fix. The network therefore learns the
 energy above a *composition line*
@@ -12,9 +12,9 @@ respect to a crystal of given composition is that of the formation energy. Subst
 have outliers of many eV, so t is clipped to quantiles of the training labels, and training
 uses the Huber loss.
 
-Most of t is still a matter of composition. What the network puts out is therefore t less its
-smooth mean over x among the training labels, in units of what is left, so that it has only
-the crystals' differences to learn and, where it knows nothing, says the mean.
+Most of t is still a matter of composition. The output of the network is therefore t minus
+its smooth mean over x among the training labels, in units of the residuals' standard deviation,
+so that it learns differences between crystals only and predicts the mean where it knows nothing.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from atomate2_vogen.models.networks.hyperparameters import EnergyPreset
 layers, ops = keras.layers, keras.ops
 
 KNOTS = np.linspace(0.0, 1.0, 41)
-"""Metal shares at which the smooth mean by composition is kept."""
+"""Metal fractions at which the smooth mean by composition is tabulated."""
 
 BANDWIDTH = 0.03
-"""Standard deviation in metal share of the weights of that mean."""
+"""Standard deviation, in metal fraction, of the Gaussian weights of that mean."""
 
 QUANTILES = (0.005, 0.95)
-"""Shares of the training labels at which the target is clipped."""
+"""Quantiles of the training labels at which the target is clipped."""
 
 OUTPUTS = ("target", "as it stands")
 """Outputs of the network in order."""
 
 MIN_LABELS = 20
-"""Fewest labels that a network can be fitted to."""
+"""Smallest number of labels that a network can be trained on."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,22 @@ class EnergyScale:
     Parameters
     ----------
     intercept, slope
-        p and q of the line, eV/atom.
+        p and q of the composition line in eV/atom.
     low, high
-        Clipping limits of the energy above the line, eV/atom.
+        Clipping limits of the energy above the line in eV/atom.
     means
-        Smooth mean of the clipped energy at the metal shares `KNOTS`, eV/atom.
+        Smooth mean of the clipped energy at the metal fractions `KNOTS` in eV/atom.
     width
-        Standard deviation of what is left, eV/atom.
+        Standard deviation of the residuals in eV/atom.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> counts = np.array([[2, 4], [4, 6]] * 10)  # V2O4 and V4O6
+    >>> energies = np.tile([-8.0, -7.5], 10)  # eV/atom
+    >>> scale = EnergyScale.fit(energies, counts)
+    >>> scale.line(counts[:2]).round(3).tolist()
+    [-8.0, -7.5]
     """
 
     intercept: float
@@ -78,11 +87,11 @@ class EnergyScale:
         Parameters
         ----------
         energies
-            (n,) eV/atom, all finite.
+            Finite energies in eV/atom, shape (n,).
         counts
-            (n, 2) atoms of metal and anion.
+            Numbers of metal and anion atoms, shape (n, 2).
         seed
-            Of the subset on which the slope is found.
+            Random seed for the subset that the slope is fitted to.
 
         Raises
         ------
@@ -144,11 +153,11 @@ class EnergyScale:
         return np.clip(energies - self.line(counts), self.low, self.high)
 
     def standard(self, targets: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """What the network learns to put out for targets (n,)."""
+        """Standardised targets, the training data of the network, shape (n,)."""
         return (targets - self._mean(counts)) / self.width
 
     def above_line(self, outputs: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Energy above the line (n,) in eV/atom that outputs (n,) of the network stand for."""
+        """Energy above the line (n,) in eV/atom of outputs (n,) of the network."""
         return outputs * self.width + self._mean(counts)
 
     def _mean(self, counts: np.ndarray) -> np.ndarray:
@@ -160,7 +169,7 @@ class EnergyScale:
 
 
 def metal_share(counts: np.ndarray) -> np.ndarray:
-    """Share of metal among the atoms (n,), of atom counts (n, 2)."""
+    """Metal fraction of the atoms (n,), of atom counts (n, 2)."""
     return np.asarray(counts[:, 0] / counts.sum(axis=1))
 
 
@@ -191,18 +200,18 @@ def build_energy(preset: EnergyPreset, n_latent: int, n_condition: int) -> Any:
 def composition_baseline(
     targets: np.ndarray, counts: np.ndarray, held_out: np.ndarray
 ) -> np.ndarray:
-    """Predict by composition alone: the mean training target of crystals of equal metal share.
+    """Baseline that knows the composition only: mean target of equal metal fraction.
 
-    Shares that training lacks take the mean of the nearest one.
+    A fraction without training crystals gets the mean of the nearest one.
 
     Parameters
     ----------
     targets
-        (n,) training targets, eV/atom.
+        Training targets in eV/atom, shape (n,).
     counts
-        (n, 2) of the training crystals.
+        Atom counts of the training crystals, shape (n, 2).
     held_out
-        (m, 2) of the crystals to predict.
+        Atom counts of the crystals to predict, shape (m, 2).
     """
     share = np.round(metal_share(counts), 6)
     known, inverse = np.unique(share, return_inverse=True)
@@ -212,14 +221,14 @@ def composition_baseline(
 
 
 def masked_huber(y_true: Any, y_pred: Any) -> Any:
-    """Huber loss over the targets that are known, each as much as any other, shape (B,).
+    """Huber loss over the known targets with equal weights, shape (B,).
 
     Parameters
     ----------
     y_true
-        (B, 2) standardised targets, not-a-number where there is none.
+        Standardised targets, shape (B, 2); not-a-number where unlabelled.
     y_pred
-        (B, 2).
+        Outputs of the network, shape (B, 2).
     """
     known = ops.isfinite(y_true)
     apart = ops.abs(ops.where(known, y_pred - ops.where(known, y_true, 0.0), 0.0))

@@ -40,8 +40,8 @@ def conditions(counts: np.ndarray, system: OxideSystem) -> np.ndarray:
     >>> import numpy as np
     >>> from atomate2_vogen.chemistry import VANADIUM
     >>> vectors = conditions(np.array([[2, 4]]), VANADIUM)  # V2O4, in cells of up to 20 atoms
-    >>> vectors.shape, vectors[0, -3:].round(2).tolist()
-    ((1, 43), [0.1..., 0.2..., 0.33...])
+    >>> vectors.shape, vectors[0, -3:].astype(float).round(2).tolist()
+    ((1, 43), [0.1, 0.2, 0.33])
     """
     largest = system.max_atoms
     counts = np.asarray(counts, dtype=int)

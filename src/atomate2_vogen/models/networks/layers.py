@@ -16,10 +16,10 @@ LOG_VARIANCE_RANGE = (-10.0, 4.0)
 """Clamp of the log-variance: without it the Kullback-Leibler term can explode."""
 
 LOG_VARIANCE_START = -4.0
-"""Log-variance that an untrained encoder answers."""
+"""Log-variance of an untrained encoder."""
 
 LOWEST_LOGIT = -80.0
-"""Of the cross-entropy: e⁻⁸⁰ is still a normal number in single precision."""
+"""Lowest logit of the cross-entropy: e⁻⁸⁰ is still a normal number in single precision."""
 
 
 @keras.saving.register_keras_serializable("vogen")
@@ -115,9 +115,9 @@ class VoxelNorm(keras.layers.Layer):
     Parameters
     ----------
     momentum
-        Of the moving averages that inference uses.
+        Momentum of the moving averages for inference.
     epsilon
-        Added to the variance.
+        Constant added to the variance.
     """
 
     def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3, **kwargs: Any) -> None:
@@ -222,9 +222,9 @@ class Reparameterise(keras.layers.Layer):
     Parameters
     ----------
     seed
-        Of the random numbers.
+        Random seed.
     scale
-        s; 1 is the variational autoencoder (Kingma & Welling, arXiv:1312.6114).
+        Factor s; 1 is the variational autoencoder (Kingma & Welling, arXiv:1312.6114).
     """
 
     def __init__(self, seed: int = 0, scale: float = 1.0, **kwargs: Any) -> None:

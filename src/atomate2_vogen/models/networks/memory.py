@@ -1,9 +1,8 @@
-r"""A memory of latents for the generator, and what it is told about the boxes it makes.
+r"""Memory of training latents for the generator, and the error of generated sites grids.
 
-Why. Latents of crystals are isolated regions: a dense generator fills the space between them,
-and from there hardly anything decodes to the composition asked for. A generator with a memory
-starts from the regions themselves: it looks up latents of training crystals with the counts
-asked for and mixes a few of them, as in attention (arXiv:1706.03762),
+Latents of crystals are isolated regions: a dense generator fills the space between them, where
+hardly any latent decodes to the requested composition. A generator with a memory starts from the
+regions themselves: it looks up latents of training crystals with the requested counts and mixes a few of them, as in attention (arXiv:1706.03762),
 
 .. math:: z = \sum_m w_m v_m + r, \quad
           w = \mathrm{softmax}_m \left[ s \left(\frac{q \cdot k_m}{\sqrt K} - p\, d_m\right)
@@ -30,11 +29,11 @@ from atomate2_vogen.models.networks.backend import keras
 ops = keras.ops
 
 UNUSED = 1e3
-"""Counts of an entry that holds nothing: too far from any request to be looked up."""
+"""Counts of an empty entry: too far from any request to be looked up."""
 
 PER_ATOM = 8.0
 """p: eight standard deviations of the logits per atom, so that entries with other counts than
-those asked for are looked up only where there is none with them."""
+the requested ones are looked up only if no entry has those."""
 
 
 def atom_counts(condition: Any) -> Any:
@@ -50,11 +49,11 @@ class LatentMemory(keras.layers.Layer):
     Parameters
     ----------
     entries
-        M, latents that it holds.
+        Number M of stored latents.
     latent
-        L, length of a latent.
+        Length L of a latent.
     sharpness
-        s, standard deviation of the logits at the start.
+        Initial standard deviation s of the logits.
     """
 
     def __init__(self, entries: int, latent: int, sharpness: float, **kwargs: Any) -> None:
@@ -62,7 +61,7 @@ class LatentMemory(keras.layers.Layer):
         self.entries, self.latent, self.sharpness = entries, latent, sharpness
 
     def build(self, input_shape: Any) -> None:
-        """Empty memory: no entry is near any request."""
+        """Make an empty memory: no entry is near any request."""
         size = input_shape[0][-1]
         self.keys = self.add_weight(
             shape=(self.entries, size),
@@ -93,7 +92,7 @@ class LatentMemory(keras.layers.Layer):
         Raises
         ------
         InputError
-            If there are none, or more than there is room for.
+            If there are no latents, or more than entries.
         """
         if not 0 < len(latents) <= self.entries:
             raise InputError(f"{len(latents)} latents for a memory of {self.entries} entries")
@@ -119,14 +118,14 @@ class LatentMemory(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("vogen")
 class Gain(keras.layers.Layer):
-    """Multiplies by one learned number that starts at `start`."""
+    """Multiplication by one learned number with the initial value `start`."""
 
     def __init__(self, start: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.start = start
 
     def build(self, input_shape: Any) -> None:
-        """The number."""
+        """Make the number."""
         del input_shape
         self.gain = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(self.start), name="gain"
@@ -140,22 +139,22 @@ class Gain(keras.layers.Layer):
 def choose_entries(
     formulas: np.ndarray, targets: tuple[str, ...], most: int, seed: int, costs: np.ndarray
 ) -> np.ndarray:
-    """Indices (m,) of the training crystals to store: target formulas first, then any.
+    """Choose the training crystals to store: target formulas first, then others.
 
-    Among each, crystals are drawn without replacement with weights exp(-cost).
+    Within both groups, crystals are drawn without replacement with weights exp(-cost).
 
     Parameters
     ----------
     formulas
-        (n,) reduced formulas.
+        Reduced formulas, shape (n,).
     targets
         Formulas whose crystals come first.
     most
-        Largest m.
+        Largest number of crystals.
     seed
-        Of the draw.
+        Random seed for the draw.
     costs
-        (n,) as `models.networks.wgan.boltzmann_costs` gives them.
+        Energies in units of the temperature (`models.networks.wgan.boltzmann_costs`), shape (n,).
     """
     # the largest of log-weights plus Gumbel noise are such a draw
     draw = costs - np.random.default_rng([seed, 7]).gumbel(size=len(formulas))
@@ -164,22 +163,22 @@ def choose_entries(
 
 
 def box_error(occupancies: Any, counts: Any, sigma: float) -> Any:
-    r"""How far boxes are from holding the atoms asked for as sharp Gaussians, shape (B,).
+    r"""Deviation of sites grids from sharp Gaussians of the requested atoms, shape (B,).
 
     n Gaussians of height 1 and width σ that do not overlap have
 
     .. math:: \sum_x p_x = n (2\pi)^{3/2} \sigma^3, \qquad \sum_x p_x^2 = n \pi^{3/2} \sigma^3.
 
-    A blurred box has the first sum and lacks the second. The error is the sum over both
-    elements of the two differences, each in atoms; it is differentiable, and 0 for a box that
-    was voxelised.
+    A blurred grid has the first sum, but a smaller second one. The error is the sum over both
+    elements of the two differences, each in atoms; it is differentiable, and 0 for the
+    grid of a crystal.
 
     Parameters
     ----------
     occupancies
-        (B, N, N, N, 2) in [0, 1].
+        Occupancies in [0, 1], shape (B, N, N, N, 2).
     counts
-        (B, 2) atoms of metal and of anion.
+        Requested numbers of metal and anion atoms, shape (B, 2).
     sigma
         Width of the Gaussians in voxels.
     """

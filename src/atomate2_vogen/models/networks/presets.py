@@ -1,6 +1,9 @@
 """Named sets of hyperparameters.
 
 `quick` trains in minutes on two cores; `paper` has the sizes of the paper's Table 1.
+
+>>> {name: preset.sites.grid for name, preset in PRESETS.items()}
+{'quick': 32, 'paper': 64}
 """
 
 from __future__ import annotations

@@ -30,17 +30,17 @@ layers = keras.layers
 ops = keras.ops
 
 SLOPE = 0.2
-"""Of the Leaky ReLU."""
+"""Negative slope of the Leaky ReLU."""
 
 NORM_MOMENTUM = 0.95
-"""Of the moving averages of batch norm; short trainings need a quick one."""
+"""Momentum of the moving averages of batch norm; short trainings need fast averages."""
 
 BLANK_LOGIT = -5.0
-"""Start of the output's bias: most voxels are empty."""
+"""Initial bias of the output: most voxels are empty."""
 
 
 def activate(x: Any, dtype: str) -> Any:
-    """Batch norm and Leaky ReLU of feature maps; what stands before needs no bias."""
+    """Batch norm and Leaky ReLU of feature maps; the layer before needs no bias."""
     return _leak(VoxelNorm(momentum=NORM_MOMENTUM, dtype=dtype)(x), dtype)
 
 
@@ -54,7 +54,7 @@ def _plain(x: Any, filters: int, edge: int, dtype: str, **kwargs: Any) -> Any:
 
 
 def _convolve(x: Any, filters: int, preset: VAEPreset, stride: int = 1) -> Any:
-    """3³ convolution, padded circularly where the preset says so."""
+    """3³ convolution with the padding of the preset."""
     if preset.periodic and x.shape[1] <= preset.circular_max:
         x, padding = CircularPad3D(1, 1, dtype=preset.precision)(x), "valid"
     else:
@@ -147,13 +147,13 @@ class VAE(keras.Model):
     Parameters
     ----------
     preset
-        Sizes.
+        Hyperparameters.
     n_channels
-        Channels of the grid.
+        Number of channels of the grid.
     name
         ``sites`` or ``lattice``.
     seed
-        Of the latent noise; weights are drawn from Keras' global seed.
+        Random seed for the latent noise; weights are drawn from Keras' global seed.
     """
 
     def __init__(self, preset: VAEPreset, n_channels: int, name: str, seed: int = 0) -> None:
@@ -174,7 +174,7 @@ class VAE(keras.Model):
         self.build((None, *(preset.grid,) * 3, n_channels))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Nothing is left to build: both networks are."""
+        """Mark the model as built: both networks are built already."""
         del input_shape
         self.built = True
 

@@ -1,7 +1,7 @@
-"""How many weights the networks of a preset have: known before one of them is built.
+"""Number of weights of the networks of a preset, without building them.
 
-A few hundred bytes can describe networks that fill a machine. Files are compared with these
-numbers first, so that nothing is built for which there are no weights.
+A few hundred bytes of JSON can describe networks that fill a machine. Files are compared with
+these numbers first, so that no network is built whose weights the file does not hold.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _generator(preset: WGANPreset, n_latent: int, n_condition: int) -> int:
         before = filters
     total += NORM * before + _row(before, 1) + NORM * n_latent
     if preset.memory:
-        total += _dense(preset.width, preset.noise) + 1  # what the memory is asked; its share
+        total += _dense(preset.width, preset.noise) + 1  # query of the memory; gain
         total += preset.memory * (preset.noise + n_latent + 3)
     return total
 

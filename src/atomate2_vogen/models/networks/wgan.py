@@ -110,16 +110,16 @@ class CriticUpdate(keras.Model):
     Parameters
     ----------
     critic
-        As `build_critic`.
+        Critic made by `build_critic`.
     loss
         ``wasserstein``: mean score of generated minus mean score of real latents; ``gan``: mean
         cross-entropy of the scores as logits (arXiv:1406.2661, eq. 1).
     penalty
         ``lipschitz`` adds a penalty on slopes over 1; the other kinds add nothing here.
     weight
-        Of the penalty.
+        Weight of the penalty.
     seed
-        Of the points at which slopes are taken.
+        Random seed for the points of the penalty.
 
     Notes
     -----
@@ -153,7 +153,7 @@ class CriticUpdate(keras.Model):
         self.random = keras.random.SeedGenerator(seed)
 
     def call(self, inputs: tuple[Any, Any, Any], training: bool | None = None) -> tuple[Any, ...]:
-        """Scores of real and of generated latents; the penalty, if there is one."""
+        """Scores of real and of generated latents, and the penalty of kind ``lipschitz``."""
         real, fake, condition = inputs
         scores = (
             self.critic([real, condition], training=training),
@@ -200,18 +200,18 @@ class CriticUpdate(keras.Model):
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Sites grids of standardised joint latents, and how far they are from what was asked for.
+    """Decoder of latents to sites grids, for their error in the generator's loss.
 
     Parameters
     ----------
     decoder
-        Of the sites autoencoder: latent (B, S) -> logits (B, N, N, N, 2).
+        Decoder of the sites autoencoder: latent (B, S) -> logits (B, N, N, N, 2).
     mean, width
-        (S,) that undo the standardisation of the first S entries of a joint latent.
+        Mean and standard deviation of the first S entries of a joint latent, shape (S,) each.
     sigma
         Width of the Gaussians in voxels.
     weight
-        Of the error in the generator's loss.
+        Weight of the error in the generator's loss.
     """
 
     decoder: Any
@@ -235,9 +235,9 @@ class Composite(keras.Model):
     Parameters
     ----------
     generator
-        The only part that learns.
+        Generator, the only trainable part.
     critic
-        A twin of the critic that is trained; `follow` copies its weights here.
+        Twin of the trained critic; `follow` copies the trained weights into it.
     energy
         Energy CNN.
     energy_weight
@@ -274,7 +274,7 @@ class Composite(keras.Model):
             self.box_tracker = keras.metrics.Mean("box")
 
     def call(self, inputs: tuple[Any, Any], training: bool | None = None) -> tuple[Any, ...]:
-        """Score and energy of generated latents; the error of their boxes, if asked for."""
+        """Score and energy of generated latents, and the error of their sites grids, if given."""
         noise, condition = inputs
         fake = self.generator([noise, condition], training=training)
         judged = (
@@ -307,7 +307,7 @@ class Composite(keras.Model):
         return loss - score / self.scale
 
     def follow(self, critic: Any, distance: float) -> None:
-        """Take over the weights of the critic that is trained, and what it estimates.
+        """Copy the weights of the trained critic, and update the unit of its scores.
 
         Scores have arbitrary units; divided by the running mean of the estimated distance
         between real and generated they can be weighed against an energy.
@@ -318,7 +318,7 @@ class Composite(keras.Model):
 
 
 MOST_COST = 20.0
-"""E/T at which a crystal is as good as never drawn."""
+"""E/T at which a crystal is practically never drawn."""
 
 
 def boltzmann_costs(formulas: np.ndarray, energies: np.ndarray, temperature: float) -> np.ndarray:
@@ -327,11 +327,11 @@ def boltzmann_costs(formulas: np.ndarray, energies: np.ndarray, temperature: flo
     Parameters
     ----------
     formulas
-        (n,) reduced formulas.
+        Reduced formulas, shape (n,).
     energies
-        (n,) eV/atom; a crystal without one costs the most.
+        Energies in eV/atom, shape (n,); a crystal without an energy gets the highest cost.
     temperature
-        T in eV/atom; 0 makes everything cost nothing.
+        Temperature T in eV/atom; 0 makes all costs 0.
     """
     costs = np.zeros(len(formulas))
     if not temperature:
@@ -347,11 +347,21 @@ def boltzmann_costs(formulas: np.ndarray, energies: np.ndarray, temperature: flo
 def draw_probabilities(
     formulas: np.ndarray, targets: tuple[str, ...], share: float, costs: np.ndarray
 ) -> np.ndarray:
-    """Chance of each training crystal to be drawn, shape (n,).
+    """Probability of each training crystal to be drawn, shape (n,).
 
-    `share` of the draws is spread evenly over the target formulas that occur, and with weights
-    exp(-cost) within each; the rest evenly over all crystals. Without it the rarest formula
-    would hardly be seen.
+    Without weights the rarest formula would hardly be seen.
+
+    Parameters
+    ----------
+    formulas
+        Reduced formulas of the training crystals, shape (n,).
+    targets
+        Target formulas.
+    share
+        Fraction of the draws that is spread evenly over the target formulas that occur, and
+        with weights exp(-cost) within each. The rest is spread evenly over all crystals.
+    costs
+        Energies in units of the temperature (`boltzmann_costs`), shape (n,).
     """
     chance = np.full(len(formulas), 1.0 / len(formulas))
     present = [target for target in targets if (formulas == target).any()]

@@ -1,4 +1,4 @@
-"""What becomes of generated latents, and the training of the acceptance network on it."""
+"""Training data of the acceptance network (outcomes of decoding), and its training."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from atomate2_vogen.models.training.checkpoint import Checkpoint
 from atomate2_vogen.models.training.fitting import History, Progress, fit_network, schedule
 
 PART = 256
-"""Latents decoded between two checkpoints."""
+"""Number of latents decoded between two checkpoints."""
 
 HELD_OUT = 8
-"""One latent in so many is kept for validation."""
+"""One in this number of latents is a validation latent."""
 
 
 def draw_outcomes(
@@ -28,30 +28,30 @@ def draw_outcomes(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Generate latents, decode them, and see which become crystals as asked for.
+    """Generate and decode latents, and check which become crystals of the requested composition.
 
-    Target formulas evenly, formula units per cell as the sampler draws them, every box
-    projected once.
+    Target formulas are drawn evenly, formula units per cell as the sampler draws them, and every
+    grid is projected once.
 
     Parameters
     ----------
     model
-        Whose other networks are trained.
+        Model whose other networks are trained.
     seed
-        Of the draws.
+        Random seed for compositions and noise.
     progress
-        Told after each `PART`.
+        Function that is called after every `PART` latents.
     checkpoint
-        Holds the outcomes so far; draws that were cut off go on from there.
+        File for the outcomes so far; an interrupted run resumes from it.
 
     Returns
     -------
     latents : np.ndarray
-        (n, L) as generated.
+        Generated latents, shape (n, L).
     counts : np.ndarray
-        (n, 2) atoms of metal and anion asked for.
+        Requested numbers of metal and anion atoms, shape (n, 2).
     sound : np.ndarray
-        (n,) 1 where a latent was accepted, 0 elsewhere.
+        1 for accepted latents, 0 for others, shape (n,).
 
     Raises
     ------
@@ -86,28 +86,28 @@ def fit_acceptance(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Any, History, dict[str, float]]:
-    """Train the network on what became of latents.
+    """Train the acceptance network on the outcomes of decoding.
 
     Parameters
     ----------
     model
-        Of the latents.
+        Model that has generated the latents.
     outcomes
-        As `draw_outcomes`.
+        Latents, counts and acceptance, the result of `draw_outcomes`.
     seed
-        Of the batches.
+        Random seed for the batches.
     progress, checkpoint
-        As `fitting.fit_energy`.
+        As for `fitting.fit_energy`.
 
     Returns
     -------
     network : keras.Model
-        With the weights of the best validation epoch.
+        Network with the weights of the best validation epoch.
     history : dict
-        Metric -> value per epoch.
+        Values per epoch by metric.
     metrics : dict
-        On the latents held out: how many they are, the share accepted, and that share among
-        the eighth that the network thinks likeliest, both within one composition and size.
+        Metrics on the validation latents: their number, the accepted fraction, and the accepted
+        fraction of the eighth with the highest predictions within each composition and size.
 
     Raises
     ------
@@ -148,14 +148,14 @@ def fit_acceptance(
 
 
 def _atoms(model: TrainedModel, rng: np.random.Generator) -> np.ndarray:
-    """Atoms of metal and anion of a cell to ask for."""
+    """Random numbers of metal and anion atoms of a cell."""
     formula = str(rng.choice(model.system.target_formulas))
     units, chance = model.formula_units(formula)
     return rng.choice(units, p=chance) * np.array(model.system.formula_unit(formula))
 
 
 def _outcomes(model: TrainedModel, latents: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Whether each latent becomes a crystal as asked for, (n,) of 0 and 1."""
+    """Whether each latent becomes a crystal of the requested composition, (n,) of 0 and 1."""
     sites, lattices = model.decode(latents)
     project_boxes(model, latents.copy(), sites, counts)
     return np.array(
@@ -168,7 +168,7 @@ def _outcomes(model: TrainedModel, latents: np.ndarray, counts: np.ndarray) -> n
 
 
 class _Outcomes(keras.utils.PyDataset):
-    """Latents with their conditions and outcomes, drawn at random."""
+    """Random batches of latents with their conditions and outcomes."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class _Outcomes(keras.utils.PyDataset):
         return self.preset.steps
 
     def on_epoch_end(self) -> None:
-        """Draw anew."""
+        """Advance the random state, so that the next epoch has other batches."""
         self.epoch += 1
 
     def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:

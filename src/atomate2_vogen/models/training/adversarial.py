@@ -22,7 +22,7 @@ from atomate2_vogen.models.training.checkpoint import Checkpoint
 from atomate2_vogen.models.training.fitting import History, Progress, schedule
 
 PARTS = 50
-"""Entries in the history; after each the state is saved."""
+"""Number of entries in the history; the state is saved after each."""
 
 
 def fit_wgan(
@@ -44,33 +44,33 @@ def fit_wgan(
     Parameters
     ----------
     preset
-        Sizes and steps.
+        Hyperparameters.
     energy
-        Trained energy network; it stays as it is.
+        Trained energy network, which is not changed.
     means, widths
-        (n, L) of the standardised latents.
+        Posterior means and standard deviations of the standardised latents, shape (n, L).
     condition
-        (n, C).
+        Condition vectors, shape (n, C).
     chance
-        (n,) chance of each crystal to be drawn.
+        Probability of each crystal to be drawn, shape (n,).
     seed
-        Of noise and draws.
+        Random seed for noise and batches.
     remembered
-        Latents (m, L), counts (m, 2) and costs (m,) that the generator's memory holds.
+        Latents (m, L), atom counts (m, 2) and costs E/T (m,) for the generator's memory.
     boxes
-        Decoder for the error of generated boxes; None leaves it out.
+        Decoder for the error of generated grids; None leaves this term out of the loss.
     progress
-        Told every fiftieth of the way.
+        Function that is called after every fiftieth of the steps.
     checkpoint
-        Holds the training's state after each fiftieth of the way; a training that was cut off
-        goes on from there.
+        File for the training's state after every fiftieth of the steps; an interrupted training
+        resumes from it.
 
     Returns
     -------
     generator, critic : keras.Model
-        Trained.
+        Trained networks.
     history : dict
-        Metric -> mean over each fiftieth of the way.
+        Means over each fiftieth of the steps by metric.
 
     Raises
     ------

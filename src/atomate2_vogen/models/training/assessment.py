@@ -1,4 +1,4 @@
-"""What trained networks are worth: blank boxes, reconstruction, energy errors."""
+"""Metrics of trained networks: blank reconstructions, reconstruction rates, energy errors."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from atomate2_vogen.models.training.crystal_pool import (
 from atomate2_vogen.voxels.codec import VoxelCodec
 
 GATE_HEIGHT = 0.5
-"""Median peak height, in nominal heights, below which a reconstructed box counts as blank."""
+"""Median peak height, in nominal heights, up to which reconstructions count as blank."""
 
 
 def peak_height(vae: VAE, pool: Pool, grids: np.ndarray, codec: VoxelCodec) -> float:
-    """Median height of the peaks that a sites autoencoder gives back, in nominal heights.
+    """Median height of the peaks of reconstructed sites grids, in nominal heights.
 
-    As many peaks as the crystal has atoms are asked for; a box that lacks them counts as 0.
+    As many peaks are read as the crystal has atoms; a grid with fewer counts as height 0.
     """
     heights = []
     for grid, counts in zip(vae.decode(vae.encode(grids)[0]), pool.counts, strict=True):
@@ -37,7 +37,7 @@ def peak_height(vae: VAE, pool: Pool, grids: np.ndarray, codec: VoxelCodec) -> f
 
 
 def check_gate(height: float, preset: VAEPreset) -> None:
-    """Refuse an autoencoder that gives back blank boxes.
+    """Refuse an autoencoder whose reconstructions are blank.
 
     Raises
     ------
@@ -46,13 +46,13 @@ def check_gate(height: float, preset: VAEPreset) -> None:
     """
     if preset.steps * preset.epochs >= preset.gate_steps and height <= GATE_HEIGHT:
         raise TrainingError(
-            f"the sites autoencoder gives back blank boxes (median peak height {height:.2f} "
+            f"the reconstructions of the sites autoencoder are blank boxes (median peak height {height:.2f} "
             f"after {preset.steps * preset.epochs} steps); train longer or lower beta"
         )
 
 
 def reconstruct_pool(model: TrainedModel, pool: Pool) -> list[Reconstruction]:
-    """What both networks make of every crystal of a pool, counts untold."""
+    """Reconstruct every crystal of a pool; the composition is not given to the decoder."""
     boxes = model.decode(encode_pool(model, pool))
     return [
         compare(model, f"crystal {i}", pool_structure(pool, i), sites, lattice)
@@ -61,7 +61,7 @@ def reconstruct_pool(model: TrainedModel, pool: Pool) -> list[Reconstruction]:
 
 
 def reconstruction(model: TrainedModel, pool: Pool) -> dict[str, float]:
-    """How well crystals survive encoding and decoding by both networks, counts untold.
+    """Reconstruction metrics of a pool; the composition is not given to the decoder.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def reconstruction(model: TrainedModel, pool: Pool) -> dict[str, float]:
         As `summarise` gives them for all crystals together: ``exact_composition``, ``match``
         (0.3 / 0.5 / 10°) and ``default_match`` (pymatgen's defaults) as shares, medians of
         ``rmsd`` and ``median_displacement`` in Å, ``length_mae`` in Å and ``angle_mae`` in
-        degrees, each left out where no box could be read for it, and ``reconstruction_n``.
+        degrees, each left out if no grid could be read for it, and ``reconstruction_n``.
     """
     found = summarise(reconstruct_pool(model, pool))["all"]
     number = float(found.pop("n"))
@@ -110,7 +110,7 @@ def energy_errors(
     energies, counts
         (n,) labels in eV/atom and (n, 2) atom counts of the same crystals.
     scale
-        Of the target.
+        Scale of the energy target.
     train
         Labels and counts of training crystals, whose means the baseline uses.
     """

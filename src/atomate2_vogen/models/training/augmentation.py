@@ -29,16 +29,16 @@ _TURNS = np.array(
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of grids, drawn by seed, epoch and number, so that any of them can be redone.
+    """Random batches of grids; seed, epoch and index decide each, so that it can be repeated.
 
     Parameters
     ----------
     pool
-        Crystals.
+        Training crystals.
     preset
         Batch size and steps per epoch.
     seed
-        Of everything that is drawn.
+        Random seed for crystals and augmentation.
     """
 
     def __init__(self, pool: Pool, preset: VAEPreset, seed: int) -> None:
@@ -49,7 +49,7 @@ class Batches(keras.utils.PyDataset):
         return self.preset.steps
 
     def on_epoch_end(self) -> None:
-        """Draw anew."""
+        """Advance the random state, so that the next epoch has other batches."""
         self.epoch += 1
 
     def __getitem__(self, index: int) -> tuple[np.ndarray]:
@@ -58,19 +58,19 @@ class Batches(keras.utils.PyDataset):
         return (self.grids(self.pool.take(chosen), rng),)
 
     def grids(self, pool: Pool, rng: np.random.Generator) -> np.ndarray:
-        """Grids of the crystals that were drawn."""
+        """Grids of the crystals of one batch."""
         raise NotImplementedError
 
 
 class SitesBatches(Batches):
-    """Sites grids of rattled crystals, some in other settings, some of random points.
+    """Batches of sites grids of rattled crystals, some in other settings, some of random points.
 
     Parameters
     ----------
     sigma
         Width of the Gaussians in voxels.
     augment
-        Sizes of rattle and shares of the other kinds.
+        Preset with the size of the displacements and the fractions of the other kinds.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class SitesBatches(Batches):
         self.sigma, self.augment = sigma, augment
 
     def grids(self, pool: Pool, rng: np.random.Generator) -> np.ndarray:
-        """Rattle, move, replace by random points, then voxelise."""
+        """Displace, change setting or replace by random points, then voxelise."""
         coords = pool.coords + rattle(pool, self.augment.rattle, rng)
         kind = rng.random(len(pool))
         moved = kind < self.augment.p_moved
@@ -97,12 +97,12 @@ class SitesBatches(Batches):
 
 
 class LatticeBatches(Batches):
-    """Lattice grids of strained cells.
+    """Batches of lattice grids of strained cells.
 
     Parameters
     ----------
     codec
-        Writes the grids.
+        Codec of the grids.
     strain
         Standard deviation of each component of the symmetric strain.
     """
@@ -114,7 +114,7 @@ class LatticeBatches(Batches):
         self.codec, self.strain = codec, strain
 
     def grids(self, pool: Pool, rng: np.random.Generator) -> np.ndarray:
-        """Strain, then voxelise; a cell that strain takes out of the format stays as it was."""
+        """Strain, then voxelise; a cell that no longer fits the grid is left unstrained."""
         strain = rng.normal(0, self.strain, (len(pool), 3, 3))
         cells = pool.lattices @ (np.eye(3) + (strain + strain.transpose(0, 2, 1)) / 2)
         grids = np.empty((len(pool), *self.codec.lattice_shape), dtype=np.float32)
@@ -137,14 +137,14 @@ def rattle(pool: Pool, size: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def move(coords: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another metal atom as origin and another signed permutation of the axes.
+    """Change the origin to another metal atom and permute and mirror the axes.
 
     Parameters
     ----------
     coords
-        (n, A, 3), metal first.
+        Fractional coordinates, shape (n, A, 3), metal first.
     counts
-        (n, 2).
+        Numbers of metal and anion atoms, shape (n, 2).
     """
     origin = rng.integers(0, np.maximum(counts[:, 0], 1))
     coords = coords - coords[np.arange(len(coords)), origin][:, None]
@@ -156,7 +156,7 @@ def random_points(
 ) -> np.ndarray:
     """Random fractional coordinates (n, A, 3), the first atom at the origin.
 
-    Points are `apart` in fractional coordinates where a place can be found in `tries`.
+    Points are at least `apart` from each other (fractional) if `tries` draws find such a point.
     """
     n, largest, _ = shape
     points = np.zeros(shape)

@@ -50,21 +50,21 @@ class Pool:
     Parameters
     ----------
     system
-        The oxide system.
+        Oxide system.
     lattices
-        (n, 3, 3) in Å, standard setting.
+        Cells in the standard setting, rows a, b, c in Å, shape (n, 3, 3).
     coords
-        (n, A, 3) fractional; A is the system's largest cell.
+        Fractional coordinates, shape (n, A, 3); A is the size of the system's largest cell.
     channels
-        (n, A): 0 metal, 1 anion, -1 no atom.
+        Channels of the atoms, shape (n, A): 0 metal, 1 anion, -1 no atom.
     counts
-        (n, 2) atoms of metal and anion.
+        Numbers of metal and anion atoms, shape (n, 2).
     energies
-        (n,) eV/atom as it stands, not-a-number where unlabelled.
+        Energies without relaxation in eV/atom, shape (n,); not-a-number where unlabelled.
     relaxed
-        (n,) eV/atom as it relaxes, not-a-number where unlabelled.
+        Energies after relaxation in eV/atom, shape (n,); not-a-number where unlabelled.
     groups
-        (n,) prototype group.
+        Numbers of the prototype groups, shape (n,).
     """
 
     system: OxideSystem
@@ -80,7 +80,7 @@ class Pool:
         return len(self.lattices)
 
     def __add__(self, other: Pool) -> Pool:
-        """The crystals of both, of one system."""
+        """Crystals of both pools, which must have one system."""
         arrays = {
             field.name: np.concatenate([getattr(self, field.name), getattr(other, field.name)])
             for field in fields(self)
@@ -89,7 +89,7 @@ class Pool:
         return Pool(self.system, **arrays)
 
     def take(self, indices: np.ndarray) -> Pool:
-        """The crystals of an index array or mask."""
+        """Crystals of an index array or mask."""
         return Pool(
             self.system,
             self.lattices[indices],
@@ -111,7 +111,7 @@ def make_pool(
     *,
     relaxed: np.ndarray | None = None,
 ) -> Pool:
-    """Canonical, physically sane crystals of a split, the big families thinned out.
+    """Make a pool of the canonical crystals of a split, at most some of each family.
 
     Most crystals of the substitution are near copies (thousands of rock salts): per prototype
     group and counts at most ``preset.per_group`` are kept, drawn at random; distinct ones
@@ -120,7 +120,7 @@ def make_pool(
     Raises
     ------
     TrainingError
-        If nothing is left.
+        If no crystal is left.
     """
     chosen = np.flatnonzero(crystals.splits == split)
     chosen = chosen[physical(crystals.select(chosen))]
@@ -145,12 +145,21 @@ def pool_of(
     name: str = "data set",
     relaxed: np.ndarray | None = None,
 ) -> Pool:
-    """All crystals that the grids can hold, canonical; `relaxed` are energies at their ends.
+    """Make a pool of all crystals that fit the grids.
+
+    Parameters
+    ----------
+    crystals, codec
+        Data set, and the codec of its grids.
+    name
+        Name of the data set for error messages.
+    relaxed
+        Energies after relaxation in eV/atom, shape (n,).
 
     Raises
     ------
     TrainingError
-        If none can be held.
+        If no crystal fits the grids.
     """
     system, largest = crystals.system, crystals.system.max_atoms
     lattices, coords, channels, kept = [], [], [], []
@@ -188,7 +197,7 @@ def pool_of(
 
 
 def sites_grids(pool: Pool, n: int, sigma: float) -> np.ndarray:
-    """Sites grids (len(pool), n, n, n, 2) of a pool as it is."""
+    """Sites grids (len(pool), n, n, n, 2) of a pool, without augmentation."""
     grids = np.empty((len(pool), n, n, n, 2), dtype=np.float32)
     for i in range(len(pool)):
         atoms = pool.channels[i] >= 0
@@ -197,7 +206,7 @@ def sites_grids(pool: Pool, n: int, sigma: float) -> np.ndarray:
 
 
 def lattice_grids(pool: Pool, codec: VoxelCodec) -> np.ndarray:
-    """Lattice grids (len(pool), M, M, M, 1) of a pool as it is."""
+    """Lattice grids (len(pool), M, M, M, 1) of a pool, without augmentation."""
     grids = np.empty((len(pool), *codec.lattice_shape), dtype=np.float32)
     for i in range(len(pool)):
         codec.encode_lattice(pool.lattices[i], grids[i])
@@ -205,7 +214,7 @@ def lattice_grids(pool: Pool, codec: VoxelCodec) -> np.ndarray:
 
 
 def pool_structure(pool: Pool, index: int) -> Structure:
-    """Crystal number `index` of a pool."""
+    """Crystal of a pool as a pymatgen structure."""
     atoms = pool.channels[index] >= 0
     symbols = [pool.system.elements[channel] for channel in pool.channels[index][atoms]]
     return Structure(Lattice(pool.lattices[index]), symbols, pool.coords[index][atoms])

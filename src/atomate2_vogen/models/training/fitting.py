@@ -1,4 +1,4 @@
-"""Training loops of autoencoders and energy CNN, which go on where a checkpoint stands."""
+"""Training loops of autoencoders and energy CNN, which resume from a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from atomate2_vogen.models.training.augmentation import Batches
 from atomate2_vogen.models.training.checkpoint import Checkpoint
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
-"""Called with stage, done, total and the latest figures."""
+"""Function of the stage's name, finished steps, all steps and the latest metrics."""
 
 History = dict[str, list[float]]
 
@@ -38,7 +38,7 @@ def schedule(peak: float, steps: int) -> Any:
 
 
 class _Watch(keras.callbacks.Callback):
-    """Anneals β, records, stops on a loss that is no number."""
+    """Callback that anneals β, records metrics and stops a diverged training."""
 
     def __init__(self, stage: str, history: History) -> None:
         super().__init__()
@@ -67,14 +67,14 @@ class _Watch(keras.callbacks.Callback):
 
 
 class _Stopping(keras.callbacks.EarlyStopping):
-    """Early stopping that can go on from what it knew when a training was cut off."""
+    """Early stopping whose state can be saved and restored."""
 
     def __init__(self, state: Archive | None, **kwargs: Any) -> None:
         super().__init__(mode="min", restore_best_weights=True, **kwargs)
         self.state = state
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Forget everything, save what the state tells."""
+        """Reset, or restore the saved state."""
         super().on_train_begin(logs)
         if self.state is not None:
             for key, value in self.state.header["stopping"].items():
@@ -85,13 +85,16 @@ class _Stopping(keras.callbacks.EarlyStopping):
             self.state.assign("optimizer", self.model.optimizer.variables)
 
     def memory(self) -> dict[str, Any]:
-        """What `on_train_begin` takes from a state, save the weights."""
+        """State that `on_train_begin` restores, except the weights."""
         best = None if self.best is None else float(self.best)
         return {"best": best, "best_epoch": int(self.best_epoch), "wait": int(self.wait)}
 
 
 class _Saver(keras.callbacks.Callback):
-    """Saves after every epoch; comes after the callbacks whose state it saves."""
+    """Callback that saves a checkpoint after every epoch.
+
+    It must come after the callbacks whose state it saves.
+    """
 
     def __init__(
         self, checkpoint: Checkpoint, watch: _Watch, stopping: _Stopping, progress: Progress | None
@@ -135,7 +138,7 @@ def fit_network(
     checkpoint: Checkpoint,
     progress: Progress | None,
 ) -> History:
-    """Train a compiled network, from its checkpoint on; the best epoch's weights stay."""
+    """Train a compiled network from its checkpoint on; it keeps the best epoch's weights."""
     network.optimizer.build(network.trainable_variables)
     state = checkpoint.load()
     record: dict[str, Any] = {"epoch": 0, "finished": False, "history": {}}
@@ -179,26 +182,25 @@ def fit_vae(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> History:
-    """Train an autoencoder; the weights of the best validation epoch stay.
+    """Train an autoencoder, which keeps the weights of the best validation epoch.
 
     Parameters
     ----------
     vae
-        Untrained.
+        Untrained autoencoder.
     batches
         Training grids.
     validation
         (n, N, N, N, C) grids of held-out crystals.
     progress
-        Told after each epoch.
+        Function that is called after each epoch.
     checkpoint
-        Holds the training's state after each epoch; a training that was cut off goes on from
-        there.
+        File for the training's state after each epoch; an interrupted training resumes from it.
 
     Returns
     -------
     dict
-        Metric -> value per epoch.
+        Values per epoch by metric.
 
     Raises
     ------
@@ -252,7 +254,7 @@ class _LatentBatches(keras.utils.PyDataset):
         return self.preset.steps
 
     def on_epoch_end(self) -> None:
-        """Draw anew."""
+        """Advance the random state, so that the next epoch has other batches."""
         self.epoch += 1
 
     def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
@@ -286,27 +288,27 @@ def fit_energy(
     Parameters
     ----------
     means, widths
-        (n, L) of the standardised latents.
+        Posterior means and standard deviations of the standardised latents, shape (n, L).
     condition
-        (n, C).
+        Condition vectors, shape (n, C).
     targets
-        (n, 2) energies as the network puts them out (`EnergyScale.standard`);
-        not-a-number where there is none.
+        Standardised energies (`EnergyScale.standard`), shape (n, 2); not-a-number where
+        unlabelled.
     validation
         Latents, conditions and standardised targets of held-out crystals.
     seed
-        Of the draws.
+        Random seed for the batches.
     progress
-        Told after each epoch.
+        Function that is called after each epoch.
     checkpoint
         As for `fit_vae`.
 
     Returns
     -------
     network : keras.Model
-        With the weights of the best validation epoch.
+        Network with the weights of the best validation epoch.
     history : dict
-        Metric -> value per epoch.
+        Values per epoch by metric.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From a data set to a trained model: autoencoders, energy CNN, WGAN, acceptance network."""
+"""Training of all networks of a model, from the data set to the acceptance network."""
 
 from __future__ import annotations
 
@@ -30,20 +30,29 @@ from atomate2_vogen.models.training.trained_stage import TrainedStage
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained model and how the training went.
+    """Trained model with the history, metrics and cost of its training.
 
     Parameters
     ----------
     model
-        Ready to generate.
+        Trained model.
     history
-        Network -> metric -> value per epoch (for the WGAN: per fiftieth of its steps).
+        Values per epoch by network and metric (for the WGAN: per fiftieth of its steps).
     metrics
-        On held-out crystals; energies in eV/atom.
+        Metrics on held-out crystals by name; energies in eV/atom.
     seconds
-        Wall time per stage, over all runs that it took.
+        Wall time in s by stage, summed over all runs of a resumed training.
     peak_memory
-        GiB, of the whole process.
+        Peak resident memory of the process in GiB.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.models import load_shipped
+    >>> result = TrainingResult(
+    ...     load_shipped(), history={"wgan": {"critic": [-0.4]}}, metrics={}, seconds={}, peak_memory=2.1
+    ... )
+    >>> result.model.preset.name, result.history["wgan"]["critic"]
+    ('paper', [-0.4])
     """
 
     model: TrainedModel
@@ -64,27 +73,28 @@ def train_wgan(
     energy: TrainedStage | None = None,
     relaxations: RelaxedSet | None = None,
 ) -> TrainingResult:
-    """Train the WGAN, and before it the networks that are not given.
+    """Train a model: autoencoders and energy network unless given, WGAN, acceptance network.
 
     Parameters
     ----------
     crystals
-        Labelled data set with splits.
+        Labelled data set with the splits ``train``, ``validation`` and ``test``.
     preset
-        Name or preset.
+        Hyperparameters: key of `PRESETS`, or a preset.
     seed
-        Of weights, batches and noise.
+        Random seed for initial weights, batch order and noise.
     progress
-        Called with stage, done, total and the latest figures.
+        Function that is called with stage, finished steps, all steps and the latest metrics.
     checkpoint
-        Folder that holds the state after every epoch, for the WGAN after every fiftieth of its
-        steps. A training that was cut off goes on from there and ends with the same history and
-        weights.
+        Folder for the state after every epoch, for the WGAN after every fiftieth of its steps.
+        An interrupted training resumes from it and ends with the same history and weights. None
+        saves nothing.
     vae, energy
-        As `train_vae` and `train_energy` give them, from the same data set and preset; the
-        energy network must be of these autoencoders.
+        Stages that `train_vae` and `train_energy` have trained with the same data set and
+        preset; the energy network must have been trained on these autoencoders. Missing ones
+        are trained here.
     relaxations
-        As for `train_energy`.
+        Relaxations of crystals, required by a preset with ``relaxed=True``.
 
     Returns
     -------
@@ -100,9 +110,15 @@ def train_wgan(
         If there is no such preset, or a given stage is of another data set, preset or
         autoencoder.
     OutputFolderError
-        If the folder holds another training or cannot be written, e.g. as the disk is full.
+        If the folder holds another training or cannot be written, for example on a full disk.
     ArtefactError
         If a file in the folder is damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data.dataset import load_dataset
+    >>> result = train_wgan(load_dataset(), "quick", seed=0)  # doctest: +SKIP
+    >>> result.model.save("model.zip")  # doctest: +SKIP
     """
     setup = make_setup(crystals, preset, seed, progress, checkpoint, relaxations=relaxations)
     preset, system = setup.preset, setup.system
@@ -110,7 +126,9 @@ def train_wgan(
     setup.check_relaxations()
     if vae is None:
         if energy is not None:
-            raise InputError("an energy network is of use only with the autoencoders it is for")
+            raise InputError(
+                "an energy network can be used only with the autoencoders it was trained on; give both"
+            )
         vae = train_vae(crystals, preset, seed, progress, checkpoint=checkpoint)
     setup.check_stage(vae, "vae", "sites", "lattice")
     if energy is None:
@@ -126,8 +144,8 @@ def train_wgan(
     setup.check_stage(energy, "energy", "energy")
     if energy.parent != vae.model_id:
         raise InputError(
-            f"the energy network {energy.model_id} is of the autoencoders {energy.parent}, not of "
-            f"{vae.model_id}"
+            f"the energy network {energy.model_id} was trained on the latents of the autoencoders "
+            f"{energy.parent}, not of {vae.model_id}; give stages of one training"
         )
 
     asked = {
@@ -138,7 +156,7 @@ def train_wgan(
     }
     current = setup.checkpoint("wgan", **asked)
     train, n_start = setup.learned("train")
-    # behind them are the crystals that the energy network alone learns from
+    # the crystals behind these are training data of the energy network alone
     means, widths = (values[: len(train)] for values in latents(setup, vae))
     counts, targets = train.counts, system.target_formulas
     formulas = np.array([_formula(system, pair) for pair in counts])
@@ -193,7 +211,7 @@ def train_wgan(
 
 
 def _with_acceptance(setup: Setup, result: TrainingResult) -> TrainingResult:
-    """The result with its acceptance network, which learns from what the others make."""
+    """Add the acceptance network, whose training data are latents of the other networks."""
     model, seed = result.model, setup.seed
     asked = {"wgan": model.model_id, "preset": recipe(setup.preset, "acceptance")}
     draws = setup.checkpoint("draws", **asked)

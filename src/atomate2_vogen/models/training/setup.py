@@ -1,4 +1,4 @@
-"""What the stages of one training share: crystals, seeds, checkpoints."""
+"""Common inputs of the stages of one training: crystals, hyperparameters, seeds, checkpoints."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from atomate2_vogen.voxels.codec import VoxelCodec
 
 @dataclass(frozen=True)
 class Setup:
-    """What every stage of one training shares.
+    """Common inputs of the stages of one training.
 
     Parameters
     ----------
     crystals
         Labelled data set with splits.
     preset
-        Sizes.
+        Hyperparameters.
     seed
-        Of weights, batches and noise.
+        Random seed for initial weights, batch order and noise.
     progress
-        Told how it goes.
+        Function that is called with the stage's name, finished steps, all steps and metrics.
     folder
-        Of the checkpoints; None keeps none.
+        Folder of the checkpoints; None saves none.
     relaxations
-        Of crystals of the data set and others; needed where the preset asks for them.
+        Relaxations of crystals, required by a preset with ``relaxed=True``.
     """
 
     crystals: CrystalSet
@@ -59,7 +59,7 @@ class Setup:
 
     @cached_property
     def codec(self) -> VoxelCodec:
-        """Grids of the preset's sizes."""
+        """Codec between crystals and grids of the preset's sizes."""
         return make_codec(self.preset, self.system)
 
     @cached_property
@@ -69,12 +69,12 @@ class Setup:
 
     @cached_property
     def validation(self) -> Pool:
-        """Crystals that decide when to stop."""
+        """Validation crystals, for early stopping."""
         return self._pool("validation")
 
     @cached_property
     def test(self) -> Pool | None:
-        """Crystals that no stage sees; None if the data set has none."""
+        """Test crystals, which no stage is trained on; None if the data set has none."""
         if not (self.crystals.splits == "test").any():
             return None
         return self._pool("test")
@@ -85,25 +85,25 @@ class Setup:
 
     @cached_property
     def ends(self) -> Ends | None:
-        """What relaxations add; None if the preset does not ask for it."""
+        """End points of the relaxations; None if the preset does not use them."""
         if not self.preset.relaxed or self.relaxations is None:
             return None
         return find_ends(self.crystals, self.relaxations)
 
     @property
     def ends_id(self) -> str:
-        """Hash of the relaxations that are used; empty if none are."""
+        """Hash of the relaxations that are used; empty without any."""
         return "" if self.ends is None else self.ends.ends_id
 
     def learned(self, split: str) -> tuple[Pool, int]:
-        """Crystals in whose latents the WGAN learns, and the energy network among others.
+        """Crystals whose latents are training data of the WGAN and of the energy network.
 
         Returns
         -------
         pool : Pool
-            Of the data set's split, then the ends of relaxations that belong to it.
+            Crystals of the split, then the end points of their relaxations.
         n : int
-            Number of the former.
+            Number of crystals of the split, without end points.
         """
         if split not in self._learned:
             self._learned[split] = self._learn(split)
@@ -111,9 +111,10 @@ class Setup:
 
     @cached_property
     def labelled(self) -> Pool:
-        """Crystals in whose latents the energy network learns: ``learned("train")``, then others.
+        """Training crystals of the energy network: ``learned("train")``, then random crystals.
 
-        The others are both ends of random crystals' relaxations, labelled as they stand.
+        The latter are start and end of the relaxations of random crystals, each with the energy
+        that it has without further relaxation.
         """
         pool = self.learned("train")[0]
         if self.ends is None:
@@ -125,7 +126,7 @@ class Setup:
 
     @cached_property
     def _learned(self) -> dict[str, tuple[Pool, int]]:
-        """What `learned` has made: every stage asks for the same pools several times."""
+        """Cache of `learned`: every stage needs the same pools several times."""
         return {}
 
     def _learn(self, split: str) -> tuple[Pool, int]:
@@ -155,7 +156,15 @@ class Setup:
             )
 
     def checkpoint(self, name: str, **more: Any) -> Checkpoint:
-        """File of a stage; `more` decides its result beside seed, data set and backend."""
+        """Checkpoint of a stage.
+
+        Parameters
+        ----------
+        name
+            Name of the stage and of its file.
+        more
+            Everything that decides the stage's result beside seed, data set and backend.
+        """
         identity = {
             "stage": name,
             "seed": self.seed,
@@ -166,10 +175,9 @@ class Setup:
         return Checkpoint(None if self.folder is None else self.folder / f"{name}.npz", identity)
 
     def reseed(self, stage: int) -> None:
-        """Give Keras the seed of a stage, just before its network is built.
+        """Seed Keras for a stage, just before its network is built.
 
-        With a seed of its own a network starts alike whether the stages before it ran in the
-        same process, in another, or long ago.
+        Initial weights then do not depend on whether the stages before it ran in this process.
         """
         sequence = np.random.SeedSequence([self.seed, stage])
         keras.utils.set_random_seed(int(sequence.generate_state(1)[0]))
@@ -191,7 +199,7 @@ class Setup:
         Raises
         ------
         InputError
-            If it cannot be built upon.
+            If the stage does not belong to this training.
         """
         if stage.kind != kind:
             raise InputError(f"a trained stage {kind} is needed, given was {stage.kind}")
@@ -216,13 +224,13 @@ def make_setup(
     *,
     relaxations: RelaxedSet | None = None,
 ) -> Setup:
-    """`Setup` of the arguments that all stages take."""
+    """Make a `Setup` of the arguments that all stages have."""
     folder = None if checkpoint is None else Path(checkpoint).expanduser()
     return Setup(crystals, get_preset(preset), seed, progress, folder, relaxations)
 
 
 def recipe(preset: Preset, *parts: str) -> dict[str, Any]:
-    """The settings of some networks, and those that all share."""
+    """Hyperparameters of some networks, and those common to all networks."""
     values = preset.as_dict()
     left_out = {"name", "sites", "lattice", "energy", "wgan", "acceptance"} - {*parts}
     if not {"energy", "wgan"} & {*parts}:

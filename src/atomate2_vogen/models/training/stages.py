@@ -1,7 +1,7 @@
-"""The stages before the WGAN: both autoencoders, and the energy CNN on their latents.
+"""Training stages before the WGAN: both autoencoders, and the energy CNN on their latents.
 
-Each is trained on its own, goes on from its folder's checkpoints where it was cut off, and ends
-as a `TrainedStage`, which the next one takes; see `models.training.pipeline` for all in one.
+Each stage gives a `TrainedStage`, the input of the next one, and resumes from its checkpoint if
+it was interrupted; `models.training.pipeline` runs all of them.
 """
 
 from __future__ import annotations
@@ -58,16 +58,16 @@ def train_vae(
     Parameters
     ----------
     crystals
-        Data set with splits; labels are not looked at.
+        Data set with splits; energy labels are not used.
     preset
-        Name or preset.
+        Hyperparameters: key of `PRESETS`, or a preset.
     seed
-        Of weights, batches and noise.
+        Random seed for initial weights, batch order and noise.
     progress
-        Called with network, epoch, epochs and the latest figures.
+        Function that is called with network, finished epochs, all epochs and the latest metrics.
     checkpoint
-        Folder that holds the state after every epoch. A training that was cut off goes on from
-        there and ends with the same history and weights.
+        Folder for the state after every epoch. An interrupted training resumes from it and ends
+        with the same history and weights. None saves nothing.
 
     Raises
     ------
@@ -76,9 +76,15 @@ def train_vae(
     InputError
         If there is no such preset.
     OutputFolderError
-        If the folder holds another training or cannot be written, e.g. as the disk is full.
+        If the folder holds another training or cannot be written, for example on a full disk.
     ArtefactError
         If a file in the folder is damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data.dataset import load_dataset
+    >>> stage = train_vae(load_dataset(), "quick", checkpoint="training")  # doctest: +SKIP
+    >>> stage.metrics["test_match"]  # doctest: +SKIP
     """
     setup = make_setup(crystals, preset, seed, progress, checkpoint)
     preset = setup.preset
@@ -117,7 +123,7 @@ def train_vae(
     )
     seconds["lattice"], memory = current.seconds, max(memory, current.peak_memory)
 
-    current = Checkpoint(None)
+    current = Checkpoint(None)  # measures time and memory of the metrics
     networks = without_optimizers(
         preset,
         setup.system,
@@ -169,14 +175,14 @@ def train_energy(
     Parameters
     ----------
     crystals
-        Labelled data set with splits, the one that the autoencoders saw.
+        Labelled data set with splits, the same that the autoencoders were trained on.
     vae
-        As `train_vae` gives it.
+        Trained autoencoders, the result of `train_vae`.
     preset, seed, progress, checkpoint
         As for `train_vae`.
     relaxations
-        Where crystals end, for a preset that learns from it; see `data.ends` for which of them
-        are taken.
+        Relaxations of crystals, required by a preset with ``relaxed=True``; `data.ends` chooses
+        those that are used.
 
     Raises
     ------
@@ -186,6 +192,13 @@ def train_energy(
         If there is no such preset, or the autoencoders are of another data set or preset.
     OutputFolderError, ArtefactError
         As `train_vae`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data.dataset import load_dataset
+    >>> crystals = load_dataset()
+    >>> vae = train_vae(crystals, "quick")  # doctest: +SKIP
+    >>> energy = train_energy(crystals, vae, "quick")  # doctest: +SKIP
     """
     setup = make_setup(crystals, preset, seed, progress, checkpoint, relaxations=relaxations)
     setup.check_labels()
@@ -247,7 +260,7 @@ def train_energy(
 
 
 def latents(setup: Setup, vae: TrainedStage) -> tuple[np.ndarray, np.ndarray]:
-    """Standardised posterior means and widths (n, L) of ``setup.labelled``; kept on disk."""
+    """Standardised posterior means and widths (n, L) of ``setup.labelled``, from disk if saved."""
     kept = setup.checkpoint(
         "latents", vae=vae.model_id, ends=setup.ends_id, preset=recipe(setup.preset)
     )
@@ -262,7 +275,7 @@ def latents(setup: Setup, vae: TrainedStage) -> tuple[np.ndarray, np.ndarray]:
 def posteriors(
     networks: Mapping[str, Any], pool: Pool, codec: VoxelCodec
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Posterior means and widths (n, L) of a pool, as the encoders give them."""
+    """Posterior means and standard deviations (n, L) of a pool, not standardised."""
     means, widths = [], []
     for start in range(0, len(pool), 64):
         part = pool.take(np.arange(start, min(start + 64, len(pool))))
@@ -275,14 +288,14 @@ def posteriors(
 
 
 def _labels(setup: Setup, pool: Pool) -> np.ndarray:
-    """Energies (n, 2) that outputs are judged by, eV/atom; not-a-number where unknown."""
+    """Reference energies (n, 2) of the two outputs in eV/atom; not-a-number where unknown."""
     if setup.ends is None:
         return np.stack([pool.energies, np.full(len(pool), np.nan)], axis=1)
     return np.stack([pool.relaxed, pool.energies], axis=1)
 
 
 def _targets(setup: Setup, pool: Pool) -> np.ndarray:
-    """Energies (n, 2) that outputs learn, which the preset may restrict to one kind."""
+    """Training energies (n, 2) of the two outputs, which the preset may restrict to one kind."""
     labels = _labels(setup, pool)
     if setup.ends is not None and setup.preset.energy.labels != "both":
         kept = 0 if setup.preset.energy.labels == "relaxed" else 1
@@ -331,5 +344,5 @@ def _standard(labels: np.ndarray, counts: np.ndarray, scales: Sequence[EnergySca
 
 
 def _some(n: int, most: int, seed: int) -> np.ndarray:
-    """At most `most` of n indices, drawn by seed, sorted."""
+    """Sorted random sample of at most `most` of n indices."""
     return np.sort(np.random.default_rng([seed, 6]).permutation(n)[:most])

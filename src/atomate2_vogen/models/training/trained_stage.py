@@ -1,4 +1,4 @@
-"""A trained stage before the WGAN, and its one-file form: plain arrays and JSON."""
+"""Trained autoencoders or a trained energy network, and their file."""
 
 from __future__ import annotations
 
@@ -30,32 +30,39 @@ NETWORKS = {
 
 @dataclass(frozen=True, eq=False)
 class TrainedStage:
-    """A trained stage and how its training went.
+    """Trained autoencoders or energy network, with the history and cost of the training.
 
     Parameters
     ----------
     kind
         ``vae`` or ``energy``.
     preset, system, seed, dataset_id
-        What it was trained with.
+        Hyperparameters, oxide system, random seed and hash of the data set of the training.
     networks
-        By the names of `NETWORKS`.
+        Keras networks by the names of `NETWORKS`.
     numbers
-        For ``energy``: the `EnergyScale`.
+        Values of the `EnergyScale`; empty for ``vae``.
     mean, width
-        For ``vae``: standardisation of the joint latent, (L,) each.
+        Mean and standard deviation of the joint latent, shape (L,) each; empty for ``energy``.
     parent
-        For ``energy``: model id of the autoencoders on whose latents it was trained.
+        Model id of the autoencoders whose latents an energy network was trained on.
     history
-        Network -> metric -> value per epoch.
+        Values per epoch by network and metric.
     metrics
-        On held-out crystals; energies in eV/atom.
+        Metrics on held-out crystals by name; energies in eV/atom.
     seconds
-        Wall time per part, over all runs that it took.
+        Wall time in s by part, summed over all runs of a resumed training.
     peak_memory
-        GiB, of the whole process.
+        Peak resident memory of the process in GiB.
     backend
-        Name and version.
+        Name and version of the Keras backend.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.models import load_shipped
+    >>> vae, energy = stages_of(load_shipped())
+    >>> energy.kind, energy.parent == vae.model_id
+    ('energy', True)
     """
 
     kind: str
@@ -76,11 +83,11 @@ class TrainedStage:
 
     @cached_property
     def model_id(self) -> str:
-        """Hash of what it was trained with and of the weights."""
+        """Hash of the training's inputs and of the weights."""
         return _digest(self._record(), self._arrays())
 
     def codec_model(self) -> TrainedModel:
-        """Both autoencoders as a model that can encode and decode, and nothing else."""
+        """Model of both autoencoders, which can encode and decode only."""
         flat = EnergyScale(0.0, 0.0, 0.0, 0.0, (0.0,) * len(KNOTS), 1.0)
         return TrainedModel(
             self.preset,
@@ -146,7 +153,7 @@ class TrainedStage:
             every = build_networks(record["preset"], record["system"])
             stage = cls(networks={name: every[name] for name in names}, **record)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise archive.error(f"not a training stage's ({error!r})") from error
+            raise archive.error(f"not a training stage ({error!r})") from error
         for name, network in stage.networks.items():
             archive.assign(name, network.weights)
         return stage
@@ -189,9 +196,9 @@ def _digest(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def stages_of(model: TrainedModel) -> tuple[TrainedStage, TrainedStage]:
-    """Autoencoders and energy network of a whole model, as stages that more can be built upon.
+    """Split a model into autoencoders and energy network, as a start for further training.
 
-    How their training went is not in a model, and stays empty.
+    A model holds no history of its training, so that of the stages is empty.
     """
     seed, dataset_id = int(model.provenance["seed"]), model.provenance["dataset_id"]
     vae = TrainedStage(
