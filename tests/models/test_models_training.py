@@ -169,7 +169,7 @@ def test_divergence_is_an_error(tiny):
     vae.set_weights([np.full_like(w, np.nan) for w in weights])
     grids = np.zeros((4, 16, 16, 16, 1), "f4")
 
-    class Same(augmentation.Batches):
+    class Same(augmentation.GridBatches):
         def __getitem__(self, index):
             return (grids,)
 
@@ -216,7 +216,7 @@ def test_a_handful_of_crystals_is_learned_by_heart(crystals, tiny):
     pool = pool.take(np.array(readable[:6]))
     grids = crystal_pool.sites_grids(pool, 16, codec.sigma_sites)
 
-    class Same(augmentation.Batches):
+    class Same(augmentation.GridBatches):
         def __getitem__(self, index):
             return (np.concatenate([grids, grids[:2]]),)
 

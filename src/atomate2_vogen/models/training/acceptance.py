@@ -13,7 +13,8 @@ from atomate2_vogen.models.networks.inputs import conditions
 from atomate2_vogen.models.projection import is_sound, project_boxes
 from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training.checkpoint import Checkpoint
-from atomate2_vogen.models.training.fitting import History, Progress, fit_network, schedule
+from atomate2_vogen.models.training.fitting import History, Progress, fit_supervised
+from atomate2_vogen.models.training.random_batches import RandomBatches
 
 PART = 256
 """Number of latents decoded between two checkpoints."""
@@ -121,21 +122,15 @@ def fit_acceptance(
     condition = conditions(counts, model.system)
     held = np.arange(len(sound)) % HELD_OUT == 0
     network = build_acceptance(preset, latents.shape[1], condition.shape[1])
-    network.compile(
-        optimizer=keras.optimizers.AdamW(
-            schedule(preset.learning_rate, preset.steps * preset.epochs), global_clipnorm=1.0
-        ),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
-    history = fit_network(
+    history = fit_supervised(
         network,
-        "acceptance",
-        _Outcomes(latents[~held], condition[~held], sound[~held], preset=preset, seed=seed),
+        _Outcomes((latents[~held], condition[~held], sound[~held]), preset, seed),
         ((latents[held], condition[held]), sound[held].astype(np.float32)),
-        epochs=preset.epochs,
-        stopping={"monitor": "val_loss", "patience": preset.patience},
-        checkpoint=checkpoint or Checkpoint(None),
+        preset=preset,
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[],
+        monitor="val_loss",
+        checkpoint=checkpoint,
         progress=progress,
     )
     logits = np.asarray(network.predict_on_batch((latents[held], condition[held])))[:, 0]
@@ -167,31 +162,17 @@ def _outcomes(model: TrainedModel, latents: np.ndarray, counts: np.ndarray) -> n
     )
 
 
-class _Outcomes(keras.utils.PyDataset):
+class _Outcomes(RandomBatches):
     """Random batches of latents with their conditions and outcomes."""
 
-    def __init__(
-        self,
-        latents: np.ndarray,
-        condition: np.ndarray,
-        sound: np.ndarray,
-        *,
-        preset: AcceptancePreset,
-        seed: int,
-    ) -> None:
-        super().__init__(workers=1)
-        self.data = (latents, condition, sound.astype(np.float32))
-        self.preset, self.seed, self.epoch = preset, seed, 0
+    stream = (8,)
 
-    def __len__(self) -> int:
-        return self.preset.steps
+    def __init__(self, data: tuple[np.ndarray, ...], preset: AcceptancePreset, seed: int) -> None:
+        super().__init__(preset, seed)
+        self.data = data
 
-    def on_epoch_end(self) -> None:
-        """Advance the random state, so that the next epoch has other batches."""
-        self.epoch += 1
-
-    def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-        rng = np.random.default_rng([self.seed, 8, self.epoch, index])
+    def draw(self, rng: np.random.Generator) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        """Latents and conditions; outcomes."""
         latents, condition, sound = self.data
         chosen = rng.integers(len(sound), size=self.preset.batch)
-        return (latents[chosen], condition[chosen]), sound[chosen]
+        return (latents[chosen], condition[chosen]), sound[chosen].astype(np.float32)

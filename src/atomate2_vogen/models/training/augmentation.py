@@ -12,9 +12,9 @@ import itertools
 import numpy as np
 
 from atomate2_vogen.errors import GridError
-from atomate2_vogen.models.networks.backend import keras
 from atomate2_vogen.models.networks.hyperparameters import Preset, VAEPreset
 from atomate2_vogen.models.training.crystal_pool import Pool
+from atomate2_vogen.models.training.random_batches import RandomBatches
 from atomate2_vogen.voxels.codec import VoxelCodec
 from atomate2_vogen.voxels.sites import write_sites
 
@@ -28,8 +28,8 @@ _TURNS = np.array(
 """The 48 signed permutations of three axes."""
 
 
-class Batches(keras.utils.PyDataset):
-    """Random batches of grids; seed, epoch and index decide each, so that it can be repeated.
+class GridBatches(RandomBatches):
+    """Random batches of grids of training crystals.
 
     Parameters
     ----------
@@ -42,18 +42,11 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, pool: Pool, preset: VAEPreset, seed: int) -> None:
-        super().__init__(workers=1)
-        self.pool, self.preset, self.seed, self.epoch = pool, preset, seed, 0
+        super().__init__(preset, seed)
+        self.pool = pool
 
-    def __len__(self) -> int:
-        return self.preset.steps
-
-    def on_epoch_end(self) -> None:
-        """Advance the random state, so that the next epoch has other batches."""
-        self.epoch += 1
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray]:
-        rng = np.random.default_rng([self.seed, self.epoch, index])
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray]:
+        """Grids of crystals that are drawn with replacement."""
         chosen = rng.choice(len(self.pool), self.preset.batch)
         return (self.grids(self.pool.take(chosen), rng),)
 
@@ -62,7 +55,7 @@ class Batches(keras.utils.PyDataset):
         raise NotImplementedError
 
 
-class SitesBatches(Batches):
+class SitesBatches(GridBatches):
     """Batches of sites grids of rattled crystals, some in other settings, some of random points.
 
     Parameters
@@ -77,7 +70,7 @@ class SitesBatches(Batches):
         self, pool: Pool, preset: VAEPreset, seed: int, sigma: float, augment: Preset
     ) -> None:
         super().__init__(pool, preset, seed)
-        self.sigma, self.augment = sigma, augment
+        self.grid, self.sigma, self.augment = preset.grid, sigma, augment
 
     def grids(self, pool: Pool, rng: np.random.Generator) -> np.ndarray:
         """Displace, change setting or replace by random points, then voxelise."""
@@ -87,7 +80,7 @@ class SitesBatches(Batches):
         coords[moved] = move(coords[moved], pool.counts[moved], rng)
         loose = kind > 1 - self.augment.p_random
         coords[loose] = random_points(coords[loose].shape, rng)
-        n = self.preset.grid
+        n = self.grid
         grids = np.empty((len(pool), n, n, n, 2), dtype=np.float32)
         for i in range(len(pool)):
             atoms = pool.channels[i] >= 0
@@ -96,7 +89,7 @@ class SitesBatches(Batches):
         return np.minimum(grids, 1.0, out=grids)
 
 
-class LatticeBatches(Batches):
+class LatticeBatches(GridBatches):
     """Batches of lattice grids of strained cells.
 
     Parameters

@@ -12,10 +12,10 @@ from atomate2_vogen.errors import TrainingError
 from atomate2_vogen.models.archive import Archive, named
 from atomate2_vogen.models.networks.backend import keras
 from atomate2_vogen.models.networks.energy import build_energy, masked_huber, target_mae
-from atomate2_vogen.models.networks.hyperparameters import EnergyPreset
+from atomate2_vogen.models.networks.hyperparameters import AcceptancePreset, EnergyPreset
 from atomate2_vogen.models.networks.vae import VAE
-from atomate2_vogen.models.training.augmentation import Batches
 from atomate2_vogen.models.training.checkpoint import Checkpoint
+from atomate2_vogen.models.training.random_batches import RandomBatches
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 """Function of the stage's name, finished steps, all steps and the latest metrics."""
@@ -177,7 +177,7 @@ def fit_network(
 
 def fit_vae(
     vae: VAE,
-    batches: Batches,
+    batches: RandomBatches,
     validation: np.ndarray,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
@@ -233,32 +233,17 @@ def fit_vae(
     )
 
 
-class _LatentBatches(keras.utils.PyDataset):
-    """Posterior samples with their conditions and standardised targets."""
+class _LatentBatches(RandomBatches):
+    """Random posterior samples with their conditions and standardised targets."""
 
-    def __init__(
-        self,
-        means: np.ndarray,
-        widths: np.ndarray,
-        condition: np.ndarray,
-        targets: np.ndarray,
-        *,
-        preset: EnergyPreset,
-        seed: int,
-    ) -> None:
-        super().__init__(workers=1)
-        self.data = (means, widths, condition, targets)
-        self.preset, self.seed, self.epoch = preset, seed, 0
+    stream = (4,)
 
-    def __len__(self) -> int:
-        return self.preset.steps
+    def __init__(self, data: tuple[np.ndarray, ...], preset: EnergyPreset, seed: int) -> None:
+        super().__init__(preset, seed)
+        self.data = data
 
-    def on_epoch_end(self) -> None:
-        """Advance the random state, so that the next epoch has other batches."""
-        self.epoch += 1
-
-    def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-        rng = np.random.default_rng([self.seed, 4, self.epoch, index])
+    def draw(self, rng: np.random.Generator) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        """Latents and conditions; targets."""
         means, widths, condition, targets = self.data
         # half of each batch has a label of the first kind, however few of them there are
         labelled = np.flatnonzero(np.isfinite(targets[:, 0]))
@@ -269,6 +254,39 @@ class _LatentBatches(keras.utils.PyDataset):
         noise = rng.standard_normal((self.preset.batch, means.shape[1]))
         latents = (means[chosen] + widths[chosen] * noise).astype(np.float32)
         return (latents, condition[chosen]), targets[chosen]
+
+
+def fit_supervised(
+    network: Any,
+    batches: RandomBatches,
+    validation: tuple[Any, Any],
+    *,
+    preset: EnergyPreset | AcceptancePreset,
+    loss: Any,
+    metrics: list[Any],
+    monitor: str,
+    checkpoint: Checkpoint | None,
+    progress: Progress | None,
+) -> History:
+    """Train a network in the joint latent on targets; its name is that of the stage."""
+    network.compile(
+        optimizer=keras.optimizers.AdamW(
+            schedule(preset.learning_rate, preset.steps * preset.epochs), global_clipnorm=1.0
+        ),
+        loss=loss,
+        metrics=metrics,
+        jit_compile=False,
+    )
+    return fit_network(
+        network,
+        network.name,
+        batches,
+        validation,
+        epochs=preset.epochs,
+        stopping={"monitor": monitor, "patience": preset.patience},
+        checkpoint=checkpoint or Checkpoint(None),
+        progress=progress,
+    )
 
 
 def fit_energy(
@@ -316,24 +334,16 @@ def fit_energy(
         As `fit_vae`.
     """
     network = build_energy(preset, means.shape[1], condition.shape[1])
-    network.compile(
-        optimizer=keras.optimizers.AdamW(
-            schedule(preset.learning_rate, preset.steps * preset.epochs), global_clipnorm=1.0
-        ),
+    data = (means, widths, condition, targets.astype(np.float32))
+    history = fit_supervised(
+        network,
+        _LatentBatches(data, preset, seed),
+        ((validation[0], validation[1]), validation[2]),
+        preset=preset,
         loss=masked_huber,
         metrics=[keras.metrics.MeanMetricWrapper(target_mae, name="mae")],
-        jit_compile=False,
-    )
-    history = fit_network(
-        network,
-        "energy",
-        _LatentBatches(
-            means, widths, condition, targets.astype(np.float32), preset=preset, seed=seed
-        ),
-        ((validation[0], validation[1]), validation[2]),
-        epochs=preset.epochs,
-        stopping={"monitor": "val_mae", "patience": preset.patience},
-        checkpoint=checkpoint or Checkpoint(None),
+        monitor="val_mae",
+        checkpoint=checkpoint,
         progress=progress,
     )
     return network, history

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Self
 
@@ -165,23 +165,13 @@ class TrainedStage:
         return arrays
 
     def _record(self) -> dict[str, Any]:
-        plain = (
-            "kind",
-            "seed",
-            "dataset_id",
-            "numbers",
-            "parent",
-            "history",
-            "metrics",
-            "seconds",
-            "peak_memory",
-            "backend",
-        )
+        """Header of the file, except the model id."""
         record = {
-            **{name: getattr(self, name) for name in plain},
-            "preset": self.preset.as_dict(),
-            "system": asdict(self.system),
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name not in {"networks", "mean", "width"}  # these are arrays
         }
+        record |= {"preset": self.preset.as_dict(), "system": asdict(self.system)}
         # tuples become lists, so that the hash is that of the file
         return dict(json.loads(json.dumps(record)))
 
@@ -200,25 +190,12 @@ def stages_of(model: TrainedModel) -> tuple[TrainedStage, TrainedStage]:
 
     A model holds no history of its training, so that of the stages is empty.
     """
-    seed, dataset_id = int(model.provenance["seed"]), model.provenance["dataset_id"]
-    vae = TrainedStage(
-        "vae",
-        model.preset,
-        model.system,
-        seed,
-        dataset_id,
-        {name: model.networks[name] for name in NETWORKS["vae"]},
-        mean=model.mean,
-        width=model.width,
-    )
-    energy = TrainedStage(
-        "energy",
-        model.preset,
-        model.system,
-        seed,
-        dataset_id,
-        {name: model.networks[name] for name in NETWORKS["energy"]},
-        numbers=model.energy_scale.as_dict(),
-        parent=vae.model_id,
-    )
-    return vae, energy
+
+    def stage(kind: str, **more: Any) -> TrainedStage:
+        networks = {name: model.networks[name] for name in NETWORKS[kind]}
+        seed, dataset_id = int(model.provenance["seed"]), model.provenance["dataset_id"]
+        return TrainedStage(kind, model.preset, model.system, seed, dataset_id, networks, **more)
+
+    vae = stage("vae", mean=model.mean, width=model.width)
+    scale = model.energy_scale.as_dict()
+    return vae, stage("energy", numbers=scale, parent=vae.model_id)
