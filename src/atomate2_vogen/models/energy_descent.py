@@ -1,6 +1,6 @@
 """Gradient descent of the predicted energy in the latent.
 
-Keras 3 has no gradient of its own that runs on every backend, but
+Keras 3 has no gradient function that runs on every backend, but
 its training step has one inside. So the latents' displacement is made the only trainable
 weight of a small model around the frozen energy network, whose loss is the sum of predicted
 energies; one step of plain gradient descent with rate 1 from zero leaves minus the gradient in

@@ -16,7 +16,7 @@ back). The rules:
    which is the smoothed density of atoms, the metal counting more, at a fixed point
    :math:`t` without symmetry. It is smooth and periodic: a small displacement changes it
    little, and no coordinate jumps from 0.999 to 0.001 as it would where sorted coordinates
-   are compared. Pairs of equal score describe the crystal alike, save by accident; of those the
+   are compared. Pairs of equal score describe the crystal alike, except by accident; of those the
    first is taken.
 3. *Atoms.* Wrapped to [0, 1), metal first, then by x, y, z.
 

@@ -12,7 +12,7 @@ all periodic images:
            = \sum_{m \in e} \prod_{a=1}^{3} w(u_a - x_{m,a})
 
 The exponential factorises over the axes, so a grid is one matrix product of tables of
-:math:`w`. As :math:`N \ge 16\sigma` is asked for, the nearest image alone is the sum to
+:math:`w`. As :math:`N \ge 16\sigma` is required, the nearest image alone is the sum to
 :math:`e^{-32}`, far below single precision. The sum of one channel over all voxels is
 :math:`n (2\pi)^{3/2} \sigma^3` for :math:`n` atoms. Where two atoms of one element are closer
 than about :math:`3\sigma` the sum slightly exceeds 1.
@@ -21,8 +21,8 @@ Decoding: the local maxima of each channel are refined as `peaks` describes. If 
 is given, the highest peaks are atoms; otherwise all peaks of at least `THRESHOLD`. Half the nominal
 height is the value that separates an atom from a blank voxel with the same margin on both
 sides, for a network that was trained between 0 and 1. Two atoms of one element can be told
-apart from `MIN_SEPARATION` :math:`\sigma` on, which the encoder checks: what it writes can be
-read.
+apart from `MIN_SEPARATION` :math:`\sigma` on, which the encoder checks: every grid
+that it writes can be decoded.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def read_sites(
     Raises
     ------
     GridError
-        If the grid is empty, holds more than `max_atoms` peaks or fewer than asked for.
+        If the grid is empty, holds more than `max_atoms` peaks or fewer than requested.
     """
     n = grid.shape[0]
     floor = THRESHOLD if counts is None else FLOOR

@@ -64,7 +64,7 @@ def build_generator(preset: WGANPreset, n_latent: int, n_condition: int) -> Any:
 
 
 def build_critic(preset: WGANPreset, n_latent: int, n_condition: int, name: str) -> Any:
-    """Standardised joint latent (L,), condition (C,) -> score (1,); weights clipped if asked for.
+    """Standardised joint latent (L,), condition (C,) -> score (1,); clipped weights with penalty ``clip``.
 
     One limit for all layers makes scores vanish or explode with depth and width. Here the
     limit of a layer is ``preset.clip`` / √(its inputs), so that every layer passes signals on

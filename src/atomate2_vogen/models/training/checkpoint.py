@@ -99,7 +99,7 @@ class Checkpoint:
             )
         cost = state.header.pop("cost", None)
         if not isinstance(cost, dict) or set(cost) != set(self._earlier):
-            raise state.error("damaged: it does not say what the training has cost so far")
+            raise state.error("damaged: it lacks the time and memory of the training so far")
         self._earlier = cost
         return state
 

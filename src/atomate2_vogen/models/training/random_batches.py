@@ -35,7 +35,7 @@ class RandomBatches(keras.utils.PyDataset):
     """
 
     stream: tuple[int, ...] = ()
-    """Numbers that tell the random stream of a subclass from others with the same seed."""
+    """Numbers that make the random stream of a subclass differ from others with the same seed."""
 
     def __init__(self, preset: Sizes, seed: int) -> None:
         super().__init__(workers=1)
