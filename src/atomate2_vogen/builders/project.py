@@ -18,9 +18,10 @@ class BuildSummary:
     Parameters
     ----------
     ingested
-        Number of documents taken from the job store, by collection.
+        Number of documents taken from the job store, by collection. Stability documents among them
+        were made by flows.
     written
-        Number of stability documents that are new or have changed.
+        Number of stability documents that the builder made or changed.
     removed
         Number of stability documents removed because their calculation is gone.
     malformed
@@ -43,7 +44,8 @@ def build_stability(
 
     Reads what finished jobs left in the job store, adds the reference phases that the package
     ships for the schemes of the calculations, and runs `StabilityBuilder`. May be called at any
-    time and again: only what is new or has changed is computed.
+    time and again: only what is new or has changed is computed. A crystal that a flow has placed
+    on the hull of the same references is not judged a second time.
 
     Parameters
     ----------

@@ -21,13 +21,13 @@ from maggma.core import Builder
 from pymatgen.core import Composition
 
 from atomate2_vogen.builders.pairs import DAMAGED, Outcome, Pair, Source, build
-from atomate2_vogen.builders.records import BATCH, KEPT, amend, by_id, clock, write
+from atomate2_vogen.builders.records import BATCH, KEPT, amend, by_id, write
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import BuildError, MissingReferenceError, VogenError, reason
 from atomate2_vogen.jobs.known import known_structures, pool_id
 from atomate2_vogen.schemas import ReferenceDoc, VogenDoc
 from atomate2_vogen.stability.phases import ReferenceHull
-from atomate2_vogen.stores import parse, select
+from atomate2_vogen.stores import moment, parse, select
 from atomate2_vogen.structures.reduction import ReducedCrystal
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class StabilityBuilder(Builder):
                 continue
             if home is not None:
                 chemsys, reduced = home
-                source = Source(reduced, clock(content))
+                source = Source(reduced, moment(content))
                 found.setdefault((chemsys, scheme), {})[name] = source
         return found
 

@@ -66,12 +66,28 @@ def parse(document_class: type[Doc], content: Mapping[str, Any] | VogenDoc) -> D
     raise ArtefactError(f"no {document_class.__name__}: {reason}")
 
 
-def moment(content: Mapping[str, Any]) -> datetime:
-    """Time of the last change in UTC, from any of the forms that stores and jobflow keep.
+def moment(content: Mapping[str, Any], field: str = "last_updated") -> datetime:
+    """Time in UTC that a document holds, in any of the forms that stores and jobflow keep.
 
-    MongoDB and the embedded store drop the time zone and keep milliseconds. The epoch where none is held.
+    Parameters
+    ----------
+    content
+        Content of the document.
+    field
+        Name of the field.
+
+    Returns
+    -------
+    datetime
+        In milliseconds: MongoDB and the embedded store keep no more, and drop the time zone. The
+        epoch where the document holds none.
+
+    Examples
+    --------
+    >>> moment({"last_updated": "2026-06-01T14:00:00.123456+02:00"}).isoformat()
+    '2026-06-01T12:00:00.123000+00:00'
     """
-    value = content.get("last_updated")
+    value = content.get(field)
     if isinstance(value, Mapping):
         value = value.get("string")
     if isinstance(value, str):

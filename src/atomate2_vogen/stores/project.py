@@ -388,8 +388,9 @@ class VogenStores:
         """Copy what finished jobs returned from the job store into the collections.
 
         Samples give candidates, records give calculations, electronic and phonon documents,
-        trainings give their document; what lies in the data store stays there. Only what is new
-        or newer is written, so this may run at any time and again.
+        trainings give their document, and summaries of flows give stability documents; large
+        objects stay in the data store. Only what is new or newer is written, so this may run at
+        any time and again.
 
         Returns
         -------
