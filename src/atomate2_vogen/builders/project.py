@@ -26,6 +26,11 @@ class BuildSummary:
         Number of stability documents removed because their calculation is gone.
     malformed
         Documents that were skipped, as ``collection: key``.
+
+    Examples
+    --------
+    >>> BuildSummary({"calculations": 2}, written=2, removed=0, malformed=frozenset()).written
+    2
     """
 
     ingested: dict[str, int]

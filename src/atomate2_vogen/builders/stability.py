@@ -59,7 +59,15 @@ class StabilityBuilder(Builder):
         Remove documents whose calculation is gone. Otherwise they are left as they are, and
         others are judged without them.
     chunk_size
-        Pairs that are held in memory at once.
+        Number of pairs that are held in memory at once.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import StabilityBuilder, VogenStores
+    >>> with VogenStores.memory() as stores:
+    ...     sources = stores.calculations, stores.references
+    ...     StabilityBuilder(*sources, stores.stability).build()
+    0
     """
 
     def __init__(

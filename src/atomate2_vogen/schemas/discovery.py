@@ -17,6 +17,13 @@ class DiscoveryDoc(VogenDoc):
     """Summary that the discovery flow ends with.
 
     In a job store its lists lie in the ``data`` store: ``get_output(uuid, load=True)`` reads all.
+
+    Examples
+    --------
+    >>> DiscoveryDoc(
+    ...     scheme="CHGNet-0.3.0", sample={}, n_candidates=0, n_calculated=0, stability=[]
+    ... ).metrics is None
+    True
     """
 
     scheme: str

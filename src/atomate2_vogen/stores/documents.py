@@ -40,6 +40,21 @@ KEYS: dict[str, tuple[type[VogenDoc], str]] = {
 
 JOBS, DATA = "jobs", "data"
 
+
+def collection_of(document_class: type[VogenDoc]) -> tuple[str, str]:
+    """Names of the collection and of the key of a document class.
+
+    Raises
+    ------
+    TypeError
+        If documents of this class have no collection.
+    """
+    for collection, (owner, key) in KEYS.items():
+        if issubclass(document_class, owner):
+            return collection, key
+    raise TypeError(f"{document_class.__name__} has no collection")
+
+
 EPOCH = datetime.fromtimestamp(0, UTC)
 """Stands where a document tells no time."""
 
@@ -54,6 +69,12 @@ def parse(document_class: type[Doc], content: Mapping[str, Any] | VogenDoc) -> D
     ------
     ArtefactError
         If the content does not fit the class; the message names the fields.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.schemas import VogenDoc
+    >>> parse(VogenDoc, {"last_updated": "2026-06-01T12:00:00"}).last_updated.isoformat()
+    '2026-06-01T12:00:00+00:00'
     """
     try:
         if isinstance(content, VogenDoc):
@@ -109,7 +130,17 @@ DUPLICATE_KEY, OTHER_ID = 11000, 66
 
 
 def upsert(store: Store, content: Mapping[str, Any], key: str) -> None:
-    """Write one document by key, safe against another process that writes the same key."""
+    """Write one document by key, safe against another process that writes the same key.
+
+    Examples
+    --------
+    >>> from maggma.stores import MemoryStore
+    >>> with MemoryStore(key="name") as store:
+    ...     upsert(store, {"name": "a", "size": 1}, "name")
+    ...     upsert(store, {"name": "a", "size": 2}, "name")
+    ...     store.query_one({"name": "a"})["size"], store.count({})
+    (2, 1)
+    """
     named = {**content, "_id": content[key]}
     try:
         store.update(named, key=key)
@@ -130,6 +161,13 @@ def upsert_many(store: Store, contents: Iterable[Mapping[str, Any]], key: str) -
     """Write documents by key in as few steps as the store can; number of documents written.
 
     Of several with the same key, the last one is written.
+
+    Examples
+    --------
+    >>> from maggma.stores import MemoryStore
+    >>> with MemoryStore(key="name") as store:
+    ...     upsert_many(store, [{"name": "a"}, {"name": "b"}, {"name": "a"}], "name")
+    2
     """
     last = {content[key]: {**content, "_id": content[key]} for content in contents}
     if len(last) < 2:

@@ -23,7 +23,7 @@ from atomate2_vogen.errors import (
 )
 from atomate2_vogen.masking import mask
 from atomate2_vogen.schemas import VogenDoc
-from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, parse, upsert_many
+from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, collection_of, parse, upsert_many
 from atomate2_vogen.stores.embedded import EmbeddedStore
 from atomate2_vogen.stores.filters import CrystalFilter
 from atomate2_vogen.stores.indexes import INDEXES, ensure_indexes
@@ -56,7 +56,15 @@ class VogenStores:
     candidates, calculations, references, stability, electronic, phonons, training
         One maggma store per document class, keyed as in `KEYS`.
     where
-        What to call them in messages.
+        Name of the stores in messages.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VogenStores, load_references
+    >>> with VogenStores.memory() as stores:
+    ...     written = stores.save(load_references("CHGNet-0.3.0"))
+    ...     written == stores.references.count({"scheme": "CHGNet-0.3.0"})
+    True
     """
 
     job_store: JobStore
@@ -261,7 +269,7 @@ class VogenStores:
         listed = [documents] if isinstance(documents, VogenDoc) else list(documents)
         batches: dict[tuple[str, str], list[VogenDoc]] = {}
         for document in listed:
-            batches.setdefault(self._named(type(document)), []).append(document)
+            batches.setdefault(collection_of(type(document)), []).append(document)
 
         def write() -> None:
             for (collection, key), batch in batches.items():
@@ -363,15 +371,8 @@ class VogenStores:
         raise StoreConnectionError(f"{self.where} failed: {reason}")
 
     def _collection(self, document_class: type[VogenDoc]) -> tuple[Store, str]:
-        collection, key = self._named(document_class)
+        collection, key = collection_of(document_class)
         return getattr(self, collection), key
-
-    @staticmethod
-    def _named(document_class: type[VogenDoc]) -> tuple[str, str]:
-        for collection, (owner, key) in KEYS.items():
-            if issubclass(document_class, owner):
-                return collection, key
-        raise TypeError(f"{document_class.__name__} has no collection")
 
     def with_blobs(self, value: Any) -> Any:
         """The same content with what lies in the data store put back in its place."""
