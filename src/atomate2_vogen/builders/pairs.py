@@ -1,4 +1,4 @@
-"""One pair of chemical system and scheme: what is there, what changed, what it comes to."""
+"""One pair of chemical system and scheme: its documents, changes and outcome."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Pair:
 
         A document is up to date if it was made from this version of the calculation (by the
         calculation's own clock, so that of the builder does not matter), with these references
-        and this pool, tells whether the crystal is bulk, and is not damaged.
+        and this pool, states whether the crystal is bulk, and is not damaged.
         """
         current = hull_id(self.references)
         self.changed = set(self.sources) - set(self.built)
@@ -120,7 +120,7 @@ class Pair:
             one.formula for one in self.doubtful
         }
 
-    def is_settled(self) -> bool:
+    def is_up_to_date(self) -> bool:
         """Whether there is nothing to be judged, compared or written."""
         if self.changed or self.doubtful:
             return False

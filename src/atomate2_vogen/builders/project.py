@@ -1,4 +1,4 @@
-"""From what flows left in a job store to stability documents, in one call."""
+"""Stability documents from the job outputs of flows, in one call."""
 
 from __future__ import annotations
 

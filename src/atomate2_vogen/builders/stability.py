@@ -7,8 +7,8 @@ pair, and those documents are written that say something else than before. The o
 `atomate2_vogen.stability.hull.assess` on everything, in any order of the calculations.
 
 Killed while it writes, it leaves nothing half-written: documents that were there are amended first
-and new ones come last, so that the pair is still seen to have changed; and each document tells by
-a digest with whom it was compared, so that one which others were not compared with is found out.
+and new ones come last, so that the pair is still seen to have changed; and each document holds a
+digest of those that it was compared with, by which missing comparisons are found.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ class StabilityBuilder(Builder):
         pair = Pair(system, scheme, ours, pool, sources, built)
         pair.find_changes()
         try:
-            if pair.is_settled():
+            if pair.is_up_to_date():
                 return None
             ReferenceHull(ours, system)
         except VogenError as error:

@@ -1,4 +1,4 @@
-"""What every document has."""
+"""Base class of all documents."""
 
 from __future__ import annotations
 

@@ -79,10 +79,10 @@ class CalculationDoc(LinkedDoc):
         None, description="relaxed and generated crystal alike; None if that was not compared"
     )
     wall_time: float | None = Field(
-        None, description="seconds in the judge: as generated, relaxation and final energy"
+        None, description="seconds in the energy model: as generated, relaxation and final energy"
     )
     cpu_time: float | None = Field(
-        None, description="the same in CPU seconds of the process, where the engine tells"
+        None, description="the same in CPU seconds of the process, where the engine reports them"
     )
     magnetism: MagneticState | None = Field(
         None,

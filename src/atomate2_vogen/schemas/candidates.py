@@ -1,4 +1,4 @@
-"""What samplers make: candidates, and what a call of a sampler gave."""
+"""Candidates, and samples of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atomate2_vogen.schemas.base import FileName, VogenDoc
 
 
 class RejectionReason(StrEnum):
-    """Why something that a sampler tried is not a candidate.
+    """Reason why an attempt of a sampler is not a candidate.
 
     Examples
     --------
@@ -131,7 +131,8 @@ class SampleDoc(VogenDoc):
     wall_time: float = Field(description="seconds, those of formulas sampled side by side added up")
     cpu_time: float | None = Field(None, description="seconds of all threads of the process")
     judge_cpu_time: float | None = Field(
-        None, description="the part of cpu_time that single points of a judge took, if any did"
+        None,
+        description="the part of cpu_time that single points of an energy model took, if any did",
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="of the sampler, those that are not at their defaults"

@@ -1,4 +1,4 @@
-"""What the electrons of a crystal do: gaps by spin channel, moments, character."""
+"""Electronic structure of a crystal: gaps by spin channel, moments, character."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atomate2_vogen.schemas.magnetism import MagneticStart, MagneticState
 
 
 class ElectronicCharacter(StrEnum):
-    """What a crystal is to a current, by `atomate2_vogen.electrons.electronic`.
+    """Electronic character of a crystal, by `atomate2_vogen.electrons.electronic`.
 
     Examples
     --------
@@ -32,7 +32,7 @@ class ElectronicCharacter(StrEnum):
 
 
 class ChannelState(StrEnum):
-    """What one spin channel alone is.
+    """Character of one spin channel.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class SpinChannel(BaseModel):
 
 
 class ElectronicStructure(BaseModel):
-    """What bands and density of states say about a crystal.
+    """Electronic structure of a crystal, from its bands and density of states.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Many crystals measured together."""
+"""Metrics of many crystals."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class MetricsDoc(VogenDoc):
     options: list[dict[str, Any]] = Field(
         default_factory=list, description="of the samplers, those not at their defaults"
     )
-    scheme: str | None = Field(description="energy scale of the judge")
+    scheme: str | None = Field(description="energy scale of the energy model")
     hull_id: str | None
     engine_versions: dict[str, str] = Field(default_factory=dict)
 
@@ -159,9 +159,9 @@ class MetricsDoc(VogenDoc):
     formulas: dict[str, FormulaMetrics] = Field(description="by requested reduced formula")
 
     cpu_seconds: dict[str, float] = Field(
-        description="by stage: sampling, single points of a judge that chose among what was "
+        description="by stage: sampling, single points of an energy model that chose among what was "
         "drawn, relaxation (as generated, relaxation and final energy; wall seconds where the "
-        "engine does not tell CPU seconds), and what the caller added"
+        "engine does not report CPU seconds), and what the caller added"
     )
     n_untimed: int = Field(
         description="calculations without a time, each counted as long as the longest timed one"

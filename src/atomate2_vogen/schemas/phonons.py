@@ -49,7 +49,7 @@ class FreeEnergy(BaseModel):
 
 
 class PhononSummary(BaseModel):
-    """What the harmonic phonons say about a crystal. Imaginary frequencies are negative.
+    """Summary of the harmonic phonons of a crystal. Imaginary frequencies are negative.
 
     Examples
     --------

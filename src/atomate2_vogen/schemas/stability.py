@@ -1,4 +1,4 @@
-"""Where candidates stand on the hull."""
+"""Stability of candidates on the hull."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class DecompositionPhase(BaseModel):
 
 
 class ReducedCell(BaseModel):
-    """Primitive Niggli cell at 1 Å³ per atom: what tells most unlike crystals apart.
+    """Primitive Niggli cell at 1 Å³ per atom, by which most different crystals are distinguished.
 
     Lengths in Å, angles in degrees.
 

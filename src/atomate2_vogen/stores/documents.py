@@ -56,7 +56,7 @@ def collection_of(document_class: type[VogenDoc]) -> tuple[str, str]:
 
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-"""Stands where a document tells no time."""
+"""Time of a document that holds none."""
 
 
 def parse(document_class: type[Doc], content: Mapping[str, Any] | VogenDoc) -> Doc:
@@ -149,7 +149,7 @@ def upsert(store: Store, content: Mapping[str, Any], key: str) -> None:
         store.update(named, key=key)
     except BulkWriteError as error:
         codes = _codes(error)
-        if codes == {OTHER_ID}:  # written by somebody who left the id to the server
+        if codes == {OTHER_ID}:  # written without an id, which the server then made
             store.update({name: v for name, v in content.items() if name != "_id"}, key=key)
         elif codes == {DUPLICATE_KEY}:
             store.update(named, key=key)

@@ -1,4 +1,4 @@
-"""From what finished jobs returned to the collections."""
+"""Copies of the documents that finished jobs returned, in the collections."""
 
 from __future__ import annotations
 
@@ -163,9 +163,10 @@ def _read(
 
 
 def _outputs(job: Mapping[str, Any], output_class: type[VogenDoc]) -> list[Any]:
-    """What is to be stored of a job; a list of outputs is left to the jobs that made them.
+    """Documents of a job that are to be stored.
 
-    Except for references: their flow names and weeds them as a whole.
+    A list that collects the outputs of other jobs is passed over, except for references: only
+    the job that collects them gives each its final name and removes duplicates.
     """
     output = job.get("output")
     if output_class is ReferenceDoc:
@@ -183,7 +184,7 @@ def _times(
 ) -> Iterator[tuple[str, datetime]]:
     """Key and time of change in UTC of what a job returned.
 
-    Where the output tells no time it is that at which the job was completed, which jobflow
+    For an output without a time it is that at which the job was completed, which jobflow
     writes in the worker's local time and without a zone.
     """
     for content in _outputs(job, output_class):

@@ -5,9 +5,9 @@ again and makes its own plan; servers that only speak its protocol, and use an i
 only if it answers the whole of it, are spared a scan of the collection.
 
 That is why it stays: at 20,000 stability documents in SecantusDB 0.7.0b3 the question for new VO2
-near the hull takes 7 ms of CPU this way and 3.6 s with `maggma.core.Store.query`, that for
-half-metallic V2O3 9 ms and 4.5 s (``benchmarks/query_speed.py --plain``, 2026-11-30). The embedded
-store plans for itself.
+near the hull takes 11 ms of CPU time this way and 4.6 s with `maggma.core.Store.query`, that for
+half-metallic V2O3 8 ms and 3.5 s (``benchmarks/store_speed.py`` and ``benchmarks/query_speed.py
+--plain``, 2026-11-30). The embedded store makes its own plan.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def pipeline(
 
 def split(key: str, criteria: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What one index of the collection with this key answers, and the rest."""
-    collection = next((name for name, (_, theirs) in KEYS.items() if theirs == key), None)
+    collection = next((name for name, (_, its_key) in KEYS.items() if its_key == key), None)
     indexes = ((key,), *INDEXES.get(collection or "", ()), ("last_updated",))
     fields = next((index for index in indexes if index[0] in criteria), ())
     names = []

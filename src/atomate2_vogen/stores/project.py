@@ -153,12 +153,12 @@ class VogenStores:
         where
             What to call the stores in messages from now on.
         create
-            Make collections where a database holds none of ours.
+            Make the collections where a database holds none of them.
 
         Raises
         ------
         StoreAddressError
-            If the database holds no collection of ours and none is to be made.
+            If the database holds none of the collections and they are not to be made.
         StoreConnectionError
             If a store cannot be connected.
         """
@@ -176,7 +176,7 @@ class VogenStores:
             prove(self.stability)
 
     def _check_existence(self) -> None:
-        """Refuse a database without any collection of ours; a folder was looked at before."""
+        """Refuse a database without any of the collections; a folder was checked before."""
         stability = self.stability
         if not isinstance(stability, MongoDocuments):
             return
@@ -200,7 +200,7 @@ class VogenStores:
             elif isinstance(store, EmbeddedStore):
                 store.ensure_indexes(INDEXES[collection])
         if not self._own_jobs:
-            return  # somebody else's: jobflow's settings name them
+            return  # jobflow's settings name the job store: other projects may use it
         jobs, data = self.job_store.docs_store, self.data
         if isinstance(jobs, MongoDocuments):
             ensure_indexes(jobs._collection, INDEXES[JOBS])  # noqa: SLF001
