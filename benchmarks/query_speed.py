@@ -31,7 +31,7 @@ import pymongo
 from explained import reads, scans
 from mongo_server import mongo_uri
 
-from atomate2_vogen.stores import VogenStores
+from atomate2_vogen.stores import VogenStores, project
 
 SHARE_CHARACTERISED = 0.02
 BATCH = 2000
@@ -117,7 +117,7 @@ def measure(stores: VogenStores, repeats: int, server: int | None) -> list[dict[
             stores.query(**question)
             walls.append(1000 * (time.perf_counter() - begin))
         cpu = 1000 * (cpu_seconds(server) - before) / repeats
-        examined = reads(stores, question)
+        examined = [] if project.select is plain_query else reads(stores, question)
         found.append(
             {
                 "question": name,
@@ -134,6 +134,12 @@ def measure(stores: VogenStores, repeats: int, server: int | None) -> list[dict[
     return found
 
 
+def plain_query(store, criteria, properties=None, sort=None, limit=0):
+    """As `stores.plans.select`, without its stages."""
+    order = dict(sort) if sort else None
+    return store.query(criteria, properties=properties, sort=order, limit=limit)
+
+
 def server_name(client) -> str:
     """SecantusDB names itself in its replica set, and says MongoDB's version."""
     if client.admin.command("hello").get("setName") == "secantus":
@@ -148,8 +154,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--keep", action="store_true", help="use the documents of the last --keep")
+    parser.add_argument("--plain", action="store_true", help="query without `stores.plans`")
     parser.add_argument("--server-pid", type=int, help="of MONGODB_URI, to count its CPU seconds")
     options = parser.parse_args()
+    if options.plain:
+        project.select = plain_query
     with tempfile.TemporaryDirectory() as folder, mongo_uri(Path(folder)) as uri:
         name = f"vogen_speed_{options.documents}"
         client = pymongo.MongoClient(uri)

@@ -116,6 +116,10 @@ class ArtefactError(VogenError):
     """A data set, model or prototype file that is corrupt, hostile or of another version."""
 
 
+class MissingTaskError(VogenError):
+    """A task document that a job did not leave, or that another store holds."""
+
+
 class EngineCapabilityError(InputError):
     """An engine that was asked for what it cannot give, such as bands of a force field."""
 

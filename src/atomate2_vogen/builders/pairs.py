@@ -1,4 +1,4 @@
-"""One pair of chemical system and scheme: what is there, what changed, what it comes to."""
+"""One pair of chemical system and scheme: its documents, changes and outcome."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from monty.json import jsanitize
 from pymatgen.core import Composition
 
-from atomate2_vogen.builders.records import RELATIONS, clock, ranked_record
+from atomate2_vogen.builders.records import RELATIONS, ranked_record
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, VogenError, reason
 from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc
 from atomate2_vogen.stability.hull import Ranked, complete, relate
 from atomate2_vogen.stability.judging import judge
 from atomate2_vogen.stability.phases import ReferenceHull, hull_id
-from atomate2_vogen.stores import parse
+from atomate2_vogen.stores import moment, parse
 from atomate2_vogen.structures.duplicates import Comparable, unsettled
 from atomate2_vogen.structures.matching import KnownStructures
 
@@ -86,7 +86,7 @@ class Pair:
 
         A document is up to date if it was made from this version of the calculation (by the
         calculation's own clock, so that of the builder does not matter), with these references
-        and this pool, tells whether the crystal is bulk, and is not damaged.
+        and this pool, states whether the crystal is bulk, and is not damaged.
         """
         current = hull_id(self.references)
         self.changed = set(self.sources) - set(self.built)
@@ -101,7 +101,7 @@ class Pair:
                 content.get("hull_id") != current
                 or content.get("novelty_pool") != self.pool
                 or content.get("formula") != self.sources[name].formula
-                or clock(content, "calculation_updated") != self.sources[name].updated
+                or moment(content, "calculation_updated") != self.sources[name].updated
                 or "is_bulk" not in content  # judged before that was part of it
             ):
                 self.changed.add(name)
@@ -120,7 +120,7 @@ class Pair:
             one.formula for one in self.doubtful
         }
 
-    def is_settled(self) -> bool:
+    def is_up_to_date(self) -> bool:
         """Whether there is nothing to be judged, compared or written."""
         if self.changed or self.doubtful:
             return False

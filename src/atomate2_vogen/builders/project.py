@@ -1,4 +1,4 @@
-"""From what flows left in a job store to stability documents, in one call."""
+"""Stability documents from the job outputs of flows, in one call."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ class BuildSummary:
     Parameters
     ----------
     ingested
-        Number of documents taken from the job store, by collection.
+        Number of documents taken from the job store, by collection. Stability documents among them
+        were made by flows.
     written
-        Number of stability documents that are new or have changed.
+        Number of stability documents that the builder made or changed.
     removed
         Number of stability documents removed because their calculation is gone.
     malformed
         Documents that were skipped, as ``collection: key``.
+
+    Examples
+    --------
+    >>> BuildSummary({"calculations": 2}, written=2, removed=0, malformed=frozenset()).written
+    2
     """
 
     ingested: dict[str, int]
@@ -43,7 +49,8 @@ def build_stability(
 
     Reads what finished jobs left in the job store, adds the reference phases that the package
     ships for the schemes of the calculations, and runs `StabilityBuilder`. May be called at any
-    time and again: only what is new or has changed is computed.
+    time and again: only what is new or has changed is computed. A crystal that a flow has placed
+    on the hull of the same references is not judged a second time.
 
     Parameters
     ----------

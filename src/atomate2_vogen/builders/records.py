@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.schemas import ReducedCell, StabilityState
 from atomate2_vogen.stability.hull import Ranked
-from atomate2_vogen.stores import moment, upsert_many
+from atomate2_vogen.stores import upsert_many
 from atomate2_vogen.structures.duplicates import Comparable
 from atomate2_vogen.structures.reduction import ReducedCrystal
 
@@ -48,11 +48,6 @@ KEPT = (
     *RELATIONS,
 )
 """What is read of documents that were built before."""
-
-
-def clock(content: Mapping[str, Any], field: str = "last_updated") -> datetime:
-    """A time that a document tells, in UTC and milliseconds; the epoch where it tells none."""
-    return moment({"last_updated": content.get(field)})
 
 
 def by_id(

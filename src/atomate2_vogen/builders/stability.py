@@ -7,8 +7,8 @@ pair, and those documents are written that say something else than before. The o
 `atomate2_vogen.stability.hull.assess` on everything, in any order of the calculations.
 
 Killed while it writes, it leaves nothing half-written: documents that were there are amended first
-and new ones come last, so that the pair is still seen to have changed; and each document tells by
-a digest with whom it was compared, so that one which others were not compared with is found out.
+and new ones come last, so that the pair is still seen to have changed; and each document holds a
+digest of those that it was compared with, by which missing comparisons are found.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from maggma.core import Builder
 from pymatgen.core import Composition
 
 from atomate2_vogen.builders.pairs import DAMAGED, Outcome, Pair, Source, build
-from atomate2_vogen.builders.records import BATCH, KEPT, amend, by_id, clock, write
+from atomate2_vogen.builders.records import BATCH, KEPT, amend, by_id, write
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import BuildError, MissingReferenceError, VogenError, reason
 from atomate2_vogen.jobs.known import known_structures, pool_id
 from atomate2_vogen.schemas import ReferenceDoc, VogenDoc
 from atomate2_vogen.stability.phases import ReferenceHull
-from atomate2_vogen.stores import parse, select
+from atomate2_vogen.stores import moment, parse, select
 from atomate2_vogen.structures.reduction import ReducedCrystal
 
 if TYPE_CHECKING:
@@ -59,7 +59,15 @@ class StabilityBuilder(Builder):
         Remove documents whose calculation is gone. Otherwise they are left as they are, and
         others are judged without them.
     chunk_size
-        Pairs that are held in memory at once.
+        Number of pairs that are held in memory at once.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import StabilityBuilder, VogenStores
+    >>> with VogenStores.memory() as stores:
+    ...     sources = stores.calculations, stores.references
+    ...     StabilityBuilder(*sources, stores.stability).build()
+    0
     """
 
     def __init__(
@@ -182,7 +190,7 @@ class StabilityBuilder(Builder):
                 continue
             if home is not None:
                 chemsys, reduced = home
-                source = Source(reduced, clock(content))
+                source = Source(reduced, moment(content))
                 found.setdefault((chemsys, scheme), {})[name] = source
         return found
 
@@ -212,7 +220,7 @@ class StabilityBuilder(Builder):
         pair = Pair(system, scheme, ours, pool, sources, built)
         pair.find_changes()
         try:
-            if pair.is_settled():
+            if pair.is_up_to_date():
                 return None
             ReferenceHull(ours, system)
         except VogenError as error:

@@ -13,6 +13,7 @@ from atomate2_vogen.engines.methods import check_method
 from atomate2_vogen.errors import BandDataError, VogenError, reason
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import JobFailure
+from atomate2_vogen.jobs.links import job_links
 from atomate2_vogen.jobs.magnetism import ChosenStart, magnetic_state
 from atomate2_vogen.jobs.subjects import Subject
 from atomate2_vogen.jobs.tolerance import read
@@ -67,6 +68,10 @@ def record_electronic(
     """
     document = failed_electronic(subject, engine)
     document.symmetry, document.magnetic_note = symmetry, magnetic_note
+    if isinstance(outputs, Mapping):  # inputs are not resolved yet
+        document.jobs = job_links(
+            {stage: outputs[stage] for stage in ("static", "uniform", "line") if stage in outputs}
+        )
     found = read(outputs)
     try:
         _check_methods(found, engine)

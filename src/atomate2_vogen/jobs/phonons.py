@@ -27,6 +27,7 @@ from atomate2_vogen.errors import (
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.electronic import NO_RESULT
 from atomate2_vogen.jobs.guard import JobFailure
+from atomate2_vogen.jobs.links import job_links
 from atomate2_vogen.jobs.subjects import Subject
 from atomate2_vogen.jobs.tolerance import read
 from atomate2_vogen.phonons.harmonic import (
@@ -211,6 +212,7 @@ def record_phonons(
         bad calculation.
     """
     document = failed_phonons(subject, engine, supercell)
+    document.jobs = job_links({"phonons": phonons})  # inputs are not resolved yet
     try:
         found = read(phonons)
         _check_forces(found, engine)

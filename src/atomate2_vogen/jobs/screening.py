@@ -19,6 +19,7 @@ from atomate2_vogen.errors import InputError, NonFiniteError, VogenError, reason
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import GuardedMaker, JobFailure
 from atomate2_vogen.jobs.later import joined_flow, pieces
+from atomate2_vogen.jobs.links import job_links
 from atomate2_vogen.jobs.magnetism import magnetic_state
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.subjects import check_crystals
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 TOLERANT = JobConfig(on_missing_references=OnMissing.NONE)
 """Inputs that never came are None instead of an error."""
+
+RECORDING = JobConfig(on_missing_references=OnMissing.NONE, expose_store=True)
+"""The same for jobs that look up which outputs of others they were given."""
 
 RECORD_STAGE = "record"
 """Value of ``metadata.stage`` of the jobs whose output is a `CalculationDoc`."""
@@ -56,8 +60,9 @@ def candidate_flow(engine: Engine, candidate: CandidateDoc) -> Flow:
         static=static.output,
         corrections=engine.energy_corrections,
         methods=engine.methods,
+        jobs={"initial": initial.uuid, "relax": relax.uuid, "static": static.uuid},
     )
-    document.config = TOLERANT
+    document.config = RECORDING
     stages = {"initial": initial, "relax": relax, "static": static, RECORD_STAGE: document}
     for stage, stage_job in stages.items():
         stage_job.update_metadata(
@@ -79,6 +84,7 @@ def record(
     static: Any,
     corrections: EnergyCorrections | None = None,
     methods: dict[str, Method] | None = None,
+    jobs: dict[str, str] | None = None,
 ) -> CalculationDoc:
     """What is known about one candidate after its calculations.
 
@@ -98,6 +104,9 @@ def record(
     methods
         Methods of the stages ``relax`` and ``static`` of the engine. A task document that tells
         of another one makes the calculation fail, and none of its numbers are recorded.
+    jobs
+        Identifiers of the jobs with the calculations, by stage: the outputs are resolved before
+        this job runs, and no longer tell whose they are.
 
     Returns
     -------
@@ -107,6 +116,7 @@ def record(
         calculation.
     """
     document = CalculationDoc.failed(candidate, scheme, engine_versions=engine_versions)
+    document.jobs = job_links(jobs or {})
     calculations = (initial, relaxed, static)
     document.wall_time = _sum([results.elapsed_time(done) for done in calculations])
     document.cpu_time = _sum([results.cpu_time(done) for done in calculations])

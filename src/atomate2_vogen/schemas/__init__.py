@@ -24,6 +24,7 @@ from atomate2_vogen.schemas.electronic import (
     ElectronicStructure,
     SpinChannel,
 )
+from atomate2_vogen.schemas.jobs import JobLink
 from atomate2_vogen.schemas.magnetism import MagneticOrder, MagneticStart, MagneticState
 from atomate2_vogen.schemas.metrics import (
     Distribution,
@@ -64,6 +65,7 @@ __all__ = [
     "FieldClass",
     "FormulaMetrics",
     "FreeEnergy",
+    "JobLink",
     "MagneticOrder",
     "MagneticStart",
     "MagneticState",

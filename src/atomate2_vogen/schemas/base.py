@@ -1,4 +1,4 @@
-"""What every document has."""
+"""Base class of all documents."""
 
 from __future__ import annotations
 
@@ -35,7 +35,14 @@ def _why(message: str) -> str:
 
 
 class VogenDoc(BaseModel):
-    """Fields that every document has."""
+    """Fields that every document has.
+
+    Examples
+    --------
+    >>> document = VogenDoc()
+    >>> document.schema_version, document.last_updated.tzname()
+    (1, 'UTC')
+    """
 
     # documents read back from a store carry `_id`; MSONable adds `@module` and `@class`
     model_config = ConfigDict(extra="ignore")

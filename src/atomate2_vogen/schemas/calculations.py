@@ -10,11 +10,18 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.schemas.base import FileName, VogenDoc
 from atomate2_vogen.schemas.candidates import CandidateDoc
+from atomate2_vogen.schemas.jobs import LinkedDoc
 from atomate2_vogen.schemas.magnetism import MagneticState
 
 
 class CalculationState(StrEnum):
-    """Outcome of relaxing one candidate."""
+    """Outcome of relaxing one candidate.
+
+    Examples
+    --------
+    >>> CalculationState("unconverged").name
+    'UNCONVERGED'
+    """
 
     COMPLETED = "completed"
     UNCONVERGED = "unconverged"
@@ -22,7 +29,13 @@ class CalculationState(StrEnum):
 
 
 class CharacterisationState(StrEnum):
-    """Outcome of the electronic or phonon calculations of one crystal."""
+    """Outcome of the electronic or phonon calculations of one crystal.
+
+    Examples
+    --------
+    >>> CharacterisationState("failed").name
+    'FAILED'
+    """
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -33,8 +46,20 @@ def calculation_id(candidate_id: str, scheme: str) -> str:
     return f"{candidate_id}|{scheme}"
 
 
-class CalculationDoc(VogenDoc):
-    """Energies of one candidate before and after relaxation, in one scheme."""
+class CalculationDoc(LinkedDoc):
+    """Energies of one candidate before and after relaxation, in one scheme.
+
+    Its `jobs` are ``initial`` (energy of the crystal as generated), ``relax`` and ``static``
+    (energy after the relaxation); `task` reads their task documents.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import RandomSampler
+    >>> (candidate,) = RandomSampler().sample({"VO2": 1}, seed=0).candidates
+    >>> document = CalculationDoc.failed(candidate, "CHGNet-0.3.0", "no memory left")
+    >>> document.state.value, document.error, document.jobs
+    ('failed', 'no memory left', {})
+    """
 
     calculation_id: str = Field(description="candidate id and scheme")
     candidate_id: FileName
@@ -54,10 +79,10 @@ class CalculationDoc(VogenDoc):
         None, description="relaxed and generated crystal alike; None if that was not compared"
     )
     wall_time: float | None = Field(
-        None, description="seconds in the judge: as generated, relaxation and final energy"
+        None, description="seconds in the energy model: as generated, relaxation and final energy"
     )
     cpu_time: float | None = Field(
-        None, description="the same in CPU seconds of the process, where the engine tells"
+        None, description="the same in CPU seconds of the process, where the engine reports them"
     )
     magnetism: MagneticState | None = Field(
         None,
@@ -103,7 +128,15 @@ class CalculationDoc(VogenDoc):
 
 
 class ReferenceDoc(VogenDoc):
-    """A known phase or element, relaxed in one scheme: a vertex of the hull."""
+    """A known phase or element, relaxed in one scheme: a vertex of the hull.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> vanadium = next(one for one in load_references("CHGNet-0.3.0") if one.formula == "V")
+    >>> vanadium.scheme, vanadium.structure.composition.reduced_formula
+    ('CHGNet-0.3.0', 'V')
+    """
 
     reference_id: str = Field(description="phase name and scheme")
     name: str = Field(description="formula and structure type or space group")

@@ -1,4 +1,4 @@
-"""What samplers make: candidates, and what a call of a sampler gave."""
+"""Candidates, and samples of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from atomate2_vogen.schemas.base import FileName, VogenDoc
 
 
 class RejectionReason(StrEnum):
-    """Why something that a sampler tried is not a candidate."""
+    """Reason why an attempt of a sampler is not a candidate.
+
+    Examples
+    --------
+    >>> RejectionReason("atoms too close").name
+    'ATOMS_TOO_CLOSE'
+    """
 
     WRONG_COMPOSITION = "wrong composition"
     UNREADABLE_GRID = "unreadable grid"
@@ -30,7 +36,17 @@ class RejectionReason(StrEnum):
 
 
 class CandidateDoc(VogenDoc):
-    """A generated crystal and where it comes from."""
+    """A generated crystal and where it comes from.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(3), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> CandidateDoc.make(
+    ...     crystal, sampler="files", model_id="mine", formula="VO", seed=0, index=0
+    ... ).candidate_id
+    'VO-b88bb0016101'
+    """
 
     candidate_id: FileName = Field(
         description="hash of sampler, model id, formula, seed, index and, if any, options"
@@ -78,7 +94,13 @@ class CandidateDoc(VogenDoc):
 
 
 class Rejection(BaseModel):
-    """An attempt that did not become a candidate."""
+    """An attempt that did not become a candidate.
+
+    Examples
+    --------
+    >>> Rejection(formula="VO2", index=3, reason="duplicate").reason.name
+    'DUPLICATE'
+    """
 
     formula: str
     index: int
@@ -87,7 +109,15 @@ class Rejection(BaseModel):
 
 
 class SampleDoc(VogenDoc):
-    """What one call of a sampler gave."""
+    """Candidates of one call of a sampler, and counts of its attempts and rejections.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import RandomSampler
+    >>> sample = RandomSampler().sample({"VO2": 2}, seed=0)
+    >>> len(sample.candidates), sample.missing
+    (2, {})
+    """
 
     sampler: str
     model_id: str
@@ -101,7 +131,8 @@ class SampleDoc(VogenDoc):
     wall_time: float = Field(description="seconds, those of formulas sampled side by side added up")
     cpu_time: float | None = Field(None, description="seconds of all threads of the process")
     judge_cpu_time: float | None = Field(
-        None, description="the part of cpu_time that single points of a judge took, if any did"
+        None,
+        description="the part of cpu_time that single points of an energy model took, if any did",
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="of the sampler, those that are not at their defaults"

@@ -1,4 +1,4 @@
-"""What the discovery flow ends with."""
+"""Summary of a discovery flow."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from atomate2_vogen.schemas.stability import StabilityDoc
 
 
 class DiscoveryDoc(VogenDoc):
-    """Summary that the discovery flow ends with.
+    """Summary of a discovery flow: stability, metrics, electrons and phonons of its crystals.
 
     In a job store its lists lie in the ``data`` store: ``get_output(uuid, load=True)`` reads all.
+
+    Examples
+    --------
+    >>> DiscoveryDoc(
+    ...     scheme="CHGNet-0.3.0", sample={}, n_candidates=0, n_calculated=0, stability=[]
+    ... ).metrics is None
+    True
     """
 
     scheme: str

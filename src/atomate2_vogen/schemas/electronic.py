@@ -1,4 +1,4 @@
-"""What the electrons of a crystal do: gaps by spin channel, moments, character."""
+"""Electronic structure of a crystal: gaps by spin channel, moments, character."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from typing import Any
 from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
-from atomate2_vogen.schemas.base import FileName, VogenDoc
+from atomate2_vogen.schemas.base import FileName
 from atomate2_vogen.schemas.calculations import CharacterisationState
+from atomate2_vogen.schemas.jobs import LinkedDoc
 from atomate2_vogen.schemas.magnetism import MagneticStart, MagneticState
 
 
 class ElectronicCharacter(StrEnum):
-    """What a crystal is to a current, by `atomate2_vogen.electrons.electronic`."""
+    """Electronic character of a crystal, by `atomate2_vogen.electrons.electronic`.
+
+    Examples
+    --------
+    >>> ElectronicCharacter("half-metal").name
+    'HALF_METAL'
+    """
 
     INSULATOR = "insulator"
     SEMICONDUCTOR = "semiconductor"
@@ -25,7 +32,13 @@ class ElectronicCharacter(StrEnum):
 
 
 class ChannelState(StrEnum):
-    """What one spin channel alone is."""
+    """Character of one spin channel.
+
+    Examples
+    --------
+    >>> ChannelState("gapped").name
+    'GAPPED'
+    """
 
     GAPPED = "gapped"
     GAPLESS = "gapless"
@@ -33,7 +46,13 @@ class ChannelState(StrEnum):
 
 
 class BandEdge(BaseModel):
-    """Highest occupied or lowest empty state of a spin channel."""
+    """Highest occupied or lowest empty state of a spin channel.
+
+    Examples
+    --------
+    >>> BandEdge(energy=5.2, band=11, k_point=[0, 0, 0], mesh="uniform").energy
+    5.2
+    """
 
     energy: float = Field(description="eV on the scale of the calculation, as `fermi_level`")
     band: int = Field(description="from 0, in the channel")
@@ -43,7 +62,13 @@ class BandEdge(BaseModel):
 
 
 class SpinChannel(BaseModel):
-    """Gap and edges of one spin channel; of both together where spins are not polarised."""
+    """Gap and edges of one spin channel; of both together where spins are not polarised.
+
+    Examples
+    --------
+    >>> SpinChannel(spin="up", state="metallic", gap=0).state.value
+    'metallic'
+    """
 
     spin: str = Field(description="up, down, or both without spin polarisation")
     state: ChannelState
@@ -58,7 +83,25 @@ class SpinChannel(BaseModel):
 
 
 class ElectronicStructure(BaseModel):
-    """What bands and density of states say about a crystal."""
+    """Electronic structure of a crystal, from its bands and density of states.
+
+    Examples
+    --------
+    >>> up = SpinChannel(spin="up", state="metallic", gap=0)
+    >>> down = SpinChannel(spin="down", state="gapped", gap=1.5)
+    >>> electrons = ElectronicStructure(
+    ...     character="half-metal",
+    ...     is_spin_polarised=True,
+    ...     fermi_level=5.0,
+    ...     up=up,
+    ...     down=down,
+    ...     gap=0,
+    ...     meshes=["uniform"],
+    ...     tolerances={},
+    ... )
+    >>> electrons.character.value, electrons.down.gap
+    ('half-metal', 1.5)
+    """
 
     character: ElectronicCharacter
     is_spin_polarised: bool
@@ -84,8 +127,29 @@ class ElectronicStructure(BaseModel):
     warnings: list[str] = Field(default_factory=list, description="what does not fit together")
 
 
-class ElectronicDoc(VogenDoc):
-    """Electronic structure of one crystal by one engine."""
+class ElectronicDoc(LinkedDoc):
+    """Electronic structure of one crystal by one engine.
+
+    Its `jobs` are ``static``, ``uniform`` and ``line`` where the engine calculates bands in these
+    steps; `task` reads their task documents. Where several magnetic starts were tried, ``static``
+    is a summary of the calculation of the lowest energy.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> document = ElectronicDoc(
+    ...     electronic_id="VO-1|PBE",
+    ...     candidate_id="VO-1",
+    ...     scheme="PBE",
+    ...     engine="vasp",
+    ...     state="failed",
+    ...     error="not converged",
+    ...     formula="VO",
+    ...     structure=Structure(Lattice.cubic(3), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
+    ... )
+    >>> document.electrons is None
+    True
+    """
 
     electronic_id: str = Field(description="candidate id and scheme")
     candidate_id: FileName

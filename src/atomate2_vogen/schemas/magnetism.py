@@ -8,7 +8,13 @@ from pydantic import BaseModel, Field
 
 
 class MagneticOrder(StrEnum):
-    """Collinear order of the moments in one cell, by `analysis.magnetism.magnetic_order`."""
+    """Collinear order of the moments in one cell, by `structures.magnetism.magnetic_order`.
+
+    Examples
+    --------
+    >>> MagneticOrder("FiM").name
+    'FIM'
+    """
 
     NM = "NM"
     """Nonmagnetic."""
@@ -24,6 +30,11 @@ class MagneticState(BaseModel):
     """Moments with which a calculation, or a chain of calculations, began and ended.
 
     Both lists are in the order of the sites of the document's structure.
+
+    Examples
+    --------
+    >>> MagneticState(moments=[1.0, -1.0], order="AFM", total_moment=0).order.name
+    'AFM'
     """
 
     initial_moments: list[float] | None = Field(
@@ -38,7 +49,13 @@ class MagneticState(BaseModel):
 
 
 class MagneticStart(MagneticState):
-    """One self-consistent calculation of a crystal from one pattern of moments."""
+    """One self-consistent calculation of a crystal from one pattern of moments.
+
+    Examples
+    --------
+    >>> MagneticStart(name="FM", initial_moments=[1.0, 1.0], energy_per_atom=-7.5).name
+    'FM'
+    """
 
     name: str = Field(description="pattern: given, FM or AFM")
     energy_per_atom: float | None = Field(None, description="eV/atom; None where it failed")

@@ -1,4 +1,4 @@
-"""Many crystals measured together."""
+"""Metrics of many crystals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from atomate2_vogen.schemas.stability import StabilityDoc
 
 
 class Proportion(BaseModel):
-    """Some of a whole, with Wilson's 95 % interval for draws that do not depend on each other."""
+    """Some of a whole, with Wilson's 95 % interval for draws that do not depend on each other.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability.statistics import proportion
+    >>> half = proportion(5, 10)
+    >>> half.share, round(half.low, 3), round(half.high, 3)
+    (0.5, 0.237, 0.763)
+    """
 
     count: int
     total: int
@@ -21,7 +29,14 @@ class Proportion(BaseModel):
 
 
 class Rate(BaseModel):
-    """How many crystals have a property, against each of the wholes that people divide by."""
+    """How many crystals have a property, against each of the wholes that people divide by.
+
+    Examples
+    --------
+    >>> some = Proportion(count=1, total=2, share=0.5, low=0.1, high=0.9)
+    >>> Rate(of_requested=some, of_delivered=some).count
+    1
+    """
 
     of_requested: Proportion = Field(description="total: crystals asked for; missing ones lack it")
     of_delivered: Proportion = Field(description="total: candidates; unranked ones lack it")
@@ -36,7 +51,13 @@ class Rate(BaseModel):
 
 
 class Distribution(BaseModel):
-    """Median and quartiles (linear interpolation) of n numbers; None where n is 0."""
+    """Median and quartiles (linear interpolation) of n numbers; None where n is 0.
+
+    Examples
+    --------
+    >>> Distribution(n=3, quartile_1=0.5, median=1, quartile_3=1.5).median
+    1.0
+    """
 
     n: int
     quartile_1: float | None
@@ -47,7 +68,12 @@ class Distribution(BaseModel):
 class FormulaMetrics(BaseModel):
     """Metrics of the candidates of one requested formula, or of all together.
 
-    What needs attempts, a judge or a pool of known crystals is None where there is none.
+    What needs attempts, an energy model or a pool of known crystals is None where there is none.
+
+    Examples
+    --------
+    >>> FormulaMetrics.model_fields["n_ranked"].description
+    'relaxed, converged, not collapsed, bulk crystals'
     """
 
     n_requested: int = Field(description="crystals asked for; of files, crystals read")
@@ -109,7 +135,13 @@ class FormulaMetrics(BaseModel):
 
 
 class MetricsDoc(VogenDoc):
-    """How good a sampler's crystals are, by one judge on its own hull."""
+    """Quality of a sampler's crystals by one energy model, on the hull of its references.
+
+    Examples
+    --------
+    >>> MetricsDoc.model_fields["thresholds"].description
+    'eV/atom above hull, of `stable`'
+    """
 
     metrics_id: str = Field(description="hash of candidates, scheme and hull")
     chemsys: str
@@ -119,7 +151,7 @@ class MetricsDoc(VogenDoc):
     options: list[dict[str, Any]] = Field(
         default_factory=list, description="of the samplers, those not at their defaults"
     )
-    scheme: str | None = Field(description="energy scale of the judge")
+    scheme: str | None = Field(description="energy scale of the energy model")
     hull_id: str | None
     engine_versions: dict[str, str] = Field(default_factory=dict)
 
@@ -127,9 +159,9 @@ class MetricsDoc(VogenDoc):
     formulas: dict[str, FormulaMetrics] = Field(description="by requested reduced formula")
 
     cpu_seconds: dict[str, float] = Field(
-        description="by stage: sampling, single points of a judge that chose among what was "
+        description="by stage: sampling, single points of an energy model that chose among what was "
         "drawn, relaxation (as generated, relaxation and final energy; wall seconds where the "
-        "engine does not tell CPU seconds), and what the caller added"
+        "engine does not report CPU seconds), and what the caller added"
     )
     n_untimed: int = Field(
         description="calculations without a time, each counted as long as the longest timed one"
@@ -159,7 +191,15 @@ class MetricsDoc(VogenDoc):
 
 
 class EvaluationDoc(VogenDoc):
-    """Crystals judged: each of them, and all together."""
+    """Stability of each crystal, and the metrics of all together.
+
+    In a job store the list lies in the ``data`` store: ``get_output(uuid, load=True)`` reads all.
+
+    Examples
+    --------
+    >>> list(EvaluationDoc.model_fields)[-2:]
+    ['metrics', 'stability']
+    """
 
     metrics: MetricsDoc
     stability: list[StabilityDoc] = Field(description="in the order of the candidates")

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
-from atomate2_vogen.schemas.base import FileName, VogenDoc
+from atomate2_vogen.schemas.base import FileName
 from atomate2_vogen.schemas.calculations import CharacterisationState
+from atomate2_vogen.schemas.jobs import LinkedDoc
 
 
 class PhononVerdict(StrEnum):
-    """Dynamic stability in the harmonic approximation, by `phonons.harmonic`."""
+    """Dynamic stability in the harmonic approximation, by `phonons.harmonic`.
+
+    Examples
+    --------
+    >>> PhononVerdict("soft").name
+    'SOFT'
+    """
 
     STABLE = "stable"
     SOFT = "soft"
@@ -21,7 +28,16 @@ class PhononVerdict(StrEnum):
 
 
 class FreeEnergy(BaseModel):
-    """Harmonic vibrational free energy, zero point included."""
+    """Harmonic vibrational free energy, zero point included.
+
+    Examples
+    --------
+    >>> energy = FreeEnergy(
+    ...     temperatures=[0, 300], values=[0.05, 0.02], zero_point=0.05, left_out=0, cutoff=0.1
+    ... )
+    >>> dict(zip(energy.temperatures, energy.values))[300]
+    0.02
+    """
 
     temperatures: list[float] = Field(description="K")
     values: list[float] = Field(description="eV/atom, one per temperature")
@@ -33,7 +49,29 @@ class FreeEnergy(BaseModel):
 
 
 class PhononSummary(BaseModel):
-    """What the harmonic phonons say about a crystal. Imaginary frequencies are negative."""
+    """Summary of the harmonic phonons of a crystal. Imaginary frequencies are negative.
+
+    Examples
+    --------
+    >>> summary = PhononSummary(
+    ...     verdict="unstable",
+    ...     lowest_frequency=-2.1,
+    ...     lowest_q_point=[0.5, 0, 0],
+    ...     lowest_label="X",
+    ...     highest_frequency=24.0,
+    ...     imaginary_fraction=0.03,
+    ...     acoustic_sum_rule_error=0.01,
+    ...     force_constant_drift=0.001,
+    ...     sum_rule_imposed=True,
+    ...     supercell_matrix=[[2, 0, 0], [0, 2, 0], [0, 0, 2]],
+    ...     n_atoms_supercell=48,
+    ...     n_atoms_primitive=6,
+    ...     mesh=[8, 8, 8],
+    ...     tolerances={},
+    ... )
+    >>> summary.verdict.value, summary.lowest_label
+    ('unstable', 'X')
+    """
 
     verdict: PhononVerdict
     lowest_frequency: float = Field(description="THz, on path and mesh")
@@ -63,8 +101,31 @@ class PhononSummary(BaseModel):
     warnings: list[str] = Field(default_factory=list, description="what makes the verdict doubtful")
 
 
-class PhononDoc(VogenDoc):
-    """Phonons of one crystal by one engine in one supercell."""
+class PhononDoc(LinkedDoc):
+    """Phonons of one crystal by one engine in one supercell.
+
+    The job ``phonons`` is the one that ends atomate2's phonon flow; `task` reads its
+    `PhononBSDOSDoc`, with the identifiers of the displaced calculations.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> document = PhononDoc(
+    ...     phonon_id="VO-1|CHGNet-0.3.0|2x2x2",
+    ...     candidate_id="VO-1",
+    ...     scheme="CHGNet-0.3.0",
+    ...     engine="chgnet",
+    ...     requested_supercell="2x2x2",
+    ...     state="failed",
+    ...     error="not converged",
+    ...     formula="VO",
+    ...     structure=Structure(Lattice.cubic(3), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
+    ... )
+    >>> document.phonons is None
+    True
+    """
+
+    main_stage: ClassVar[str] = "phonons"
 
     phonon_id: str = Field(description="candidate id, scheme and supercell asked for")
     candidate_id: FileName

@@ -1,4 +1,4 @@
-"""Where candidates stand on the hull."""
+"""Stability of candidates on the hull."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from atomate2_vogen.schemas.base import FileName, VogenDoc
 
 
 class PaperClass(StrEnum):
-    """Stability by the paper, section 3.3."""
+    """Stability by the paper, section 3.3.
+
+    Examples
+    --------
+    >>> PaperClass("metastable").name
+    'METASTABLE'
+    """
 
     STABLE = "stable"
     METASTABLE = "metastable"
@@ -20,7 +26,13 @@ class PaperClass(StrEnum):
 
 
 class FieldClass(StrEnum):
-    """Stability by the thresholds that the field uses: 0 and 0.1 eV/atom above the hull."""
+    """Stability by the thresholds that the field uses: 0 and 0.1 eV/atom above the hull.
+
+    Examples
+    --------
+    >>> FieldClass("near hull").name
+    'NEAR_HULL'
+    """
 
     ON_HULL = "on hull"
     NEAR_HULL = "near hull"
@@ -28,7 +40,13 @@ class FieldClass(StrEnum):
 
 
 class StabilityState(StrEnum):
-    """Whether a candidate is ranked, and if not, why not."""
+    """Whether a candidate is ranked, and if not, why not.
+
+    Examples
+    --------
+    >>> StabilityState("not bulk").name
+    'NOT_BULK'
+    """
 
     RANKED = "ranked"
     COLLAPSED = "collapsed"
@@ -38,7 +56,13 @@ class StabilityState(StrEnum):
 
 
 class DecompositionPhase(BaseModel):
-    """One reference phase that a candidate decomposes into."""
+    """One reference phase that a candidate decomposes into.
+
+    Examples
+    --------
+    >>> DecompositionPhase(name="VO2 (rutile)", formula="VO2", fraction=0.6).fraction
+    0.6
+    """
 
     name: str
     formula: str
@@ -46,9 +70,14 @@ class DecompositionPhase(BaseModel):
 
 
 class ReducedCell(BaseModel):
-    """Primitive Niggli cell at 1 Å³ per atom: what tells most unlike crystals apart.
+    """Primitive Niggli cell at 1 Å³ per atom, by which most different crystals are distinguished.
 
     Lengths in Å, angles in degrees.
+
+    Examples
+    --------
+    >>> ReducedCell(n_sites=1, lengths=(1, 1, 1), angles=(90, 90, 90)).lengths
+    (1.0, 1.0, 1.0)
     """
 
     n_sites: int
@@ -62,6 +91,18 @@ class StabilityDoc(VogenDoc):
     Energies above hull are measured from the hull of the reference phases alone and are
     negative below it. Only `ranked` documents have classes; a collapsed, unconverged or
     failed one, and one that is no bulk crystal, keeps what numbers it has for the record.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.samplers import RandomSampler
+    >>> from atomate2_vogen.stability.hull import assess
+    >>> from atomate2_vogen.schemas import CalculationDoc
+    >>> (candidate,) = RandomSampler().sample({"VO2": 1}, seed=0).candidates
+    >>> calculation = CalculationDoc.failed(candidate, "CHGNet-0.3.0", "no memory left")
+    >>> (document,) = assess([calculation], load_references("CHGNet-0.3.0"))
+    >>> document.formula, document.state.value, document.reason
+    ('VO2', 'failed', 'no memory left')
     """
 
     stability_id: str = Field(description="candidate id and scheme")

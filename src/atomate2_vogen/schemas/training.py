@@ -10,7 +10,13 @@ from atomate2_vogen.schemas.base import FileName, VogenDoc
 
 
 class Artefact(BaseModel):
-    """A file that travels through the `data` store instead of a shared disk."""
+    """A file that travels through the `data` store instead of a shared disk.
+
+    Examples
+    --------
+    >>> Artefact(filename="model.npz", sha256="0" * 64, content="").filename
+    'model.npz'
+    """
 
     filename: FileName
     sha256: str
@@ -18,7 +24,13 @@ class Artefact(BaseModel):
 
 
 class DatasetDoc(VogenDoc):
-    """A labelled data set: what is in it, and the file itself."""
+    """A labelled data set: what is in it, and the file itself.
+
+    Examples
+    --------
+    >>> "n_labelled" in DatasetDoc.model_fields
+    True
+    """
 
     dataset_id: str = Field(description="hash of crystals, splits and labels")
     chemsys: str
@@ -41,7 +53,13 @@ class DatasetDoc(VogenDoc):
 
 
 class TrainingDoc(VogenDoc):
-    """A trained model: how it was made, how the training went, and the file itself."""
+    """A trained model: how it was made, how the training went, and the file itself.
+
+    Examples
+    --------
+    >>> TrainingDoc.model_fields["peak_memory"].description
+    'GiB'
+    """
 
     model_id: str = Field(description="hash of the weights")
     stage: str = Field(

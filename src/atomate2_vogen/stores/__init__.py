@@ -4,7 +4,7 @@ The embedded default keeps everything in one folder (`EmbeddedStore`, an SQLite 
 indexed, the data outlive the process, several processes may write at once. Its limit: all of them
 must run on one machine. Several hosts share a MongoDB, of which `VogenStores.open` takes the URI.
 
-Documents of ours are upserted by key, and the key is also their ``_id``: two processes that
+Documents are upserted by key, and the key is also their ``_id``: two processes that
 write the same document at once cannot make two of it.
 """
 

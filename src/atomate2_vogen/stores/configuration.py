@@ -131,7 +131,7 @@ def jobflow_store() -> JobStore:
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, found["loc"])) for found in error.errors())
         reason = f"{fields or 'they'} cannot be used"
-    except Exception as error:  # noqa: BLE001 - whatever reading a file and making stores raises
+    except Exception as error:  # noqa: BLE001 - reading a file and making stores raise many types
         reason = type(error).__name__
     raise StoreAddressError(f"jobflow's settings cannot be read ({reason}); {MEND}")
 

@@ -40,8 +40,23 @@ KEYS: dict[str, tuple[type[VogenDoc], str]] = {
 
 JOBS, DATA = "jobs", "data"
 
+
+def collection_of(document_class: type[VogenDoc]) -> tuple[str, str]:
+    """Names of the collection and of the key of a document class.
+
+    Raises
+    ------
+    TypeError
+        If documents of this class have no collection.
+    """
+    for collection, (owner, key) in KEYS.items():
+        if issubclass(document_class, owner):
+            return collection, key
+    raise TypeError(f"{document_class.__name__} has no collection")
+
+
 EPOCH = datetime.fromtimestamp(0, UTC)
-"""Stands where a document tells no time."""
+"""Time of a document that holds none."""
 
 
 def parse(document_class: type[Doc], content: Mapping[str, Any] | VogenDoc) -> Doc:
@@ -54,6 +69,12 @@ def parse(document_class: type[Doc], content: Mapping[str, Any] | VogenDoc) -> D
     ------
     ArtefactError
         If the content does not fit the class; the message names the fields.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.schemas import VogenDoc
+    >>> parse(VogenDoc, {"last_updated": "2026-06-01T12:00:00"}).last_updated.isoformat()
+    '2026-06-01T12:00:00+00:00'
     """
     try:
         if isinstance(content, VogenDoc):
@@ -66,12 +87,28 @@ def parse(document_class: type[Doc], content: Mapping[str, Any] | VogenDoc) -> D
     raise ArtefactError(f"no {document_class.__name__}: {reason}")
 
 
-def moment(content: Mapping[str, Any]) -> datetime:
-    """Time of the last change in UTC, from any of the forms that stores and jobflow keep.
+def moment(content: Mapping[str, Any], field: str = "last_updated") -> datetime:
+    """Time in UTC that a document holds, in any of the forms that stores and jobflow keep.
 
-    MongoDB and the embedded store drop the time zone and keep milliseconds. The epoch where none is held.
+    Parameters
+    ----------
+    content
+        Content of the document.
+    field
+        Name of the field.
+
+    Returns
+    -------
+    datetime
+        In milliseconds: MongoDB and the embedded store keep no more, and drop the time zone. The
+        epoch where the document holds none.
+
+    Examples
+    --------
+    >>> moment({"last_updated": "2026-06-01T14:00:00.123456+02:00"}).isoformat()
+    '2026-06-01T12:00:00.123000+00:00'
     """
-    value = content.get("last_updated")
+    value = content.get(field)
     if isinstance(value, Mapping):
         value = value.get("string")
     if isinstance(value, str):
@@ -93,7 +130,17 @@ DUPLICATE_KEY, OTHER_ID = 11000, 66
 
 
 def upsert(store: Store, content: Mapping[str, Any], key: str) -> None:
-    """Write one document by key, safe against another process that writes the same key."""
+    """Write one document by key, safe against another process that writes the same key.
+
+    Examples
+    --------
+    >>> from maggma.stores import MemoryStore
+    >>> with MemoryStore(key="name") as store:
+    ...     upsert(store, {"name": "a", "size": 1}, "name")
+    ...     upsert(store, {"name": "a", "size": 2}, "name")
+    ...     store.query_one({"name": "a"})["size"], store.count({})
+    (2, 1)
+    """
     named = {**content, "_id": content[key]}
     try:
         store.update(named, key=key)
@@ -102,7 +149,7 @@ def upsert(store: Store, content: Mapping[str, Any], key: str) -> None:
         store.update(named, key=key)
     except BulkWriteError as error:
         codes = _codes(error)
-        if codes == {OTHER_ID}:  # written by somebody who left the id to the server
+        if codes == {OTHER_ID}:  # written without an id, which the server then made
             store.update({name: v for name, v in content.items() if name != "_id"}, key=key)
         elif codes == {DUPLICATE_KEY}:
             store.update(named, key=key)
@@ -114,6 +161,13 @@ def upsert_many(store: Store, contents: Iterable[Mapping[str, Any]], key: str) -
     """Write documents by key in as few steps as the store can; number of documents written.
 
     Of several with the same key, the last one is written.
+
+    Examples
+    --------
+    >>> from maggma.stores import MemoryStore
+    >>> with MemoryStore(key="name") as store:
+    ...     upsert_many(store, [{"name": "a"}, {"name": "b"}, {"name": "a"}], "name")
+    2
     """
     last = {content[key]: {**content, "_id": content[key]} for content in contents}
     if len(last) < 2:

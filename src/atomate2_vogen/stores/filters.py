@@ -65,6 +65,11 @@ class CrystalFilter(BaseModel):
     ------
     InputError
         For an unknown condition or value, with the nearest that is known.
+
+    Examples
+    --------
+    >>> CrystalFilter.make({"formula": "O2V", "max_hull": 0.1}).formula
+    ('VO2',)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -91,7 +91,7 @@ def ensure_indexes(
     except OperationFailure as error:
         if error.code == UNAUTHORISED:
             logger.warning(
-                "%s: this user may not create indexes; queries will be slow until somebody who "
+                "%s: this user may not create indexes; queries will be slow until a user who "
                 "may has opened the stores once",
                 collection.full_name,
             )

@@ -1,4 +1,4 @@
-"""From what finished jobs returned to the collections."""
+"""Copies of the documents that finished jobs returned, in the collections."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from monty.json import jsanitize
 
+from atomate2_vogen.errors import ArtefactError
 from atomate2_vogen.schemas import (
     CalculationDoc,
+    DiscoveryDoc,
     ElectronicDoc,
+    EvaluationDoc,
     PhononDoc,
     ReferenceDoc,
     SampleDoc,
+    StabilityDoc,
     TrainingDoc,
     VogenDoc,
 )
-from atomate2_vogen.stores.documents import moment, upsert_many
+from atomate2_vogen.stores.documents import moment, parse, upsert_many
 from atomate2_vogen.stores.plans import select
 
 if TYPE_CHECKING:
@@ -39,6 +43,8 @@ OUTPUTS: dict[type[VogenDoc], tuple[str, str]] = {
 }
 """Collection and key of what jobs return, by its class."""
 
+SUMMARIES = (DiscoveryDoc.__name__, EvaluationDoc.__name__)
+"""Classes of outputs with a list of stability documents, which lies in the data store."""
 
 BATCH = 200
 """Outputs that are read at once: those with crystals and bands are large."""
@@ -83,7 +89,69 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
                     if choice is not None and choice[0] == job["_id"]:
                         new.append({**content, "last_updated": choice[1]})
             written[collection] += upsert_many(store, new, key)
+    return written | {"stability": _ingest_stability(stores)}
+
+
+def _ingest_stability(stores: VogenStores) -> int:
+    """Copy the stability documents of flows for calculations that have none; number written.
+
+    A document is taken only if it was made from the version of the calculation that the
+    collection holds, which both state, so that no clocks of two machines are compared. Whether
+    its hull and its groups are those of the whole collection is left to the builder.
+    """
+    wanted = _without_stability(stores)
+    if not wanted:
+        return 0
+    written = 0
+    jobs = list(
+        stores.job_store.docs_store.query(
+            {"output.@class": {"$in": list(SUMMARIES)}},
+            properties=["uuid", "output.stability", "output.last_updated"],
+        )
+    )
+    # of two flows that judged the same calculation, the later had the newer references
+    for job in sorted(jobs, key=lambda job: moment(job["output"]), reverse=True):
+        if not wanted:
+            break
+        found = []
+        listed = stores.with_blobs(job)["output"].get("stability")
+        for content in listed if isinstance(listed, list) else ():
+            name = content.get("stability_id") if isinstance(content, Mapping) else None
+            if isinstance(name, str) and name not in wanted:
+                continue
+            try:
+                document = parse(StabilityDoc, content if isinstance(content, Mapping) else {})
+            except ArtefactError as error:
+                _warn_of_damage(job, StabilityDoc, str(error))
+                continue
+            if document.calculation_updated == wanted[document.stability_id]:
+                found.append(document)
+                del wanted[document.stability_id]
+        written += upsert_many(
+            stores.stability,
+            (
+                jsanitize(document, strict=True, enum_values=True, allow_bson=True)
+                for document in found
+            ),
+            "stability_id",
+        )
     return written
+
+
+def _without_stability(stores: VogenStores) -> dict[str, datetime]:
+    """Time of change of the calculations without a stability document of this version, by id."""
+    properties = ["calculation_id", "last_updated", "withdrawn"]
+    wanted: dict[str, datetime] = {
+        content["calculation_id"]: moment(content)
+        for content in select(stores.calculations, {}, properties=properties)
+        if _is_whole(content, "calculation_id") and content.get("withdrawn") is not True
+    }
+    properties = ["stability_id", "calculation_updated"]
+    for content in select(stores.stability, {}, properties=properties):
+        name = content.get("stability_id")
+        if isinstance(name, str) and wanted.get(name) == moment(content, "calculation_updated"):
+            del wanted[name]
+    return wanted
 
 
 def _read(
@@ -95,9 +163,10 @@ def _read(
 
 
 def _outputs(job: Mapping[str, Any], output_class: type[VogenDoc]) -> list[Any]:
-    """What is to be stored of a job; a list of outputs is left to the jobs that made them.
+    """Documents of a job that are to be stored.
 
-    Except for references: their flow names and weeds them as a whole.
+    A list that collects the outputs of other jobs is passed over, except for references: only
+    the job that collects them gives each its final name and removes duplicates.
     """
     output = job.get("output")
     if output_class is ReferenceDoc:
@@ -115,14 +184,12 @@ def _times(
 ) -> Iterator[tuple[str, datetime]]:
     """Key and time of change in UTC of what a job returned.
 
-    Where the output tells no time it is that at which the job was completed, which jobflow
+    For an output without a time it is that at which the job was completed, which jobflow
     writes in the worker's local time and without a zone.
     """
     for content in _outputs(job, output_class):
         if not _is_whole(content, key):
-            logger.warning(
-                "job %s holds a damaged %s: left out", job.get("uuid"), output_class.__name__
-            )
+            _warn_of_damage(job, output_class)
             continue
         changed = moment(content)
         if content.get("last_updated") is None and isinstance(job.get("completed_at"), str):
@@ -130,6 +197,14 @@ def _times(
                 local = datetime.fromisoformat(job["completed_at"])
                 changed = moment({"last_updated": local.astimezone(UTC)})
         yield content[key], changed
+
+
+def _warn_of_damage(
+    job: Mapping[str, Any], output_class: type[VogenDoc], why: str = "it has no key"
+) -> None:
+    logger.warning(
+        "job %s holds a damaged %s: left out (%s)", job.get("uuid"), output_class.__name__, why
+    )
 
 
 def _is_whole(content: Any, key: str) -> bool:

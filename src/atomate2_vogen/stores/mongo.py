@@ -55,7 +55,7 @@ class _Addressed:
 
 
 class MongoDocuments(_Addressed, MongoStore):
-    """A collection.
+    """Collection of documents in MongoDB; the password is in no serialised form of it.
 
     Parameters
     ----------
@@ -69,6 +69,12 @@ class MongoDocuments(_Addressed, MongoStore):
         For pymongo's client.
     kwargs
         For maggma's store, such as ``key``.
+
+    Examples
+    --------
+    >>> store = MongoDocuments("vogen", "stability", "mongodb://me:secret@host", key="stability_id")
+    >>> "secret" in str(store.as_dict())
+    False
     """
 
     def __init__(
@@ -108,6 +114,12 @@ class MongoBlobs(_Addressed, GridFSStore):
         As `maggma.stores.GridFSStore`.
     kwargs
         For maggma's store, such as ``key``.
+
+    Examples
+    --------
+    >>> store = MongoBlobs("vogen", "data", "mongodb://me:secret@host", key="blob_uuid")
+    >>> "secret" in str(store.as_dict())
+    False
     """
 
     def __init__(

@@ -50,7 +50,7 @@ class Plan:
     job_store
         jobflow's, with its data store.
     own_jobs
-        Whether the job store is ours to index.
+        Whether to create indexes in the job store: not in one that jobflow's settings name.
     """
 
     where: str

@@ -23,7 +23,7 @@ from atomate2_vogen.errors import (
 )
 from atomate2_vogen.masking import mask
 from atomate2_vogen.schemas import VogenDoc
-from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, parse, upsert_many
+from atomate2_vogen.stores.documents import DATA, JOBS, KEYS, Doc, collection_of, parse, upsert_many
 from atomate2_vogen.stores.embedded import EmbeddedStore
 from atomate2_vogen.stores.filters import CrystalFilter
 from atomate2_vogen.stores.indexes import INDEXES, ensure_indexes
@@ -56,7 +56,15 @@ class VogenStores:
     candidates, calculations, references, stability, electronic, phonons, training
         One maggma store per document class, keyed as in `KEYS`.
     where
-        What to call them in messages.
+        Name of the stores in messages.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VogenStores, load_references
+    >>> with VogenStores.memory() as stores:
+    ...     written = stores.save(load_references("CHGNet-0.3.0"))
+    ...     written == stores.references.count({"scheme": "CHGNet-0.3.0"})
+    True
     """
 
     job_store: JobStore
@@ -145,12 +153,12 @@ class VogenStores:
         where
             What to call the stores in messages from now on.
         create
-            Make collections where a database holds none of ours.
+            Make the collections where a database holds none of them.
 
         Raises
         ------
         StoreAddressError
-            If the database holds no collection of ours and none is to be made.
+            If the database holds none of the collections and they are not to be made.
         StoreConnectionError
             If a store cannot be connected.
         """
@@ -168,7 +176,7 @@ class VogenStores:
             prove(self.stability)
 
     def _check_existence(self) -> None:
-        """Refuse a database without any collection of ours; a folder was looked at before."""
+        """Refuse a database without any of the collections; a folder was checked before."""
         stability = self.stability
         if not isinstance(stability, MongoDocuments):
             return
@@ -192,7 +200,7 @@ class VogenStores:
             elif isinstance(store, EmbeddedStore):
                 store.ensure_indexes(INDEXES[collection])
         if not self._own_jobs:
-            return  # somebody else's: jobflow's settings name them
+            return  # jobflow's settings name the job store: other projects may use it
         jobs, data = self.job_store.docs_store, self.data
         if isinstance(jobs, MongoDocuments):
             ensure_indexes(jobs._collection, INDEXES[JOBS])  # noqa: SLF001
@@ -261,7 +269,7 @@ class VogenStores:
         listed = [documents] if isinstance(documents, VogenDoc) else list(documents)
         batches: dict[tuple[str, str], list[VogenDoc]] = {}
         for document in listed:
-            batches.setdefault(self._named(type(document)), []).append(document)
+            batches.setdefault(collection_of(type(document)), []).append(document)
 
         def write() -> None:
             for (collection, key), batch in batches.items():
@@ -363,15 +371,8 @@ class VogenStores:
         raise StoreConnectionError(f"{self.where} failed: {reason}")
 
     def _collection(self, document_class: type[VogenDoc]) -> tuple[Store, str]:
-        collection, key = self._named(document_class)
+        collection, key = collection_of(document_class)
         return getattr(self, collection), key
-
-    @staticmethod
-    def _named(document_class: type[VogenDoc]) -> tuple[str, str]:
-        for collection, (owner, key) in KEYS.items():
-            if issubclass(document_class, owner):
-                return collection, key
-        raise TypeError(f"{document_class.__name__} has no collection")
 
     def with_blobs(self, value: Any) -> Any:
         """The same content with what lies in the data store put back in its place."""
@@ -388,8 +389,9 @@ class VogenStores:
         """Copy what finished jobs returned from the job store into the collections.
 
         Samples give candidates, records give calculations, electronic and phonon documents,
-        trainings give their document; what lies in the data store stays there. Only what is new
-        or newer is written, so this may run at any time and again.
+        trainings give their document, and summaries of flows give stability documents; large
+        objects stay in the data store. Only what is new or newer is written, so this may run at
+        any time and again.
 
         Returns
         -------

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, overload
 from pydantic import BaseModel, ValidationError
 
 from atomate2_vogen.errors import ArtefactError, InputError, reason
-from atomate2_vogen.schemas import StabilityDoc, StabilityState
-from atomate2_vogen.stores.documents import moment, parse
+from atomate2_vogen.schemas import CalculationDoc, StabilityDoc, StabilityState
+from atomate2_vogen.stores.documents import Doc, collection_of, moment, parse
 from atomate2_vogen.stores.filters import Criteria, CrystalFilter
 from atomate2_vogen.stores.names import unknown_name
 
@@ -31,6 +31,11 @@ class CrystalRow(BaseModel):
 
     Of several electronic or phonon documents of a crystal, the newest one that meets the
     conditions is shown; the schemes say whose it is.
+
+    Examples
+    --------
+    >>> "energy_above_hull" in CrystalRow.model_fields
+    True
     """
 
     stability_id: str
@@ -91,7 +96,16 @@ CHUNK = 1000
 
 
 class CrystalRows(Sequence[CrystalRow]):
-    """What a query found, in its order."""
+    """Rows of a query, in its order.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VogenStores
+    >>> with VogenStores.memory() as stores:
+    ...     rows = stores.query(formula="VO2", max_hull=0.1)
+    ...     len(rows), rows.to_frame().columns[0], list(rows.calculations())
+    (0, 'stability_id', [])
+    """
 
     def __init__(self, stores: VogenStores, rows: list[CrystalRow]) -> None:
         self._stores = stores
@@ -134,21 +148,32 @@ class CrystalRows(Sequence[CrystalRow]):
         return text.getvalue()
 
     def documents(self) -> Iterator[StabilityDoc]:
-        """The whole stability documents, in the order of the rows.
+        """Whole stability documents, in the order of the rows.
 
         Those that are damaged or gone are left out with a warning.
         """
+        return self._parsed(StabilityDoc)
+
+    def calculations(self) -> Iterator[CalculationDoc]:
+        """Calculations of the crystals, in the order of the rows.
+
+        Their method `task` reads the task documents that atomate2 made. Those that are damaged or
+        gone are left out with a warning.
+        """
+        return self._parsed(CalculationDoc)
+
+    def _parsed(self, document_class: type[Doc]) -> Iterator[Doc]:
+        """Documents of a class that has the stability id as its key."""
+        collection, key = collection_of(document_class)
+        store = getattr(self._stores, collection)
         for first in range(0, len(self), CHUNK):
-            keys = [row.stability_id for row in self._rows[first : first + CHUNK]]
-            criteria = {"stability_id": {"$in": keys}}
-            held = {
-                c["stability_id"]: c for c in self._stores.read(self._stores.stability, criteria)
-            }
-            for key in keys:
+            names = [row.stability_id for row in self._rows[first : first + CHUNK]]
+            held = {c[key]: c for c in self._stores.read(store, {key: {"$in": names}})}
+            for name in names:
                 try:
-                    yield parse(StabilityDoc, held[key])
+                    yield parse(document_class, held[name])
                 except (KeyError, ArtefactError) as error:
-                    logger.warning("%r in stability is left out: %s", key, _first_line(error))
+                    logger.warning("%r in %s is left out: %s", name, collection, _first_line(error))
 
     def structures(self) -> dict[str, Structure]:
         """Relaxed structures by stability id; those without one are left out."""

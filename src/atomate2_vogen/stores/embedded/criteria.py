@@ -75,7 +75,7 @@ class Condition:
 
 
 UNKNOWN = Condition(is_exact=False)
-"""SQL cannot tell."""
+"""Condition that SQL cannot decide: documents are compared in Python."""
 
 
 def normalised(criteria: Mapping[str, Any] | None) -> Criteria:

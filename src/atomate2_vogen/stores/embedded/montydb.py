@@ -1,6 +1,6 @@
 """Documents in the files of montydb, in which earlier versions of this package kept them.
 
-There, a collection is an SQLite file of its own whose table ``documents`` holds BSON.
+There, each collection is one SQLite file whose table ``documents`` holds BSON.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The two tables of a collection, row by row, within a transaction of somebody else.
+"""The two tables of a collection, row by row, within a transaction of the caller.
 
 One has the documents as bytes, the other a column for each indexed field: SQL searches and sorts
 on a table that is a twentieth as large.
