@@ -106,13 +106,14 @@ def _build_store(
         judge = load_engine(engine, system)
         built = build_stability(stores, [system], remove_orphans=remove_orphans)
         count = stores.stability.count({"scheme": judge.scheme})
+        written = built.written + built.ingested["stability"]
     if as_json:
         content = {"store": stores.where, "judge": judge.scheme, "ingested": built.ingested}
-        counts = {"written": built.written, "removed": built.removed, "documents": count}
+        counts = {"written": written, "removed": built.removed, "documents": count}
         click.echo(json.dumps(content | counts, indent=1))
         return
     removed = f"{built.removed} orphans removed, " if remove_orphans else ""
     voice.out.print(
-        f"{built.written} stability documents written, {removed}{count} by {judge.scheme} in {stores.where}",
+        f"{written} stability documents written, {removed}{count} by {judge.scheme} in {stores.where}",
         soft_wrap=True,
     )

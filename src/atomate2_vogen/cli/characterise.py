@@ -71,7 +71,7 @@ def show(
     summary: DiscoveryDoc = ran.output
     every: list[Document] = []
     written: list[str] = []
-    run.stores.ingest_jobs()
+    run.ingest()
     for kind in (kind for kind in _kinds() if kind.name in requested):
         documents: list[Any] = getattr(summary, kind.name)
         run.report_states(ran, kind.name, [document.state.value for document in documents])

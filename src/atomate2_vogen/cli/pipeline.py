@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,12 @@ class Pipeline:
     stores: VogenStores
     voice: Voice
     system: OxideSystem
+    ingested: Counter[str] = field(default_factory=Counter)
+    """Number of documents that jobs left and `ingest` took into the collections, by collection."""
+
+    def ingest(self) -> None:
+        """Take what finished jobs left into the collections."""
+        self.ingested.update(self.stores.ingest_jobs())
 
     @property
     def logs(self) -> Path:

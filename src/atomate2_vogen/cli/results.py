@@ -88,13 +88,15 @@ def judge(
 
     stores = run.stores
     with run.folder.stage("stability") as notes, run.voice.stage("stability") as stage:
+        run.ingest()
         if inputs is not None:
-            stores.ingest_jobs()
             set_inputs(stores.calculations, engine.scheme, inputs)
         built = build_stability(
             stores, [run.system], remove_orphans=remove_orphans or inputs is not None
         )
-        notes |= {"written": built.written, "removed": built.removed}
+        # what a flow judged is not judged again, but taken from the job store
+        written = built.written + run.ingested["stability"]
+        notes |= {"written": written, "removed": built.removed}
         references = _references(run, engine)
         ours = {"scheme": engine.scheme, "chemsys": run.system.chemsys}
         stability = list(stores.iterate(StabilityDoc, ours))
@@ -110,7 +112,7 @@ def judge(
         hull = stability[0].hull_id if stability else None
         run.folder.note(judge=engine.scheme, hull_id=hull)
         stage.result = f"{len(references)} reference phases, hull {hull or 'not needed'}"
-        stage.result += reuse(0 if built.written else len(stability), len(stability))
+        stage.result += reuse(0 if written else len(stability), len(stability))
         stage.result += f", {built.removed} orphans removed" if remove_orphans else ""
     return Results(stability, calculations, references)
 
@@ -131,7 +133,7 @@ def _references(run: Pipeline, engine: Engine) -> list[ReferenceDoc]:
 
 def relaxed(run: Pipeline, ran: FlowOutput, scheme: str, candidates: Iterable[str]) -> None:
     """Report the relaxations of a flow that has run, and where references came from."""
-    run.stores.ingest_jobs()
+    run.ingest()
     wanted = set(candidates)
     found = run.stores.read(
         run.stores.calculations, {"scheme": scheme}, properties=["candidate_id", "state"]
