@@ -105,7 +105,7 @@ def discover(
         ids = [candidate.candidate_id for candidate in sample.candidates]
         relaxed(run, ran, maker.engine.scheme, ids)
         judged = judge(run, maker.engine)
-        metrics = measure(run, judged, sample)
+        metrics = measure(run, judged, sample, ran.output.metrics)
         written = export(run, judged, metrics)
         stages = {"electronic": electronic, "phonons": phonons}
         found, files = show(run, ran, [name for name, given in stages.items() if given])

@@ -90,7 +90,7 @@ def evaluate(
             ran = run.run(maker.make(candidates), workers)
             relaxed(run, ran, energies.scheme, names)
             judged = judge(run, energies, candidates)
-            metrics = measure(run, judged)
+            metrics = measure(run, judged, measured=ran.output.metrics)
             if kept:
                 export(run, judged, metrics)
             results = {"stability": judged.stability, "names": names, "metrics": metrics}

@@ -145,19 +145,35 @@ def relaxed(run: Pipeline, ran: FlowOutput, scheme: str, candidates: Iterable[st
     run.report_states(ran, RELAXATION, states)
 
 
-def measure(run: Pipeline, results: Results, sample: SampleDoc | None = None) -> MetricsDoc | None:
+def measure(
+    run: Pipeline,
+    results: Results,
+    sample: SampleDoc | None = None,
+    measured: MetricsDoc | None = None,
+) -> MetricsDoc | None:
     """Metrics of all crystals of a folder; None where the calculation of one is gone.
 
-    Requests and attempts are counted where the sample holds all of these crystals and no other.
+    Parameters
+    ----------
+    run
+        Folder and store.
+    results
+        Documents of the crystals.
+    sample
+        Sample of the run. Requests and attempts are counted where it holds all crystals of the
+        folder and no other.
+    measured
+        Metrics that the flow of this run left; taken where its crystals are those of the folder.
     """
     from atomate2_vogen.jobs.evaluation import measure_judged
 
     shown = {document.candidate_id for document in results.stability}
-    delivered: SampleDoc | list[CandidateDoc] = results.candidates
-    if sample is not None and shown == {one.candidate_id for one in sample.candidates}:
-        delivered = sample
+    is_whole = sample is not None and shown == {one.candidate_id for one in sample.candidates}
+    if measured is not None and (sample is None or is_whole):
+        return measured
     if len(results.calculations) < len(shown) or not (shown or sample):
         return None
+    delivered = sample if sample is not None and is_whole else results.candidates
     return measure_judged(
         delivered, results.calculations, results.stability, results.references, run.system
     )
