@@ -99,6 +99,7 @@ def extent(structure: Structure) -> Extent:
     Examples
     --------
     >>> from pymatgen.core import Lattice, Structure
+    >>> from atomate2_vogen.structures.dimensionality import extent
     >>> rock_salt = Structure.from_spacegroup(
     ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
     ... )
