@@ -113,9 +113,9 @@ def public():
         if package.count(".") < 2
     )
     found = {f"{where}.{node.name}": node for where, node in filter(None, exported)}
-    for module in MODULES:
+    for module, path in MODULES.items():
         if module.startswith((f"{PACKAGE}.flows.", f"{PACKAGE}.jobs.")):
-            for node in tree_of(MODULES[module]).body:
+            for node in tree_of(path).body:
                 if isinstance(node, ast.ClassDef) and re.fullmatch(r"[A-Z]\w*Maker", node.name):
                     found[f"{module}.{node.name}"] = node
     return {name.removeprefix(f"{PACKAGE}."): node for name, node in sorted(found.items())}
@@ -161,7 +161,7 @@ def test_a_wrong_example_is_found(tmp_path):
 
 def test_an_example_of_a_missing_package(tmp_path):
     (test,) = examples(made(tmp_path, ">>> raise ModuleNotFoundError('no', name='gpaw.mpi')"))
-    with pytest.raises(pytest.skip.Exception, match="gpaw.mpi is not installed"):
+    with pytest.raises(pytest.skip.Exception, match=r"gpaw\.mpi is not installed"):
         failures(test)
     (test,) = examples(made(tmp_path, ">>> import no_such_package_anywhere"))
     assert "ModuleNotFoundError" in failures(test)
