@@ -73,7 +73,7 @@ def submit(
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.makers import discovery_maker
-    from atomate2_vogen.flows.launchpads import open_launchpad, place
+    from atomate2_vogen.flows.launchpads import location, open_launchpad
     from atomate2_vogen.flows.submission import submit as add
     from atomate2_vogen.jobs.training import TrainWGANMaker
     from atomate2_vogen.models.shipped import shipped_path

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.data.crystals import DECIMALS, CrystalSet
+from atomate2_vogen.data.crystals import COORDINATE_DECIMALS, CrystalSet
 from atomate2_vogen.data.relaxed import RelaxedSet, crystal_key
 from atomate2_vogen.structures.matching import KnownStructures
 
@@ -134,9 +134,9 @@ def standard_cell(structure: Structure) -> Structure:
     reduced = structure.get_reduced_structure(reduction_algo="niggli")
     lattice = Lattice.from_parameters(*reduced.lattice.parameters, vesta=True)
     return Structure(
-        Lattice(np.round(lattice.matrix, DECIMALS)),
+        Lattice(np.round(lattice.matrix, COORDINATE_DECIMALS)),
         reduced.species,
-        np.round(reduced.frac_coords % 1.0, DECIMALS) % 1.0,
+        np.round(reduced.frac_coords % 1.0, COORDINATE_DECIMALS) % 1.0,
     )
 
 

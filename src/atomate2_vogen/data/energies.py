@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.files import user_path
 
-COLUMNS = ("file", "energy_per_atom")
+ENERGY_COLUMNS = ("file", "energy_per_atom")
 """Columns of a table of energies; others are passed over."""
 
 FileKey = tuple[str, int | None]
@@ -47,7 +47,7 @@ def read_energies(path: str | Path) -> EnergyTable:
     Parameters
     ----------
     path
-        CSV with the columns of `COLUMNS`: the structure file and eV/atom. A file is named by its
+        CSV with the columns of `ENERGY_COLUMNS`: the structure file and eV/atom. A file is named by its
         path: absolute; relative to the folder of the table, to the working directory or to a
         folder of structure files; or by as many last parts of it as tell it from others, such as
         ``rutile/CONTCAR``.
@@ -68,10 +68,10 @@ def read_energies(path: str | Path) -> EnergyTable:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
-            if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
+            if missing := [name for name in ENERGY_COLUMNS if name not in (table.fieldnames or ())]:
                 raise InputError(
                     f"{path} has no column {', '.join(missing)}; its first line names columns, "
-                    f"and {', '.join(COLUMNS)} are needed"
+                    f"and {', '.join(ENERGY_COLUMNS)} are needed"
                 )
             for row in table:
                 name = row["file"] or ""

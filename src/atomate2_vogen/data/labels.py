@@ -38,7 +38,9 @@ from atomate2_vogen.structures.geometry import check_structure
 
 FORMAT = 1
 JUDGE_SCHEME = "CHGNet-0.3.0"
-CHUNK = 128  # crystals between two checkpoints; part of the result in its last float32 digit
+CRYSTALS_PER_CHECKPOINT = (
+    128  # crystals between two checkpoints; part of the result in its last float32 digit
+)
 
 EnergyFunction = Callable[[Sequence[Structure]], Sequence[float]]
 """Energies in eV/atom of a few structures; may raise if one of them cannot be computed."""
@@ -330,8 +332,8 @@ def label_crystals(
                 f"checkpoint {checkpoint} holds labels of {done.scheme}, not {scheme}; "
                 "delete it or choose another place"
             )
-    for start in range(0, len(pending), CHUNK):
-        chunk = pending[start : start + CHUNK]
+    for start in range(0, len(pending), CRYSTALS_PER_CHECKPOINT):
+        chunk = pending[start : start + CRYSTALS_PER_CHECKPOINT]
         if any(keys[index] not in done.energies for index in chunk):
             energies = energies or judge()
             structures = [crystals.structure(index) for index in chunk]
@@ -344,7 +346,7 @@ def label_crystals(
                 done.save(checkpoint)
         labels.adopt(done, [keys[index] for index in chunk])
         if progress is not None:
-            progress(min(start + CHUNK, len(pending)), len(pending))
+            progress(min(start + CRYSTALS_PER_CHECKPOINT, len(pending)), len(pending))
 
     failures = {i: labels.reasons[key] for i, key in enumerate(keys) if key in labels.reasons}
     return Labelling(

@@ -35,7 +35,7 @@ from atomate2_vogen.files import write_atomically
 from atomate2_vogen.structures.geometry import check_structure
 
 FORMAT = 1
-DECIMALS = 5  # of lattices in Å and of fractional coordinates
+RELAXED_DECIMALS = 5  # of lattices in Å and of fractional coordinates
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,8 @@ def _relax(
         "key": key,
         "source": source,
         "numbers": list(structure.atomic_numbers),
-        "start_lattice": np.round(structure.lattice.matrix, DECIMALS).tolist(),
-        "start_coords": np.round(structure.frac_coords % 1.0, DECIMALS).tolist(),
+        "start_lattice": np.round(structure.lattice.matrix, RELAXED_DECIMALS).tolist(),
+        "start_coords": np.round(structure.frac_coords % 1.0, RELAXED_DECIMALS).tolist(),
     }
     try:
         check_structure(structure, system)
@@ -168,8 +168,8 @@ def _relax(
         return Record(**start, reason=f"the judge gives {result.energy} eV/atom")
     return Record(
         **start,
-        lattice=np.round(result.structure.lattice.matrix, DECIMALS).tolist(),
-        coords=np.round(result.structure.frac_coords % 1.0, DECIMALS).tolist(),
+        lattice=np.round(result.structure.lattice.matrix, RELAXED_DECIMALS).tolist(),
+        coords=np.round(result.structure.frac_coords % 1.0, RELAXED_DECIMALS).tolist(),
         start_energy=round(result.start_energy, 6),
         energy=round(result.energy, 6),
         steps=result.steps,

@@ -129,7 +129,7 @@ def vasp(
         static_maker=static,
         phonon_maker=phonon_flow("VASP phonon", phonon_min_length, tight, static, displacement),
         band_structure_maker=bands,
-        engine_versions=engine_versions(sets.POTCAR_FUNCTIONAL, potcars),
+        engine_versions=input_versions(sets.POTCAR_FUNCTIONAL, potcars),
         band_structure_scheme=f"VASP-PBE{hubbard_label(system.hubbard_u)}{suffix}",
         k_path=k_path,
         manager_config={CATEGORY: DFT},
@@ -187,7 +187,7 @@ def scheme_suffix(potcars: dict[str, str]) -> str:
     return "".join(f"-{symbol}" for element, symbol in potcars.items() if symbol != element)
 
 
-def engine_versions(functional: str, potcars: dict[str, str]) -> dict[str, str]:
+def input_versions(functional: str, potcars: dict[str, str]) -> dict[str, str]:
     """What is known of the makers of energies before VASP has run."""
     return {
         "atomate2": version("atomate2"),

@@ -15,8 +15,8 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.base import CATEGORY, DFT, Engine
 from atomate2_vogen.engines.vasp import (
     check_k_path,
-    engine_versions,
     hubbard_label,
+    input_versions,
     phonon_flow,
     run_kwargs,
     scheme_suffix,
@@ -130,7 +130,7 @@ def vasp_mp(
         static_maker=static,
         phonon_maker=phonon_flow("VASP-MP phonon", phonon_min_length, tight, static, displacement),
         band_structure_maker=bands,
-        engine_versions=engine_versions(functional, potcars),
+        engine_versions=input_versions(functional, potcars),
         energy_corrections=MP2020Corrections(),
         k_path=k_path,
         manager_config={CATEGORY: DFT},

@@ -24,7 +24,7 @@ from atomate2_vogen.jobs.magnetism import (
 )
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORD_STAGE, TOLERANT
-from atomate2_vogen.jobs.subjects import Crystal, Subject, regular, subjects_from
+from atomate2_vogen.jobs.subjects import Crystal, Subject, subjects_from, symmetrise_subject
 from atomate2_vogen.jobs.tolerance import UNRESOLVED, guard_flow
 
 
@@ -114,7 +114,7 @@ class ElectronicFlowMaker(Maker):
         """From one crystal to its document."""
         symmetry = None
         if self.symprec is not None:
-            subject, symmetry = regular(subject, self.system, self.symprec)
+            subject, symmetry = symmetrise_subject(subject, self.system, self.symprec)
         bands, outputs = self._bands(subject.structure)
         guard_flow(bands)
         note = missing_antiferromagnet(subject.structure, self.magnetic_starts, self.system)

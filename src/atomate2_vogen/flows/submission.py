@@ -83,7 +83,7 @@ def submit(
     from jobflow.managers.fireworks import flow_to_workflow
     from pymongo.errors import DuplicateKeyError
 
-    prepared, identity = placed(flow, categories)
+    prepared, identity = prepare_flow(flow, categories)
     with reaching(launchpad):
         launchpad.workflows.create_index(f"metadata.{IDENTITY}", unique=True, sparse=True)
         if (there := _found(launchpad, identity)) is not None:
@@ -109,7 +109,7 @@ def submit(
     )
 
 
-def placed(
+def prepare_flow(
     flow: Flow | Job, categories: Mapping[str, str | Mapping[str, Any]] | None = None
 ) -> tuple[Flow | Job, str]:
     """The flow that `submit` adds, for another workflow manager: with identifiers of its content.

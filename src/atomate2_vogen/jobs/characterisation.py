@@ -25,11 +25,11 @@ from atomate2_vogen.stability.selection import best_per_formula
 
 logger = logging.getLogger(__name__)
 
-Judged = DiscoveryDoc | EvaluationDoc | list[StabilityDoc]
+JudgedCrystals = DiscoveryDoc | EvaluationDoc | list[StabilityDoc]
 
 
 def select_best(
-    judged: Judged | OutputReference, top: int = 1, threshold: float = NEAR_HULL_LIMIT
+    judged: JudgedCrystals | OutputReference, top: int = 1, threshold: float = NEAR_HULL_LIMIT
 ) -> Job:
     """Job whose output are the lowest crystals of each formula, duplicates left out.
 
@@ -57,7 +57,7 @@ def select_best(
 
 
 @job(data=True)
-def _select_best(judged: Judged, top: int, threshold: float) -> list[StabilityDoc]:
+def _select_best(judged: JudgedCrystals, top: int, threshold: float) -> list[StabilityDoc]:
     documents = judged if isinstance(judged, list) else judged.stability
     return best_per_formula(documents, top, threshold)
 

@@ -66,7 +66,7 @@ def known_structures(
     return KnownStructures(pool, margin, pool_id(system, references) if whole else None)
 
 
-def novelty_pool(
+def count_known(
     system: OxideSystem = VANADIUM,
     references: Sequence[ReferenceDoc] = (),
     formulas: Sequence[str] | None = None,

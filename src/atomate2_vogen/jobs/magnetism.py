@@ -15,7 +15,7 @@ from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import InputError, VogenError, reason
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import JobFailure
-from atomate2_vogen.jobs.tolerance import UNRESOLVED, read
+from atomate2_vogen.jobs.tolerance import UNRESOLVED, read_outputs
 from atomate2_vogen.schemas import MagneticStart, MagneticState
 from atomate2_vogen.structures.magnetic_patterns import antiferromagnetic_signs, is_same_pattern
 from atomate2_vogen.structures.magnetism import (
@@ -257,7 +257,7 @@ def choose_start(
         The latter where all have failed or did not converge.
     """
     starts, done = [], {}
-    for name, calculation in read(outputs).items():
+    for name, calculation in read_outputs(outputs).items():
         start = MagneticStart(name=name)
         try:
             if isinstance(calculation, JobFailure):

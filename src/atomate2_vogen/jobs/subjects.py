@@ -90,7 +90,7 @@ def check_crystals(crystals: Sequence[CandidateDoc | CalculationDoc | StabilityD
         raise InputError(f"candidate {twice} is given twice")
 
 
-def regular(
+def symmetrise_subject(
     subject: Subject, system: OxideSystem, symprec: float
 ) -> tuple[Subject, dict[str, Any] | None]:
     """The subject with the symmetry made exact that it has within `symprec` Å.

@@ -13,7 +13,7 @@ from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.schemas import StabilityDoc, StabilityState
 from atomate2_vogen.stability.phases import anion_fraction
 
-Judged = Mapping[str, Sequence[StabilityDoc]]
+BySampler = Mapping[str, Sequence[StabilityDoc]]
 """Judgements by sampler."""
 
 
@@ -43,7 +43,7 @@ def one_scheme(documents: Sequence[StabilityDoc], scheme: str | None = None) -> 
     return expected
 
 
-def one_scheme_of_all(judged: Judged, scheme: str | None = None) -> str:
+def one_scheme_of_all(judged: BySampler, scheme: str | None = None) -> str:
     """Name the one scheme of all samplers' documents; see `one_scheme`.
 
     Raises
@@ -107,7 +107,7 @@ def count_states(documents: Sequence[StabilityDoc], scheme: str) -> str:
     )
 
 
-def count_ranked(judged: Judged, scheme: str) -> str:
+def count_ranked(judged: BySampler, scheme: str) -> str:
     """Caption: the judge, and how many of each sampler's candidates are ranked."""
     parts = [f"{name} {len(ranked(docs))} of {len(docs)}" for name, docs in judged.items()]
     return f"Energy model: {scheme}. Candidates ranked: {', '.join(parts)}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atomate2_vogen.report.documents import ReportDocuments
-from atomate2_vogen.report.numbers import UNKNOWN, Facts, interval, number
+from atomate2_vogen.report.numbers import DASH, Facts, interval, number
 from atomate2_vogen.schemas import FormulaMetrics, Proportion, Rate, StabilityState
 
 JUDGES = {
@@ -160,7 +160,7 @@ def stage_rows(run: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     stages: dict[str, list[Mapping[str, Any]]] = {}
     for entry in run.get("stages") or ():
         if isinstance(entry, Mapping):
-            stages.setdefault(str(entry.get("stage", UNKNOWN)), []).append(entry)
+            stages.setdefault(str(entry.get("stage", DASH)), []).append(entry)
     return [
         (
             name,

@@ -22,7 +22,7 @@ from atomate2_vogen import __version__
 from atomate2_vogen.errors import CountsError, OutputFolderError
 from atomate2_vogen.files import write_atomically
 from atomate2_vogen.report import overview
-from atomate2_vogen.report.charts import SHAPES
+from atomate2_vogen.report.charts import MARKER_PATHS
 from atomate2_vogen.report.documents import ReportDocuments
 from atomate2_vogen.report.figures import make_figures, page_link
 from atomate2_vogen.report.numbers import answer, formula_text, number
@@ -128,7 +128,7 @@ def render_report(
         tiles=overview.tiles(documents),
         limits=overview.limits(documents),
         figures=make_figures(documents, listed),
-        shapes=SHAPES,
+        shapes=MARKER_PATHS,
         pages=pages,
         n_all=len(documents.stability),
         left_out=len(documents.stability) - len(listed),

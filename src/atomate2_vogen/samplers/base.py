@@ -72,16 +72,16 @@ class RefusedError(Exception):
         self.reason = reason
 
 
-Outcome = tuple["Structure", dict[str, Any]] | RefusedError
+Attempt = tuple["Structure", dict[str, Any]] | RefusedError
 """What an attempt came to: a crystal and its details, or the reason why there is none."""
 
 
-def collect(
+def collect_sample(
     sampler: Sampler,
     system: OxideSystem,
     counts: Mapping[str, int],
     seed: int,
-    outcomes: Callable[[str, int, int], Iterable[Outcome]],
+    outcomes: Callable[[str, int, int], Iterable[Attempt]],
     *,
     options: Mapping[str, Any] | None = None,
     known: KnownStructures | None = None,
@@ -169,7 +169,7 @@ def collect(
     )
 
 
-def _new(known: KnownStructures, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+def _new(known: KnownStructures, outcomes: Iterable[Attempt]) -> Iterator[Attempt]:
     """Refuse known crystals."""
     for outcome in outcomes:
         if not isinstance(outcome, RefusedError) and (twin := known.find(outcome[0])):

@@ -11,7 +11,7 @@ import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.labels import (
-    CHUNK,
+    CRYSTALS_PER_CHECKPOINT,
     JUDGE_SCHEME,
     EnergyFunction,
     chgnet_energies,
@@ -189,8 +189,10 @@ class FilteredSampler:
         """Energy in eV/atom, or why there is none."""
         begin = time.process_time()
         energies: list[tuple[float, str]] = []
-        for start in range(0, len(drawn), CHUNK):
-            structures = [candidate.structure for candidate in drawn[start : start + CHUNK]]
+        for start in range(0, len(drawn), CRYSTALS_PER_CHECKPOINT):
+            structures = [
+                candidate.structure for candidate in drawn[start : start + CRYSTALS_PER_CHECKPOINT]
+            ]
             energies += single_points(structures, self._judge, self.system)
             if self.progress:
                 self.progress(formula, len(energies), len(drawn))

@@ -25,7 +25,7 @@ from atomate2_vogen.samplers.base import (
     RefusedError,
     check_number,
     check_whole,
-    collect,
+    collect_sample,
     formula_rng,
 )
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
@@ -105,7 +105,7 @@ class RandomSampler(MSONable):
         MissingDependencyError
             If PyXtal is not installed.
         """
-        return collect(self, self.system, counts, seed, self._outcomes, known=known)
+        return collect_sample(self, self.system, counts, seed, self._outcomes, known=known)
 
     def _outcomes(
         self, formula: str, wanted: int, seed: int

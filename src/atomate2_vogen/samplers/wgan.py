@@ -15,7 +15,7 @@ from atomate2_vogen.samplers.base import (
     RefusedError,
     check_number,
     check_whole,
-    collect,
+    collect_sample,
     formula_rng,
 )
 from atomate2_vogen.samplers.decoding import read_box, wrong_composition
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.models.energy_descent import EnergyDescent
     from atomate2_vogen.models.trained_model import TrainedModel
 
-DEFAULTS: dict[str, Any] = {
+DECODING_DEFAULTS: dict[str, Any] = {
     "min_atoms": 7,
     "preselect": 16,
     "oversample": 1,
@@ -44,7 +44,7 @@ DEFAULTS: dict[str, Any] = {
 }
 """Options that decide what comes out of a seed, and what they are unless told otherwise."""
 
-PART = 16
+DECODING_BATCH = 16
 """Number of latents decoded at once: small, so that few are wasted at the end."""
 
 
@@ -135,19 +135,19 @@ class WGANSampler:
         model: TrainedModel,
         *,
         max_attempts: int = 16384,
-        min_atoms: int = DEFAULTS["min_atoms"],
-        preselect: int = DEFAULTS["preselect"],
-        oversample: int = DEFAULTS["oversample"],
-        truncation: float = DEFAULTS["truncation"],
-        latent_noise: float = DEFAULTS["latent_noise"],
-        energy_steps: int = DEFAULTS["energy_steps"],
-        energy_step: float = DEFAULTS["energy_step"],
-        projections: int = DEFAULTS["projections"],
-        miscount: int = DEFAULTS["miscount"],
-        stop_when_read: bool = DEFAULTS["stop_when_read"],
-        told_counts: bool = DEFAULTS["told_counts"],
-        symmetry_tolerance: float = DEFAULTS["symmetry_tolerance"],
-        batch: int = DEFAULTS["batch"],
+        min_atoms: int = DECODING_DEFAULTS["min_atoms"],
+        preselect: int = DECODING_DEFAULTS["preselect"],
+        oversample: int = DECODING_DEFAULTS["oversample"],
+        truncation: float = DECODING_DEFAULTS["truncation"],
+        latent_noise: float = DECODING_DEFAULTS["latent_noise"],
+        energy_steps: int = DECODING_DEFAULTS["energy_steps"],
+        energy_step: float = DECODING_DEFAULTS["energy_step"],
+        projections: int = DECODING_DEFAULTS["projections"],
+        miscount: int = DECODING_DEFAULTS["miscount"],
+        stop_when_read: bool = DECODING_DEFAULTS["stop_when_read"],
+        told_counts: bool = DECODING_DEFAULTS["told_counts"],
+        symmetry_tolerance: float = DECODING_DEFAULTS["symmetry_tolerance"],
+        batch: int = DECODING_DEFAULTS["batch"],
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.model, self.model_id, self.system = model, model.model_id, model.system
@@ -171,7 +171,7 @@ class WGANSampler:
     @property
     def options(self) -> dict[str, Any]:
         """Options that are not at their defaults and decide what comes out of a seed."""
-        return {k: getattr(self, k) for k, v in DEFAULTS.items() if getattr(self, k) != v}
+        return {k: getattr(self, k) for k, v in DECODING_DEFAULTS.items() if getattr(self, k) != v}
 
     def sample(
         self,
@@ -206,7 +206,7 @@ class WGANSampler:
         InputError
             If the seed is negative or not whole.
         """
-        return collect(
+        return collect_sample(
             self,
             self.system,
             counts,
@@ -255,8 +255,8 @@ class WGANSampler:
                 )
                 energies = self.model.predict_energy(latents, counts)
             rows = min(self.batch, self.max_attempts - tried)
-            for start in range(0, rows, PART):
-                part = slice(start, min(start + PART, rows))
+            for start in range(0, rows, DECODING_BATCH):
+                part = slice(start, min(start + DECODING_BATCH, rows))
                 yield from self._decoded(latents[part], counts[part], energies[part])
 
     def _decoded(

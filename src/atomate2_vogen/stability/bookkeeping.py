@@ -12,10 +12,10 @@ from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, SampleDoc, StabilityDoc
 
 Delivered: TypeAlias = SampleDoc | CandidateDoc
-Document = TypeVar("Document", StabilityDoc, CalculationDoc)
+Doc = TypeVar("Doc", StabilityDoc, CalculationDoc)
 
 
-def unpack(
+def samples_and_candidates(
     delivered: Delivered | Sequence[Delivered],
 ) -> tuple[list[SampleDoc], list[CandidateDoc]]:
     """Samples, and all candidates in the order of their ids."""
@@ -39,10 +39,10 @@ def unpack(
 
 
 def by_candidate(
-    documents: Sequence[Document], crystals: Sequence[CandidateDoc], what: str
-) -> dict[str, Document]:
+    documents: Sequence[Doc], crystals: Sequence[CandidateDoc], what: str
+) -> dict[str, Doc]:
     """Documents by candidate id: one for each candidate, or none at all."""
-    found: dict[str, Document] = {}
+    found: dict[str, Doc] = {}
     for document in documents:
         if document.candidate_id in found:
             raise InputError(f"{what} of candidate {document.candidate_id} is there twice")
@@ -127,7 +127,7 @@ def cpu_seconds_by_stage(
     return seconds | dict(given), n_untimed
 
 
-def sampler_options(samples: Sequence[SampleDoc]) -> list[dict[str, Any]]:
+def distinct_options(samples: Sequence[SampleDoc]) -> list[dict[str, Any]]:
     """Distinct options of the samplers that are not at their defaults."""
     distinct = {json.dumps(s.options, sort_keys=True): s.options for s in samples if s.options}
     return [distinct[key] for key in sorted(distinct)]

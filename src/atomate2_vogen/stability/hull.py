@@ -22,7 +22,7 @@ from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc, StabilityDoc
 from atomate2_vogen.stability.judging import Judged, field_class, judge, paper_class
 from atomate2_vogen.stability.phases import ReferenceHull, hull_id
-from atomate2_vogen.structures.duplicates import Comparable, compare
+from atomate2_vogen.structures.duplicates import Comparable, compare_crystals
 from atomate2_vogen.structures.matching import KnownStructures
 
 __all__ = [
@@ -146,7 +146,7 @@ def complete(
         What now holds for the others, as `relate` gives it.
     """
     ranked = [*others, *(one for one in map(Ranked.of, judged) if one is not None)]
-    compare([one.comparable for one in ranked])
+    compare_crystals([one.comparable for one in ranked])
     relations = relate(ranked, hull)
     for one in judged:
         for name, value in relations.pop(one.document.stability_id, {}).items():

@@ -38,11 +38,11 @@ from atomate2_vogen.stability.bookkeeping import (
     attempts_and_rejections,
     by_candidate,
     cpu_seconds_by_stage,
+    distinct_options,
     engine_versions,
     only,
     requested_counts,
-    sampler_options,
-    unpack,
+    samples_and_candidates,
 )
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.stability.statistics import INTERVAL, distribution, proportion
@@ -118,7 +118,7 @@ def measure(
     SchemeMismatchError
         If the documents are of several schemes or hulls.
     """
-    samples, crystals = unpack(delivered)
+    samples, crystals = samples_and_candidates(delivered)
     judged = by_candidate(stability, crystals, "stability document")
     by_candidate(calculations, crystals, "calculation")
     schemes = {doc.scheme for doc in stability} | {doc.scheme for doc in calculations}
@@ -156,7 +156,7 @@ def measure(
         samplers=dict(sorted(Counter(c.sampler for c in crystals).items())),
         model_ids=sorted({sample.model_id for sample in samples}),
         seeds=sorted({sample.seed for sample in samples}),
-        options=sampler_options(samples),
+        options=distinct_options(samples),
         scheme=scheme,
         hull_id=hull,
         engine_versions=engine_versions(calculations),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pymatgen.core import Structure
 
-from atomate2_vogen.thresholds import DECIMALS, as_printed
+from atomate2_vogen.thresholds import ENERGY_DECIMALS, as_printed
 
 if TYPE_CHECKING:
     from pymatgen.io.cif import CifParser
@@ -110,4 +110,4 @@ def annotated_cif(structure: Structure, name: str, comments: Iterable[str]) -> s
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{as_printed(value):.{DECIMALS}f}"
+    return "unknown" if value is None else f"{as_printed(value):.{ENERGY_DECIMALS}f}"

@@ -63,7 +63,7 @@ class Comparable:
         return self.leader == self.name
 
 
-def compare(crystals: Sequence[Comparable]) -> None:
+def compare_crystals(crystals: Sequence[Comparable]) -> None:
     """Set `leader` and `compared` of all; those that are unsettled are compared."""
     matcher = default_matcher()
     for shelf in _shelves(crystals):

@@ -16,7 +16,7 @@ from pymatgen.core import Structure
 from pymatgen.core.structure_matcher import StructureMatcher
 
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.structures.duplicates import Comparable, compare
+from atomate2_vogen.structures.duplicates import Comparable, compare_crystals
 from atomate2_vogen.structures.reduction import (
     ReducedCrystal,
     default_matcher,
@@ -68,7 +68,7 @@ def duplicate_groups(structures: Sequence[Structure], energies: Sequence[float])
         Comparable(name, structure.composition.reduced_formula, energy, ReducedCrystal(structure))
         for name, structure, energy in zip(names, structures, energies, strict=True)
     ]
-    compare(comparable)
+    compare_crystals(comparable)
     return [int(str(one.leader)) for one in comparable]
 
 

@@ -34,7 +34,7 @@ _TO_G_PER_CM3 = 1.66053907  # of u/Å3
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d*\)?)?", re.ASCII)
 
 
-def number(text: str, tag: str) -> float:
+def cif_number(text: str, tag: str) -> float:
     """A CIF's number, without the standard uncertainty in brackets.
 
     Raises
@@ -200,7 +200,7 @@ def _formula(block: CifBlock) -> tuple[str, dict[str, float] | None]:
 def _number_of(block: CifBlock, tag: str) -> float | None:
     if (text := block.value(tag)) is None:
         return None
-    value = number(text, block.spelled[tag])
+    value = cif_number(text, block.spelled[tag])
     if value <= 0:
         raise StructureFileError(f"{block.spelled[tag]} is {text}; correct or remove it")
     return value

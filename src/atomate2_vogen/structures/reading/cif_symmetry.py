@@ -55,10 +55,10 @@ OTHER_SYMMETRY = (
 )
 """Beginnings of tags of magnetic and modulated structures."""
 
-LENGTH_TOLERANCE = 1e-3
+CELL_LENGTH_TOLERANCE = 1e-3
 """Relative difference of edges that count as equal."""
 
-ANGLE_TOLERANCE = 0.1
+CELL_ANGLE_TOLERANCE = 0.1
 """Difference of angles that count as equal, in degrees."""
 
 MAX_OPERATIONS = 384
@@ -140,8 +140,8 @@ def fits_cell(operations: Operations, lattice: np.ndarray) -> bool:
     turned = np.einsum("nji,jk,nkl->nil", rotations, metric, rotations)
     (lengths, angles), (edges, corners) = _cells(turned), _cells(metric[None])
     return bool(
-        (np.abs(lengths / edges - 1) < LENGTH_TOLERANCE).all()
-        and (np.abs(angles - corners) < ANGLE_TOLERANCE).all()
+        (np.abs(lengths / edges - 1) < CELL_LENGTH_TOLERANCE).all()
+        and (np.abs(angles - corners) < CELL_ANGLE_TOLERANCE).all()
     )
 
 

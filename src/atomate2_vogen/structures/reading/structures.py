@@ -16,13 +16,13 @@ from atomate2_vogen.errors import InputError, StructureFileError
 from atomate2_vogen.files import user_path
 from atomate2_vogen.structures.geometry import check_structure
 from atomate2_vogen.structures.reading.folders import crystal_folder
-from atomate2_vogen.structures.reading.limits import MAX_ATOMS, check_size
+from atomate2_vogen.structures.reading.limits import MAX_READ_ATOMS, check_read_size
 from atomate2_vogen.structures.reading.parsers import (
     PATTERNS,
-    guarded,
     is_structure_dict,
     is_structure_name,
-    parse,
+    parse_structures,
+    with_clear_errors,
 )
 from atomate2_vogen.structures.reading.texts import plain_name, read_text, reason_of
 
@@ -63,7 +63,7 @@ class BadFile:
 
 
 def read_structures(
-    paths: Iterable[str | Path], system: OxideSystem = VANADIUM, max_atoms: int = MAX_ATOMS
+    paths: Iterable[str | Path], system: OxideSystem = VANADIUM, max_atoms: int = MAX_READ_ATOMS
 ) -> tuple[list[ReadStructure], list[BadFile]]:
     """Read every structure file that is named or lies in a named folder.
 
@@ -145,7 +145,9 @@ def _read_file(
 ) -> Iterator[tuple[int | None, Structure | InputError]]:
     """Every structure of one file, or why it cannot be used."""
     try:
-        blocks = guarded("file", lambda: parse(path.name, read_text(path), max_atoms))
+        blocks = with_clear_errors(
+            "file", lambda: parse_structures(path.name, read_text(path), max_atoms)
+        )
     except InputError as error:
         yield None, _named(error, path, None)
         return
@@ -155,7 +157,7 @@ def _read_file(
             yield block, _named(found, path, block)
             continue
         try:
-            yield block, guarded("structure", partial(_checked, found, system, max_atoms))
+            yield block, with_clear_errors("structure", partial(_checked, found, system, max_atoms))
         except InputError as error:
             yield block, _named(error, path, block)
 
@@ -169,7 +171,7 @@ def _checked(structure: Structure, system: OxideSystem, max_atoms: int) -> Struc
     """The bare crystal, or the typed error of the first check that it fails."""
     from pymatgen.core import Structure
 
-    check_size(len(structure), max_atoms)
+    check_read_size(len(structure), max_atoms)
     check_structure(structure, system)
     symbols = [site.specie.symbol for site in structure]
     return Structure(structure.lattice, symbols, structure.frac_coords)
