@@ -14,6 +14,7 @@ import pytest
 from missing_examples import MISSING
 
 import atomate2_vogen
+from atomate2_vogen.errors import MissingDependencyError
 
 SOURCE = Path(atomate2_vogen.__file__).parent
 PACKAGE = "atomate2_vogen"
@@ -56,6 +57,8 @@ class Runner(doctest.DocTestRunner):
         error = exc_info[1]
         if isinstance(error, ImportError) and (error.name or "").split(".")[0] in OPTIONAL:
             pytest.skip(f"{error.name} is not installed")
+        if isinstance(error, MissingDependencyError):
+            pytest.skip(str(error))
         super().report_unexpected_exception(out, test, example, exc_info)
 
 

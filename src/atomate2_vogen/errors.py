@@ -38,7 +38,17 @@ def trace(error: BaseException) -> str:
 
 
 class VogenError(Exception):
-    """Root of every error that this package raises on purpose; its text bears no password."""
+    """Root of every error that this package raises on purpose; its text bears no password.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VogenError, load_engine
+    >>> try:
+    ...     load_engine("no such engine")
+    ... except VogenError as error:
+    ...     print(type(error).__name__)
+    InputError
+    """
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*(mask(a) if isinstance(a, str) else a for a in arguments))

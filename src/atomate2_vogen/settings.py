@@ -27,7 +27,14 @@ LIKENESS = 0.75
 
 
 class VogenSettings(BaseSettings):
-    """Settings; every one has a default that works."""
+    """Settings; every one has a default that works.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VogenSettings
+    >>> VogenSettings(WORKERS=2).WORKERS
+    2
+    """
 
     CONFIG_FILE: str = Field(DEFAULT_FILE, description="file that the others are read from")
     STORE: str | None = Field(

@@ -74,6 +74,14 @@ class CrystalSet:
         Whether it is the first of its class of equal crystals, shape (n,), bool.
     energies
         Energy labels in eV/atom, not-a-number where there is none, shape (n,), float64.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import substitute
+    >>> crystals = substitute(max_edge=5.0)
+    >>> small = crystals.select(crystals.n_atoms <= 6)
+    >>> len(small) < len(crystals), int(small.n_atoms.max())
+    (True, 6)
     """
 
     system: OxideSystem
@@ -309,6 +317,13 @@ def substitute(system: OxideSystem = VANADIUM, max_edge: float = 10.0) -> Crysta
     ------
     InputError
         If `max_edge` is not positive or leaves nothing.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import substitute
+    >>> crystals = substitute(max_edge=5.0)
+    >>> crystals.formula(0), len(crystals.structure(0))
+    ('VO2', 3)
     """
     if not (math.isfinite(max_edge) and max_edge > 0):
         raise InputError(f"max_edge is {max_edge}; give a positive length in Å")

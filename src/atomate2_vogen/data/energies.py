@@ -34,6 +34,13 @@ class EnergyTable(dict[str, float]):
         By path.
     folder
         Folder of the table, to which its paths are relative.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import EnergyTable
+    >>> table = EnergyTable({"VO2.cif": -8.5, "V2O3.cif": -8.7})
+    >>> min(table.values())
+    -8.7
     """
 
     def __init__(self, energies: Mapping[str, float], folder: Path | None = None) -> None:
@@ -42,14 +49,14 @@ class EnergyTable(dict[str, float]):
 
 
 def read_energies(path: str | Path) -> EnergyTable:
-    """Energies of structure files from a table.
+    r"""Energies of structure files from a table.
 
     Parameters
     ----------
     path
-        CSV with the columns of `ENERGY_COLUMNS`: the structure file and eV/atom. A file is named by its
-        path: absolute; relative to the folder of the table, to the working directory or to a
-        folder of structure files; or by as many last parts of it as tell it from others, such as
+        CSV with the columns of `ENERGY_COLUMNS`: the structure file and eV/atom. A file is named
+        by its path: absolute; relative to the folder of the table, to the working directory or to a
+        folder of structure files; or by as many of its last parts as make it unique, such as
         ``rutile/CONTCAR``.
 
     Returns
@@ -62,6 +69,14 @@ def read_energies(path: str | Path) -> EnergyTable:
     ------
     InputError
         If the table cannot be read, lacks a column, or names a file twice.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from atomate2_vogen.data import read_energies
+    >>> _ = Path("energies.csv").write_text("file,energy_per_atom\nVO2.cif,-8.5\n")
+    >>> read_energies("energies.csv")["VO2.cif"]
+    -8.5
     """
     energies: dict[str, float] = {}
     path = user_path(path)

@@ -61,6 +61,14 @@ class Labels:
         eV/atom by crystal hash; not-a-number where the judge failed.
     reasons
         Why it failed, by crystal hash.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import Labels
+    >>> labels = Labels("CHGNet-0.3.0", energies={1: -8.5, 2: -8.7})
+    >>> labels.save("labels.npz")
+    >>> Labels.load("labels.npz").energies == labels.energies
+    True
     """
 
     scheme: str
@@ -148,6 +156,16 @@ class Labelling:
         Reason by index of the crystal.
     n_reused
         Crystals whose label was known before.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import label_crystals, substitute
+    >>> def volumes(structures):
+    ...     # Stand-in for an energy model: eV/atom of crystals
+    ...     return [structure.volume / len(structure) for structure in structures]
+    >>> labelling = label_crystals(substitute(max_edge=4.0), lambda: volumes, scheme="volume")
+    >>> next(iter(labelling.failures.values()))
+    'atoms overlap: O (site 1) and O (site 2) are 1.09 Å apart, less than 1.10 Å'
     """
 
     energies: np.ndarray
@@ -166,6 +184,17 @@ def chgnet_energies() -> EnergyFunction:
     ------
     MissingDependencyError
         If chgnet is not installed.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import chgnet_energies
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> energies = chgnet_energies()
+    >>> round(energies([rock_salt])[0], 1)
+    -8.5
     """
     try:
         import torch
@@ -209,6 +238,13 @@ def shipped_labels(system: OxideSystem, scheme: str = JUDGE_SCHEME) -> Labels:
     ------
     ArtefactError
         If the shipped file is damaged or of another scheme.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.data import shipped_labels
+    >>> shipped_labels(VANADIUM).scheme
+    'CHGNet-0.3.0'
     """
     path = shipped_labels_path(system, scheme)
     if not path.exists():
@@ -243,6 +279,20 @@ def single_points(
     -------
     list of tuple
         Energy in eV/atom with an empty text, or not-a-number with the reason.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.data import single_points
+    >>> from pymatgen.core import Lattice, Structure
+    >>> sound = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> overlapping = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.1, 0, 0]])
+    >>> def energies(crystals):
+    ...     # Stand-in for an energy model: eV/atom of crystals
+    ...     return [-8.0] * len(crystals)
+    >>> found = single_points([sound, overlapping], energies, VANADIUM)
+    >>> [energy for energy, _ in found]
+    [-8.0, nan]
     """
     results: list[tuple[float, str]] = [(np.nan, "")] * len(structures)
     sound = []
@@ -305,6 +355,17 @@ def label_crystals(
         CHGNet's, or the known labels or the checkpoint are of another scheme.
     ArtefactError
         If the checkpoint is damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import label_crystals, substitute
+    >>> def volumes(structures):
+    ...     # Stand-in for an energy model: eV/atom of crystals
+    ...     return [structure.volume / len(structure) for structure in structures]
+    >>> crystals = substitute(max_edge=4.0)
+    >>> labelling = label_crystals(crystals, lambda: volumes, scheme="volume")
+    >>> labelling.energies.shape == (len(crystals),)
+    True
     """
     if (judge is chgnet_energies) != (scheme == JUDGE_SCHEME):
         name = getattr(judge, "__qualname__", repr(judge))

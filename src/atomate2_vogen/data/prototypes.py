@@ -81,6 +81,13 @@ class Prototype:
     classes
         Class of equal crystals that the prototype falls in as it is, and with its two species
         exchanged; the same number twice if the exchange changes nothing.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import load_prototypes
+    >>> prototype = load_prototypes()[0]
+    >>> prototype.lattice.shape, prototype.frac_coords.shape == (len(prototype.numbers), 3)
+    ((3, 3), True)
     """
 
     prototype_id: int
@@ -139,6 +146,13 @@ def load_prototypes() -> tuple[Prototype, ...]:
     ------
     ArtefactError
         If the shipped file is missing or damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import load_prototypes
+    >>> prototypes = load_prototypes()
+    >>> prototypes[0].name, len(prototypes) > 1000
+    ('10000-13852-Fe7C3', True)
     """
     path = prototypes_path()
     columns = read_columns(path)["prototypes"]

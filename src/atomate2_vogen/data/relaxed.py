@@ -52,6 +52,15 @@ class Relaxation:
         Ionic steps.
     converged
         Whether the forces met the judge's criterion.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import Relaxation
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> relaxation = Relaxation(crystal, start_energy=-8.0, energy=-8.1, steps=12, converged=True)
+    >>> relaxation.steps
+    12
     """
 
     structure: Structure
@@ -128,6 +137,18 @@ def relax_crystals(
     -------
     int
         Crystals relaxed by this call.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.data import Relaxation, relax_crystals
+    >>> from pymatgen.core import Lattice, Structure
+    >>> def relaxer(structure):
+    ...     # Stand-in for a relaxation
+    ...     return Relaxation(structure, start_energy=-8.0, energy=-8.1, steps=1, converged=True)
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> relax_crystals([crystal] * 2, relaxer, "log.jsonl", system=VANADIUM, source="by hand")
+    1
     """
     path = Path(log)
     done = {record.key for record in read_log(path)} | set(skip)
@@ -204,7 +225,23 @@ def read_log(log: str | os.PathLike[str]) -> list[Record]:
 
 @dataclass(frozen=True, eq=False)
 class RelaxedSet:
-    """Both ends of n relaxations, N sites in all; fields as in the file (module docstring)."""
+    """Both ends of n relaxations, N sites in all; fields as in the file (module docstring).
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.data import Relaxation, RelaxedSet, relax_crystals
+    >>> from atomate2_vogen.data.relaxed import read_log
+    >>> from pymatgen.core import Lattice, Structure
+    >>> def relaxer(structure):
+    ...     # Stand-in for a relaxation
+    ...     return Relaxation(structure, start_energy=-8.0, energy=-8.1, steps=1, converged=True)
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> _ = relax_crystals([crystal], relaxer, "log.jsonl", system=VANADIUM, source="by hand")
+    >>> relaxed = RelaxedSet.from_records(read_log("log.jsonl"), scheme="by hand")
+    >>> relaxed.structure(0).reduced_formula, relaxed.energies.tolist()
+    ('VO', [-8.1])
+    """
 
     scheme: str
     keys: np.ndarray

@@ -44,6 +44,15 @@ class KPath:
         Labels of the two ends of each segment, in order.
     point_labels
         Label of each point; empty for those within a segment.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.electrons import high_symmetry_path
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> path = high_symmetry_path(crystal, line_density=5.0, scheme="setyawan_curtarolo")
+    >>> path.labels["M"], path.kpoints.shape == (len(path.point_labels), 3)
+    ((-0.5, -0.5, 0.0), True)
     """
 
     kpoints: np.ndarray
@@ -81,6 +90,15 @@ def high_symmetry_path(
         cannot be carried over to the given one.
     MissingDependencyError
         If the scheme is hinuma and seekpath is not installed.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.electrons import high_symmetry_path
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> path = high_symmetry_path(crystal, line_density=5.0, scheme="setyawan_curtarolo")
+    >>> path.segments[1]
+    ('X', 'M')
     """
     if scheme not in K_PATHS:
         raise InputError(f"no k-path scheme {scheme!r}; there are {', '.join(K_PATHS)}")

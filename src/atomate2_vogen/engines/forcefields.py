@@ -128,6 +128,13 @@ class SharedRelaxMaker(_SharedCalculator, ForceFieldRelaxMaker):
     ASE's cell filters test the forces in the frame of the starting cell: of a cell that shrank
     by a tenth they call converged what is a tenth above the criterion. While the true forces
     are, and steps are left, the relaxation goes on from a fresh frame.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import SharedRelaxMaker
+    >>> maker = SharedRelaxMaker(force_field_name="CHGNet", steps=10)
+    >>> maker.name
+    'Force field relax'
     """
 
     def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> AseResult:
@@ -152,7 +159,14 @@ class SharedRelaxMaker(_SharedCalculator, ForceFieldRelaxMaker):
 
 @dataclass
 class SharedStaticMaker(_SharedCalculator, ForceFieldStaticMaker):
-    """`ForceFieldStaticMaker` whose calculator is loaded once per process."""
+    """`ForceFieldStaticMaker` whose calculator is loaded once per process.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import SharedStaticMaker
+    >>> SharedStaticMaker(force_field_name="CHGNet").name
+    'Force field static'
+    """
 
 
 def force_field_makers(
@@ -184,6 +198,13 @@ def force_field_makers(
         Shortest edge of the phonon supercell in Å.
     phonon_displacement
         By which an atom is moved for the force constants, in Å; the default is phonopy's.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import force_field_makers
+    >>> makers = force_field_makers("CHGNet", {}, fmax=0.05, steps=500, phonon_min_length=9.0)
+    >>> sorted(makers)
+    ['phonon_maker', 'relax_maker', 'static_maker']
     """
     from atomate2.forcefields.flows.phonons import PhononMaker
 

@@ -93,6 +93,14 @@ class GpawSettings(MSONable):
     ------
     InputError
         If a number is not finite and positive, or the path is unknown.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import GpawSettings
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> GpawSettings(kspacing=0.5).scf_mesh(crystal)
+    (5, 5, 5)
     """
 
     xc: str = "PBE"

@@ -61,6 +61,12 @@ class Method(MSONable):
         VASP, parameters of GPAW.
     scheme
         Energy scale that it belongs to.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import Method
+    >>> str(Method("CHGNet", {"arguments": {"model": "0.3.0"}}, scheme="CHGNet-0.3.0"))
+    "CHGNet with {'model': '0.3.0'}"
     """
 
     code: str

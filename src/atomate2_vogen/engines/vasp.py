@@ -64,6 +64,13 @@ def vasp(
         If `check` is set and VASP or its POTCARs are not found.
     InputError
         If the k-path is unknown.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import vasp
+    >>> engine = vasp(check=False)
+    >>> engine.scheme
+    'VASP-PBE-V_pv'
     """
     from atomate2.vasp.flows.core import BandStructureMaker
 

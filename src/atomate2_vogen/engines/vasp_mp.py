@@ -56,6 +56,13 @@ def vasp_mp(
         If the system has another U than MP2020 is fitted for.
     InputError
         If the k-path is unknown.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import vasp_mp
+    >>> engine = vasp_mp(check=False)
+    >>> engine.scheme
+    'VASP-MP2020-PBE+U(V=3.25)-V_pv'
     """
     from atomate2.vasp.flows.core import BandStructureMaker
     from pymatgen.io.vasp.sets import MPRelaxSet

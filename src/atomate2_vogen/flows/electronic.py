@@ -56,6 +56,16 @@ class ElectronicFlowMaker(Maker):
         close pairs of metal atoms antiparallel, where the cell has two or more; a cell with one
         has no such start, and the document says so. Patterns that a symmetry of the crystal
         relates are calculated once.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import ElectronicFlowMaker
+    >>> from atomate2_vogen.engines import gpaw
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> maker = ElectronicFlowMaker(engine=gpaw(check=False))
+    >>> maker.make([crystal]).name
+    'electronic'
     """
 
     name: str = "electronic"

@@ -41,6 +41,14 @@ class MoleculeReferencesFlowMaker(Maker):
     compounds
         False: the two elements alone. Formation energies can be had from these; a hull needs
         the compounds.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import gpaw
+    >>> from atomate2_vogen.flows import MoleculeReferencesFlowMaker
+    >>> maker = MoleculeReferencesFlowMaker(engine=gpaw(check=False), compounds=False)
+    >>> maker.make().name
+    'references with molecule'
     """
 
     name: str = "references with molecule"

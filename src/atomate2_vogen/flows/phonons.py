@@ -64,6 +64,14 @@ class PhononFlowMaker(Maker):
         Largest supercell that is calculated.
     symprec
         Å within which the symmetry is made exact after the relaxation; None leaves it.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import PhononFlowMaker
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> PhononFlowMaker(supercell=(2, 2, 2)).make([crystal]).name
+    'phonons'
     """
 
     name: str = "phonons"

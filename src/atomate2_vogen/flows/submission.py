@@ -35,6 +35,13 @@ class Submission:
         Whether it was added now; False where the same flow was there already.
     categories
         Jobs by category, as far as they exist; others are made when the flow runs.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.flows import Submission
+    >>> submission = Submission("a1b2", fw_ids=(7, 8), new=True, categories={"sampling": 2})
+    >>> submission.fw_ids
+    (7, 8)
     """
 
     identity: str
@@ -132,6 +139,15 @@ def prepare_flow(
     ------
     InputError
         If there is no such category.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import DiscoveryFlowMaker
+    >>> from atomate2_vogen.flows import prepare_flow
+    >>> maker = DiscoveryFlowMaker(sampler="substitution")
+    >>> (_, first), (_, second) = (prepare_flow(maker.make({"VO2": 2}, seed=1)) for _ in range(2))
+    >>> first == second
+    True
     """
     from monty.json import MontyDecoder, MontyEncoder
 

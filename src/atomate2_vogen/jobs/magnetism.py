@@ -194,6 +194,16 @@ class MagneticStartsMaker(Maker):
         What the static calculations must be computed by (`Engine.method`), as far as it is stated,
         and the versions; a start of another method counts as failed. Where no versions are given,
         nothing is compared.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import GpawStaticMaker
+    >>> from atomate2_vogen.jobs.magnetism import MagneticStartsMaker
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> flow = MagneticStartsMaker(static_maker=GpawStaticMaker()).make(crystal)
+    >>> [job.name for job in flow.jobs]
+    ['GPAW static FM', 'choose_start']
     """
 
     name: str = "magnetic starts"

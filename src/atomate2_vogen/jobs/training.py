@@ -152,6 +152,14 @@ class TrainEnergyMaker(_TrainMaker):
         Name of the job.
     preset, system, checkpoint_dir, show_progress
         As for `TrainVAEMaker`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.jobs import BuildDatasetMaker, TrainEnergyMaker, TrainVAEMaker
+    >>> dataset = BuildDatasetMaker().make()
+    >>> vae = TrainVAEMaker(preset="quick").make(dataset.output)
+    >>> TrainEnergyMaker(preset="quick").make(dataset.output, vae.output).name
+    'train energy'
     """
 
     name: str = "train energy"

@@ -137,6 +137,21 @@ def summarise_phonons(
     ------
     BandDataError
         If there are no force constants, or they or a frequency are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.phonons import summarise_phonons
+    >>> from phonopy import Phonopy
+    >>> from phonopy.structure.atoms import PhonopyAtoms
+    >>> cell = PhonopyAtoms(symbols=["Ar"], cell=np.eye(3) * 4.0, scaled_positions=[[0, 0, 0]])
+    >>> phonon = Phonopy(cell, np.eye(3, dtype=int) * 2, primitive_matrix="P")
+    >>> n = len(phonon.supercell)
+    >>> springs = n * np.eye(n) - np.ones((n, n))  # every atom is tied to every other one
+    >>> phonon.force_constants = springs[..., None, None] * np.eye(3)  # eV/Å²
+    >>> summary = summarise_phonons(phonon, mesh_length=20.0)
+    >>> summary.verdict.value
+    'stable'
     """
     constants = _finite(phonon.force_constants)
     bands = phonon_bands(phonon) if bands is None else bands
@@ -249,6 +264,21 @@ def phonon_bands(
         q points per branch.
     symprec
         Å, of the symmetry that the path is chosen by.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.phonons import phonon_bands
+    >>> from phonopy import Phonopy
+    >>> from phonopy.structure.atoms import PhonopyAtoms
+    >>> cell = PhonopyAtoms(symbols=["Ar"], cell=np.eye(3) * 4.0, scaled_positions=[[0, 0, 0]])
+    >>> phonon = Phonopy(cell, np.eye(3, dtype=int) * 2, primitive_matrix="P")
+    >>> n = len(phonon.supercell)
+    >>> springs = n * np.eye(n) - np.ones((n, n))  # every atom is tied to every other one
+    >>> phonon.force_constants = springs[..., None, None] * np.eye(3)  # eV/Å²
+    >>> bands = phonon_bands(phonon, points=5)
+    >>> bands.nb_bands, bands.has_imaginary_freq()
+    (3, False)
     """
     import seekpath
     from pymatgen.io.phonopy import get_pmg_structure
@@ -273,7 +303,23 @@ def phonon_bands(
 
 
 def phonon_dos(phonon: Phonopy, mesh_length: float = MESH_LENGTH) -> PhononDos:
-    """Density of states by the tetrahedron method, 1/THz per primitive cell."""
+    """Density of states by the tetrahedron method, 1/THz per primitive cell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.phonons import phonon_dos
+    >>> from phonopy import Phonopy
+    >>> from phonopy.structure.atoms import PhonopyAtoms
+    >>> cell = PhonopyAtoms(symbols=["Ar"], cell=np.eye(3) * 4.0, scaled_positions=[[0, 0, 0]])
+    >>> phonon = Phonopy(cell, np.eye(3, dtype=int) * 2, primitive_matrix="P")
+    >>> n = len(phonon.supercell)
+    >>> springs = n * np.eye(n) - np.ones((n, n))  # every atom is tied to every other one
+    >>> phonon.force_constants = springs[..., None, None] * np.eye(3)  # eV/Å²
+    >>> dos = phonon_dos(phonon, mesh_length=20.0)
+    >>> round(float(np.trapezoid(dos.densities, dos.frequencies)))  # three modes of one atom
+    3
+    """
     from pymatgen.phonon.dos import PhononDos
 
     phonon.run_mesh(mesh_length)
@@ -301,6 +347,14 @@ def force_constant_drift(constants: np.ndarray) -> float:
     ----------
     constants
         Shape (n, N, 3, 3): n = N atoms of the supercell, or those of one primitive cell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.phonons import force_constant_drift
+    >>> spring = np.array([[1.0, -1.0], [-1.0, 1.0]])[..., None, None] * np.eye(3)  # eV/Å²
+    >>> force_constant_drift(spring)
+    0.0
     """
     largest = float(np.abs(constants.sum(axis=1)).max())
     if constants.shape[0] == constants.shape[1]:

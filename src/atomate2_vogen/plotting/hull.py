@@ -53,6 +53,13 @@ def plot_hull(
         If documents and references are of different schemes.
     MissingReferenceError, ElementError, NonFiniteError
         As `ReferenceHull`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.plotting import plot_hull
+    >>> plot_hull([], load_references("CHGNet-0.3.0"), "hull.png").name
+    'hull.png'
     """
     hull = ReferenceHull(references, system)
     scheme = one_scheme(stability, hull.scheme)

@@ -60,6 +60,31 @@ class ReportDocuments:
         If a ranked document is of no compound of the system.
     MissingReferenceError, ElementError, NonFiniteError
         As `ReferenceHull`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.report import ReportDocuments
+    >>> from atomate2_vogen.schemas import StabilityDoc
+    >>> from atomate2_vogen.stability.hull import hull_id
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> document = StabilityDoc(
+    ...     stability_id="VO-1|CHGNet-0.3.0",
+    ...     candidate_id="VO-1",
+    ...     scheme="CHGNet-0.3.0",
+    ...     hull_id=hull_id(references),
+    ...     chemsys="O-V",
+    ...     formula="VO",
+    ...     natoms=2,
+    ...     sampler="files",
+    ...     model_id="none",
+    ...     state="failed",
+    ...     reason="out of memory",
+    ...     is_converged=False,
+    ... )
+    >>> documents = ReportDocuments([document], references)
+    >>> documents.scheme
+    'CHGNet-0.3.0'
     """
 
     stability: Sequence[StabilityDoc]

@@ -45,6 +45,31 @@ class ReportSummary:
         Candidates judged, and those with a row and a page.
     scheme, hull_id
         The judge.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references, write_report
+    >>> from atomate2_vogen.report import ReportDocuments
+    >>> from atomate2_vogen.schemas import StabilityDoc
+    >>> from atomate2_vogen.stability.hull import hull_id
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> document = StabilityDoc(
+    ...     stability_id="VO-1|CHGNet-0.3.0",
+    ...     candidate_id="VO-1",
+    ...     scheme="CHGNet-0.3.0",
+    ...     hull_id=hull_id(references),
+    ...     chemsys="O-V",
+    ...     formula="VO",
+    ...     natoms=2,
+    ...     sampler="files",
+    ...     model_id="none",
+    ...     state="failed",
+    ...     reason="out of memory",
+    ...     is_converged=False,
+    ... )
+    >>> documents = ReportDocuments([document], references)
+    >>> write_report("report.html", documents).scheme
+    'CHGNet-0.3.0'
     """
 
     path: Path
@@ -87,6 +112,32 @@ def write_report(
         If `top` is no whole number of at least 1.
     OutputFolderError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references, write_report
+    >>> from atomate2_vogen.report import ReportDocuments
+    >>> from atomate2_vogen.schemas import StabilityDoc
+    >>> from atomate2_vogen.stability.hull import hull_id
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> document = StabilityDoc(
+    ...     stability_id="VO-1|CHGNet-0.3.0",
+    ...     candidate_id="VO-1",
+    ...     scheme="CHGNet-0.3.0",
+    ...     hull_id=hull_id(references),
+    ...     chemsys="O-V",
+    ...     formula="VO",
+    ...     natoms=2,
+    ...     sampler="files",
+    ...     model_id="none",
+    ...     state="failed",
+    ...     reason="out of memory",
+    ...     is_converged=False,
+    ... )
+    >>> documents = ReportDocuments([document], references)
+    >>> summary = write_report("report.html", documents)
+    >>> summary.n_candidates, summary.path.name
+    (1, 'report.html')
     """
     content = render_report(documents, top=top, title=title).encode()
     target = Path(path)
@@ -108,7 +159,33 @@ def write_report(
 def render_report(
     documents: ReportDocuments, *, top: int | None = None, title: str | None = None
 ) -> str:
-    """The report as text; see `write_report`."""
+    """The report as text; see `write_report`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.report import ReportDocuments, render_report
+    >>> from atomate2_vogen.schemas import StabilityDoc
+    >>> from atomate2_vogen.stability.hull import hull_id
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> document = StabilityDoc(
+    ...     stability_id="VO-1|CHGNet-0.3.0",
+    ...     candidate_id="VO-1",
+    ...     scheme="CHGNet-0.3.0",
+    ...     hull_id=hull_id(references),
+    ...     chemsys="O-V",
+    ...     formula="VO",
+    ...     natoms=2,
+    ...     sampler="files",
+    ...     model_id="none",
+    ...     state="failed",
+    ...     reason="out of memory",
+    ...     is_converged=False,
+    ... )
+    >>> documents = ReportDocuments([document], references)
+    >>> "<html" in render_report(documents, title="One crystal")
+    True
+    """
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
         raise CountsError(f"the best {top} of each formula are asked for; give 1 or more")
     listed = documents.listed(top)

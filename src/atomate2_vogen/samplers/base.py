@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Anything that makes crystals of a requested composition."""
+    """Anything that makes crystals of a requested composition.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import Sampler, SubstitutionSampler
+    >>> sampler: Sampler = SubstitutionSampler()
+    >>> sampler.sample({"V2O3": 1}, seed=1).requested
+    {'V2O3': 1}
+    """
 
     @property
     def name(self) -> str:
@@ -65,7 +73,16 @@ class Sampler(Protocol):
 
 
 class RefusedError(Exception):
-    """An attempt that does not become a candidate; raised and caught inside samplers."""
+    """An attempt that does not become a candidate; raised and caught inside samplers.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import RefusedError
+    >>> from atomate2_vogen.schemas import RejectionReason
+    >>> error = RefusedError(RejectionReason.ATOMS_TOO_CLOSE, "V and O are 0.80 Å apart")
+    >>> error.reason.value
+    'atoms too close'
+    """
 
     def __init__(self, reason: RejectionReason, message: str) -> None:
         super().__init__(message)

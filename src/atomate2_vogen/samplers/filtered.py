@@ -58,6 +58,18 @@ class FilteredSampler:
     ------
     InputError
         If `oversample` is no positive whole number.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import FilteredSampler, SubstitutionSampler
+    >>> def volumes(structures):
+    ...     # stand-in for an energy model: energies per atom of crystals
+    ...     return [structure.volume / len(structure) for structure in structures]
+    >>> sampler = FilteredSampler(
+    ...     SubstitutionSampler(), lambda: volumes, oversample=2, scheme="volume"
+    ... )
+    >>> len(sampler.sample({"VO2": 2}, seed=0).candidates)
+    2
     """
 
     def __init__(

@@ -64,6 +64,13 @@ def load_sampler(
         If no model is given and none is shipped.
     ArtefactError
         If the model's file is damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_sampler
+    >>> sampler = load_sampler("substitution")
+    >>> len(sampler.sample({"VO2": 2}, seed=0).candidates)
+    2
     """
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.samplers.base import check_whole

@@ -63,6 +63,12 @@ class RandomSampler(MSONable):
     ------
     InputError
         If the factor or the number of attempts is not positive.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import RandomSampler
+    >>> RandomSampler(max_attempts=20).sample({"VO2": 1}, seed=0).requested
+    {'VO2': 1}
     """
 
     system: OxideSystem = VANADIUM

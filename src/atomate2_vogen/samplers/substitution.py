@@ -42,6 +42,13 @@ class SubstitutionSampler(MSONable):
     ----------
     system
         The oxide.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import SubstitutionSampler
+    >>> sample = SubstitutionSampler().sample({"VO2": 2}, seed=0)
+    >>> [candidate.formula for candidate in sample.candidates]
+    ['VO2', 'VO2']
     """
 
     system: OxideSystem = VANADIUM

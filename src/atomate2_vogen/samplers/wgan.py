@@ -126,6 +126,14 @@ class WGANSampler:
     ------
     InputError
         If an option is out of range.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.models import load_shipped
+    >>> from atomate2_vogen.samplers import WGANSampler
+    >>> sampler = WGANSampler(load_shipped(), symmetry_tolerance=0.1)
+    >>> sampler.options["symmetry_tolerance"]
+    0.1
     """
 
     name = "wgan"

@@ -49,6 +49,17 @@ class Ranked:
         eV/atom in the hull's scheme.
     comparable
         Its crystal; bears the stability id, and orders by formation energy.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import Ranked
+    >>> from atomate2_vogen.structures.duplicates import Comparable
+    >>> from atomate2_vogen.structures.reduction import ReducedCrystal
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> comparable = Comparable("VO-1|EMT", "VO", -2.0, ReducedCrystal(crystal))
+    >>> Ranked("VO-1", energy_per_atom=-8.0, comparable=comparable).candidate_id
+    'VO-1'
     """
 
     candidate_id: str
@@ -114,6 +125,28 @@ def assess(
         If a candidate or reference holds an element outside the system.
     InputError
         If a calculation is given twice.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.samplers import SubstitutionSampler
+    >>> from atomate2_vogen.schemas import CalculationDoc
+    >>> from atomate2_vogen.stability import assess
+    >>> (candidate,) = SubstitutionSampler().sample({"VO2": 1}, seed=0).candidates
+    >>> calculation = CalculationDoc(
+    ...     calculation_id=f"{candidate.candidate_id}|CHGNet-0.3.0",
+    ...     candidate_id=candidate.candidate_id,
+    ...     scheme="CHGNet-0.3.0",
+    ...     state="completed",
+    ...     candidate=candidate,
+    ...     structure=candidate.structure,
+    ...     initial_energy_per_atom=-8.0,
+    ...     energy_per_atom=-8.2,
+    ...     max_force=0.01,
+    ... )
+    >>> (document,) = assess([calculation], load_references("CHGNet-0.3.0"))
+    >>> document.state.value, round(document.energy_above_hull, 2)
+    ('ranked', 0.56)
     """
     hull = ReferenceHull(references, system)
     seen: set[str] = set()
@@ -170,6 +203,21 @@ def relate(ranked: Sequence[Ranked], hull: ReferenceHull | None) -> dict[str, di
     -------
     dict
         Fields of `StabilityDoc` and their values, by stability id.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import Ranked, relate
+    >>> from atomate2_vogen.structures.duplicates import Comparable, compare_crystals
+    >>> from atomate2_vogen.structures.reduction import ReducedCrystal
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> ranked = [
+    ...     Ranked(name, energy, Comparable(name, "VO", energy, ReducedCrystal(crystal)))
+    ...     for name, energy in (("first", -2.0), ("second", -2.1))
+    ... ]
+    >>> compare_crystals([one.comparable for one in ranked])
+    >>> relate(ranked, hull=None)["first"]["duplicate_group"]
+    'second'
     """
     candidates = {one.comparable.name: one.candidate_id for one in ranked}
     above: Sequence[float | None] = [None] * len(ranked)

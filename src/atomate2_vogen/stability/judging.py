@@ -50,7 +50,14 @@ SYMMETRY_PRECISION = 0.1
 
 
 def paper_class(formation_energy: float, energy_above_hull: float) -> PaperClass:
-    """Class by the paper, section 3.3: negative formation energy, and 0.3 or 0.5 eV/atom."""
+    """Class by the paper, section 3.3: negative formation energy, and 0.3 or 0.5 eV/atom.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import paper_class
+    >>> paper_class(formation_energy=-2.0, energy_above_hull=0.4).value
+    'metastable'
+    """
     if as_printed(formation_energy) >= 0:
         return PaperClass.UNSTABLE
     if at_most(energy_above_hull, STABLE_LIMIT):
@@ -61,7 +68,14 @@ def paper_class(formation_energy: float, energy_above_hull: float) -> PaperClass
 
 
 def field_class(energy_above_hull: float) -> FieldClass:
-    """Class by the field's thresholds of 0 and 0.1 eV/atom above hull."""
+    """Class by the field's thresholds of 0 and 0.1 eV/atom above hull.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import field_class
+    >>> [field_class(energy).value for energy in (0.0, 0.05, 0.4)]
+    ['on hull', 'near hull', 'above hull']
+    """
     if at_most(energy_above_hull, 0.0):
         return FieldClass.ON_HULL
     if at_most(energy_above_hull, NEAR_HULL_LIMIT):
@@ -79,6 +93,18 @@ class Judged:
         Lacks what depends on the others.
     crystal
         Relaxed and reduced, if the candidate is ranked.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM, load_references
+    >>> from atomate2_vogen.samplers import SubstitutionSampler
+    >>> from atomate2_vogen.schemas import CalculationDoc
+    >>> from atomate2_vogen.stability import ReferenceHull, judge
+    >>> (candidate,) = SubstitutionSampler().sample({"VO2": 1}, seed=0).candidates
+    >>> failed = CalculationDoc.failed(candidate, "CHGNet-0.3.0", "out of memory")
+    >>> judged = judge(failed, ReferenceHull(load_references("CHGNet-0.3.0"), VANADIUM))
+    >>> judged.crystal is None
+    True
     """
 
     document: StabilityDoc
@@ -105,6 +131,19 @@ def judge(
         If it is not of the hull's scheme or system.
     InputError
         If the relaxed crystal is of another composition.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM, load_references
+    >>> from atomate2_vogen.samplers import SubstitutionSampler
+    >>> from atomate2_vogen.schemas import CalculationDoc
+    >>> from atomate2_vogen.stability import ReferenceHull, judge
+    >>> (candidate,) = SubstitutionSampler().sample({"VO2": 1}, seed=0).candidates
+    >>> failed = CalculationDoc.failed(candidate, "CHGNet-0.3.0", "out of memory")
+    >>> hull = ReferenceHull(load_references("CHGNet-0.3.0"), VANADIUM)
+    >>> judged = judge(failed, hull)
+    >>> judged.document.state.value, judged.document.reason
+    ('failed', 'out of memory')
     """
     _check(calculation, hull)
     candidate = calculation.candidate

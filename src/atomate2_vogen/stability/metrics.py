@@ -117,6 +117,15 @@ def measure(
         asked for; or if a time is negative or not finite.
     SchemeMismatchError
         If the documents are of several schemes or hulls.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import SubstitutionSampler
+    >>> from atomate2_vogen.stability import measure
+    >>> sample = SubstitutionSampler().sample({"VO2": 3}, seed=0)
+    >>> metrics = measure(sample)
+    >>> metrics.overall.n_requested, metrics.overall.n_delivered
+    (3, 3)
     """
     samples, crystals = samples_and_candidates(delivered)
     judged = by_candidate(stability, crystals, "stability document")

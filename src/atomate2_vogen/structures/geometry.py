@@ -107,6 +107,16 @@ def minimum_distances(structure: Structure) -> dict[str, float]:
         As `distance_matrix`.
     DisorderError
         If a site is partially occupied.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import minimum_distances
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> {pair: round(distance, 2) for pair, distance in minimum_distances(rock_salt).items()}
+    {'O-O': 2.87, 'O-V': 2.03, 'V-V': 2.87}
     """
     return {pair: distance for pair, (distance, _, _) in _closest(structure).items()}
 
@@ -118,6 +128,16 @@ def shortest_distance(structure: Structure) -> float:
     ------
     NonFiniteError, OverlapError
         As `distance_matrix`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import shortest_distance
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> round(shortest_distance(rock_salt), 2)
+    2.03
     """
     return float(distance_matrix(structure).min())
 
@@ -169,6 +189,17 @@ def check_structure(structure: Structure, system: OxideSystem) -> None:
     OverlapError
         If the cell is flat, or two atoms lie below `OVERLAP_FRACTION` of their minimum
         distance.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.structures import check_structure
+    >>> from pymatgen.core import Lattice, Structure
+    >>> overlapping = Structure(Lattice.cubic(4), ["V", "O"], [[0, 0, 0], [0.1, 0, 0]])
+    >>> check_structure(overlapping, VANADIUM)
+    Traceback (most recent call last):
+        ...
+    atomate2_vogen.errors.OverlapError: atoms overlap: O (site 1) and V (site 0) are 0.40 ...
     """
     _check_finite(structure)
     if len(structure) == 0:

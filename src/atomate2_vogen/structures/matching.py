@@ -60,6 +60,17 @@ def duplicate_groups(structures: Sequence[Structure], energies: Sequence[float])
     ------
     InputError
         If the two sequences differ in length.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import duplicate_groups
+    >>> from pymatgen.core import Lattice, Structure
+    >>> first, second, third = (
+    ...     Structure(Lattice.tetragonal(3.0, c), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    ...     for c in (3.0, 3.1, 6.0)
+    ... )
+    >>> duplicate_groups([first, second, third], energies=[-8.0, -8.1, -7.0])
+    [1, 1, 2]
     """
     if len(structures) != len(energies):
         raise InputError(f"{len(structures)} structures but {len(energies)} energies")
@@ -111,6 +122,17 @@ class KnownStructures:
     ------
     InputError
         If `margin` is out of range.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import KnownStructures
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> known = KnownStructures({"rock salt": rock_salt})
+    >>> known.find(rock_salt.get_primitive_structure())
+    'rock salt'
     """
 
     def __init__(
@@ -184,6 +206,16 @@ class DistinctStructures:
 
     A generator makes some crystals far more often than others, so a newcomer is compared with
     those first that were found most often.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import DistinctStructures
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> distinct = DistinctStructures()
+    >>> distinct.twin_or_add("first", crystal)
+    >>> distinct.twin_or_add("second", crystal * (2, 1, 1))
+    'first'
     """
 
     def __init__(self) -> None:
@@ -234,6 +266,15 @@ def rmsd(generated: Structure, relaxed: Structure) -> float | None:
     -------
     float or None
         Å; None if the two no longer match.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import rmsd
+    >>> from pymatgen.core import Lattice, Structure
+    >>> generated = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.45]])
+    >>> relaxed = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> round(rmsd(generated, relaxed), 3)
+    0.065
     """
     matcher = StructureMatcher(**RMSD_SETTINGS)
     distances = matcher.get_rms_dist(generated, relaxed)

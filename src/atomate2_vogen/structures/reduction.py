@@ -37,6 +37,17 @@ def default_matcher(margin: float = 1.0) -> StructureMatcher:
     ----------
     margin
         Factor on all three. Above 1 a match means resemblance, not sameness.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import default_matcher
+    >>> from pymatgen.core import Lattice, Structure
+    >>> small, large = (
+    ...     Structure(Lattice.cubic(edge), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    ...     for edge in (2.5, 2.6)
+    ... )
+    >>> bool(default_matcher().fit(small, large))
+    True
     """
     return StructureMatcher(
         ltol=margin * LENGTH_TOLERANCE,

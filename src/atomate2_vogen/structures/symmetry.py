@@ -42,6 +42,17 @@ class Symmetrised:
         At which the symmetry was found, Å; 0 where nothing was done.
     displacement
         Farthest that a site moved within the cell, rigid shifts taken out, Å.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.structures import symmetrise
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> symmetrise(rock_salt, VANADIUM).changed
+    False
     """
 
     structure: Structure
@@ -97,6 +108,20 @@ def symmetrise(structure: Structure, system: OxideSystem, tolerance: float = 0.2
     ------
     InputError
         If the tolerance is not finite and positive.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.structures import symmetrise
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rutile = Structure.from_spacegroup(
+    ...     "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
+    ... )
+    >>> noisy = rutile.copy()
+    >>> _ = noisy.translate_sites([2], [0.01, 0, 0])
+    >>> found = symmetrise(noisy, VANADIUM, tolerance=0.2)
+    >>> found.before, found.after
+    ('Pm', 'P4_2/mnm')
     """
     if not (np.isfinite(tolerance) and tolerance > 0):
         raise InputError(f"the symmetry tolerance is {tolerance!r}; give a positive number in Å")

@@ -42,6 +42,16 @@ class ReadStructure:
         The crystal as written there, without oxidation states and site properties.
     block
         Which data block of a CIF with several structures, from 1; None where there is one.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import read_structures
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> _ = crystal.to("POSCAR")
+    >>> ((one,), _) = read_structures(["POSCAR"])
+    >>> one.structure.reduced_formula, one.block is None
+    ('VO', True)
     """
 
     path: Path
@@ -56,7 +66,17 @@ class ReadStructure:
 
 @dataclass(frozen=True)
 class BadFile:
-    """A file, or one block of it, that cannot be used; `error` names it and says why."""
+    """A file, or one block of it, that cannot be used; `error` names it and says why.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from atomate2_vogen.structures import read_structures
+    >>> _ = Path("broken.cif").write_text("data_broken")
+    >>> (_, (bad,)) = read_structures(["broken.cif"])
+    >>> bad.path.name, type(bad.error).__name__
+    ('broken.cif', 'StructureFileError')
+    """
 
     path: Path
     error: InputError
@@ -83,6 +103,17 @@ def read_structures(
     tuple of lists
         What can be used, and what cannot with the reason; each in the order of `paths`, then
         by name. One bad file never hides the others.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from atomate2_vogen.structures import read_structures
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> _ = crystal.to("VO.cif"), Path("broken.cif").write_text("data_broken")
+    >>> read, bad = read_structures(["VO.cif", "broken.cif"])
+    >>> read[0].label, read[0].structure.reduced_formula, len(bad)
+    ('VO.cif', 'VO', 1)
     """
     good: list[ReadStructure] = []
     bad: list[BadFile] = []
