@@ -431,7 +431,7 @@ def test_bands_of_another_method_are_no_document(tmp_path):
     flow = ElectronicFlowMaker(engine=engine).make([RUTILE])
     (found,) = (ElectronicDoc.model_validate(doc) for doc in outputs(flow, tmp_path))
     assert found.state is CharacterisationState.FAILED
-    assert "BandTask does not tell what computed it" in found.error
+    assert "BandTask does not state what computed it" in found.error
     assert found.energy_per_atom is None
 
 

@@ -32,7 +32,7 @@ def _shipped(system: OxideSystem) -> CrystalSet:
 def load_dataset(system: OxideSystem = VANADIUM) -> CrystalSet:
     """Substituted crystals of a system with their splits and the shipped CHGNet labels.
 
-    Nothing is computed: where no label is shipped, or the judge failed, the energy is
+    Nothing is computed: where no label is shipped, or the energy model failed, the energy is
     not-a-number. `build_dataset` computes what is missing. The caller may change the arrays.
 
     Raises
@@ -76,7 +76,7 @@ def build_dataset(
     Returns
     -------
     CrystalSet
-        With energies in eV/atom, not-a-number where the judge failed.
+        With energies in eV/atom, not-a-number where the energy model failed.
     Labelling
         What was reused and what failed.
 

@@ -154,7 +154,7 @@ def _matches(
     """Files, by their resolved paths, that a row may be about."""
     if not name or "\0" in name:  # no path, and the system's functions refuse it
         return set()
-    # an absolute path stays itself whatever it is joined to
+    # an absolute path stays the same when it is joined to a folder
     if table is not None and (exact := os.path.realpath(table / name)) in known:
         return {exact}
     matches = {path for base in bases if (path := os.path.realpath(base / name)) in known}

@@ -1,9 +1,9 @@
-"""Energy labels: one single-point energy per crystal from one judge, in one scheme.
+"""Energy labels: one single-point energy per crystal from one energy model, in one scheme.
 
 Labels are kept apart from crystals and found by the crystal's content hash (see
 `CrystalSet.keys`), so that they are reused only for exactly the crystal and the scheme they
 were computed for. The file form is one compressed npz with the arrays ``format``, ``scheme``,
-``keys`` (uint64), ``energies`` (float64, eV/atom, not-a-number where the judge failed) and
+``keys`` (uint64), ``energies`` (float64, eV/atom, not-a-number where the energy model failed) and
 ``reasons`` (text, empty where it did not); nothing in it is pickled.
 """
 
@@ -58,7 +58,7 @@ class Labels:
     scheme
         Energy scale, e.g. CHGNet-0.3.0.
     energies
-        eV/atom by crystal hash; not-a-number where the judge failed.
+        eV/atom by crystal hash; not-a-number where the energy model failed.
     reasons
         Why it failed, by crystal hash.
 
@@ -144,12 +144,13 @@ class Labels:
 
 @dataclass(frozen=True)
 class Labelling:
-    """What `label_crystals` gives.
+    """Result of `label_crystals`.
 
     Parameters
     ----------
     energies
-        eV/atom in the order of the crystals, not-a-number where the judge failed, shape (n,).
+        eV/atom in the order of the crystals, not-a-number where the energy model failed, shape
+        (n,).
     labels
         The same by crystal hash, with the reasons of the failures.
     failures
@@ -175,7 +176,7 @@ class Labelling:
 
 
 def chgnet_energies() -> EnergyFunction:
-    """CHGNet 0.3.0 as a judge of single points, on one thread of the CPU.
+    """CHGNet 0.3.0 as an energy model of single points, on one thread of the CPU.
 
     One thread because more are slower on a busy machine, and so that the sums are always in
     the same order.
@@ -269,9 +270,10 @@ def single_points(
     Parameters
     ----------
     structures
-        Crystals as they are; those that `check_structure` refuses are not shown to the judge.
+        Crystals as they are; those that `check_structure` refuses are not passed to the energy
+        model.
     judge
-        Gives the energies.
+        Function that computes energies in eV/atom.
     system
         Oxide system.
 
@@ -305,7 +307,7 @@ def single_points(
             sound.append(index)
     try:
         energies = list(judge([structures[index] for index in sound])) if sound else []
-    except Exception:  # noqa: BLE001 - whatever a judge raises is found below, one by one
+    except Exception:  # noqa: BLE001 - errors of the energy model are found below, one by one
         energies = []
         for index in sound:
             try:
@@ -317,7 +319,7 @@ def single_points(
         if np.isfinite(energy):
             results[index] = (round(float(energy), 6), "")
         elif not results[index][1]:
-            results[index] = (np.nan, f"the judge gives {energy}")
+            results[index] = (np.nan, f"the energy model gives {energy}")
     return results
 
 
@@ -339,7 +341,7 @@ def label_crystals(
     judge
         Loads the function that gives the energies; called only if something is to be computed.
     scheme
-        Name of the judge's energy scale.
+        Name of the energy model's scale.
     known
         Labels to reuse where the crystal is exactly the same.
     checkpoint

@@ -2,7 +2,7 @@
 
 The energy of a substituted copy says how well its prototype was scaled; the energy it relaxes
 to says what the arrangement is worth. Both ends of every relaxation are kept, so that networks
-can be trained on either and novelty can be judged against either.
+can be trained on either and novelty can be decided with either.
 
 The file form is one compressed npz with the arrays ``format``, ``scheme``, ``keys`` (uint64,
 hash of the start, see `crystal_key`), ``numbers`` (N,), ``offsets`` (n + 1,),
@@ -40,7 +40,7 @@ RELAXED_DECIMALS = 5  # of lattices in Å and of fractional coordinates
 
 @dataclass(frozen=True)
 class Relaxation:
-    """What a judge makes of one crystal.
+    """Relaxation of one crystal by an energy model.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Relaxation:
     steps
         Ionic steps.
     converged
-        Whether the forces met the judge's criterion.
+        Whether the forces met the criterion of convergence.
 
     Examples
     --------
@@ -75,7 +75,7 @@ Relaxer = Callable[[Structure], Relaxation]
 
 
 def crystal_key(structure: Structure) -> int:
-    """Hash of species, lattice (1e-4 Å) and coordinates (1e-4) as they stand."""
+    """Hash of species, lattice (1e-4 Å) and coordinates (1e-4), without any reduction."""
     digest = hashlib.sha256()
     digest.update(np.array(structure.atomic_numbers, dtype="<i2").tobytes())
     for values in (structure.lattice.matrix, structure.frac_coords % 1.0):
@@ -121,7 +121,7 @@ def relax_crystals(
     structures
         Starts; equal ones are relaxed once.
     relaxer
-        The judge.
+        Function that relaxes one structure with the energy model.
     log
         JSON lines; made if it is not there.
     system
@@ -183,10 +183,10 @@ def _relax(
         check_structure(result.structure, system)
     except VogenError as error:
         return Record(**start, reason=reason(error))
-    except Exception as error:  # noqa: BLE001 - whatever a judge raises costs one crystal only
+    except Exception as error:  # noqa: BLE001 - any error of an energy model costs one crystal only
         return Record(**start, reason=f"{type(error).__name__}: {reason(error)}")
     if not np.isfinite([result.start_energy, result.energy]).all():
-        return Record(**start, reason=f"the judge gives {result.energy} eV/atom")
+        return Record(**start, reason=f"the energy model gives {result.energy} eV/atom")
     return Record(
         **start,
         lattice=np.round(result.structure.lattice.matrix, RELAXED_DECIMALS).tolist(),

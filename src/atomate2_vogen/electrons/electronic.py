@@ -1,7 +1,7 @@
 """What the electrons of a crystal do: gaps by spin channel, moments, character.
 
-pymatgen's own gap is that of both spins together: 0 for a half metal, whatever the gap of its
-other channel. Here each channel is judged alone, then both together.
+pymatgen's own gap is that of both spins together: 0 for a half metal, for any gap of its
+other channel. Here each channel is classified alone, then both together.
 
 See `electrons.bands` for how the edges of a channel are found.
 """

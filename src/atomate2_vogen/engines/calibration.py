@@ -120,14 +120,14 @@ class FittedCompound:
 
 @dataclass(frozen=True)
 class AnionFit:
-    """A correction and what it was fitted to.
+    """Result of the fit of an anion correction.
 
     Parameters
     ----------
     correction
-        What to add.
+        Fitted correction.
     compounds
-        By share of the anion.
+        Compounds of the fit by rising share of the anion.
 
     Examples
     --------
@@ -261,16 +261,16 @@ def fit_anion_correction(
 def with_correction(
     engine: Engine, references: Sequence[ReferenceDoc], correction: AnionCorrection
 ) -> tuple[Engine, list[ReferenceDoc]]:
-    """An engine and its references with a correction, on an energy scale of their own.
+    """An engine and its references with a correction, on a separate energy scale.
 
     Parameters
     ----------
     engine
-        Without energy corrections of its own.
+        Engine without energy corrections.
     references
-        Relaxed in its scheme; not relaxed again.
+        Reference phases relaxed in the engine's scheme; they are not relaxed again.
     correction
-        What to add, e.g. of `fit_anion_correction`.
+        Correction to add, e.g. from `fit_anion_correction`.
 
     Returns
     -------

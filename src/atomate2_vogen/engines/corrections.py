@@ -83,7 +83,7 @@ class MP2020Corrections(EnergyCorrections, MSONable):
 
 
 def trained_on_mp(structure: Structure) -> dict[str, Any]:
-    """Parameters of a calculation whose energy stands for one by the Materials Project."""
+    """Parameters of a calculation whose energy is comparable with the Materials Project's."""
     hubbards = mp_hubbard_u(structure.composition)
     return {
         "run_type": "GGA+U" if hubbards else "GGA",

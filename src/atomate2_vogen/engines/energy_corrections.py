@@ -1,4 +1,4 @@
-"""What every scheme of energy corrections can do."""
+"""Interface of energy corrections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from monty.json import MSONable
 
 
 class EnergyCorrections(MSONable, ABC):
-    """What is added to the energies of an engine before they reach a hull.
+    """Corrections that are added to the energies of an engine before a hull is made.
 
     Examples
     --------

@@ -67,8 +67,8 @@ def shared_calculator(meta: Any, kwargs: dict[str, Any]) -> Calculator:
 class TimedTaskDocument(ForceFieldTaskDocument):
     """atomate2's document with the calculator at work and its CPU time.
 
-    The name of a force field does not tell its weights; and on a busy machine elapsed time says
-    little.
+    The name of a force field does not identify its weights, and elapsed time depends on the load
+    of the machine.
     """
 
     calculator: str | None = Field(
@@ -77,7 +77,7 @@ class TimedTaskDocument(ForceFieldTaskDocument):
     calculator_arguments: dict[str, Any] = Field(
         default_factory=dict, description="arguments of the calculator that move energies"
     )
-    model_version: str | None = Field(None, description="version of the weights, where told")
+    model_version: str | None = Field(None, description="version of the weights, where known")
 
     cpu_time: float | None = Field(
         None, description="CPU seconds of the process, the loading of the calculator left out"
@@ -93,7 +93,7 @@ class _SharedCalculator:
 
     @forcefield_job
     def make(self, structure: Any, prev_dir: Any = None) -> Any:
-        """Job as atomate2's; of one structure its document tells the CPU time too."""
+        """Job as atomate2's; the document of one structure has the CPU time too."""
         document = super().make.original(self, structure, prev_dir)  # type: ignore[misc]
         if type(document) is not ForceFieldTaskDocument:
             return document

@@ -56,7 +56,7 @@ def gpaw(
         Most ionic steps of a relaxation.
     check
         Start GPAW once and ask its version. Switch it off where jobs are only sent off; then
-        the engine does not tell versions.
+        the engine states no versions.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Makers of GPAW jobs, with the call shape of atomate2's Makers for VASP.
 
-Each job works in a new folder of its own below the current one; ``dir_name`` of its document
+Each job works in a new folder below the current one; ``dir_name`` of its document
 names it. A band structure starts from the density that a static calculation left there, so both
 must see the same disk.
 """

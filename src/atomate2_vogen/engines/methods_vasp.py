@@ -42,7 +42,7 @@ def declared(generator: Any) -> dict[str, Any]:
 
 
 def differences(document: Any, expected: Mapping[str, Any]) -> list[str]:
-    """What a task document tells that is not as declared, in words.
+    """Differences of a task document from the declared settings, in words.
 
     Parameters
     ----------

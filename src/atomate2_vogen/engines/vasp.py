@@ -184,13 +184,13 @@ def run_kwargs(vasp_cmd: str | None) -> dict[str, Any]:
 
 
 def hubbard_label(values: dict[str, float]) -> str:
-    """The part of a scheme's name that tells of U, e.g. ``+U(V=3.25)``; empty without U."""
+    """The part of a scheme's name with the U values, e.g. ``+U(V=3.25)``; empty without U."""
     pairs = [f"{element}={value:g}" for element, value in sorted(values.items()) if value]
     return f"+U({','.join(pairs)})" if pairs else ""
 
 
 def scheme_suffix(potcars: dict[str, str]) -> str:
-    """The part of a scheme's name that tells of POTCARs other than an element's plain one."""
+    """The part of a scheme's name with the POTCARs other than an element's plain one."""
     return "".join(f"-{symbol}" for element, symbol in potcars.items() if symbol != element)
 
 

@@ -38,7 +38,7 @@ def vasp_mp(
     ----------
     system
         Oxide system. Its Hubbard U must be the Materials Project's; initial moments and POTCARs
-        are the Materials Project's whatever the system says.
+        are the Materials Project's for any system.
     k_path, phonon_min_length, vasp_cmd, check
         As of `vasp`.
 

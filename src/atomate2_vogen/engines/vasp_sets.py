@@ -1,8 +1,8 @@
 """The paper's VASP settings (section 3.1, 3.6) as atomate2 input-set generators.
 
-What the paper says stands in `PAPER_INCAR` and the fields below: PBE, PAW-PBE, conjugate
+The paper's settings are `PAPER_INCAR` and the fields below: PBE, PAW-PBE, conjugate
 gradient, 1e-5 eV, 0.05 eV/Å, k-spacing 0.5 1/Å, 500 eV; spin-polarised with U on the metal's
-d states for electronic structure, 0.01 eV/Å before phonons. What it does not say is ours: a
+d states for electronic structure, 0.01 eV/Å before phonons. Where the paper has none we chose: a
 Gaussian smearing of 0.05 eV, so that metals and insulators are treated alike; the POTCARs of
 the Materials Project; denser k-points for the density of states; tighter energies behind
 forces of phonons.

@@ -1,7 +1,7 @@
 """Dynamic stability from harmonic phonons: lowest frequency, verdict, free energy.
 
 Everything is taken from a `phonopy.Phonopy` with force constants, so that a calculation by
-hand and one by a workflow are judged by the same lines. Imaginary frequencies are negative, as
+hand and one by a workflow are assessed by the same code. Imaginary frequencies are negative, as
 phonopy writes them.
 
 Force constants of finite displacements break the acoustic sum rule, those of a force field with
@@ -90,7 +90,7 @@ class SumRuleErrors:
 
 
 def impose_sum_rules(phonon: Phonopy) -> SumRuleErrors:
-    """Make force constants sum to zero and symmetric, in place; tell the errors they had.
+    """Make force constants sum to zero and symmetric, in place; return the errors before.
 
     Raises
     ------
@@ -167,18 +167,18 @@ def summarise_phonons(
     )
     imaginary = float(shares[frequencies < -NOISE].sum())
     lowest, q_point, label = _lowest(bands, mesh["qpoints"], frequencies)
-    judged = verdict(lowest, imaginary)
+    stability = verdict(lowest, imaginary)
     errors = imposed or SumRuleErrors(
         acoustic_sum_rule_error(phonon), force_constant_drift(constants)
     )
     warnings = []
-    if judged is not PhononVerdict.STABLE and errors.frequency > abs(lowest) / 2:
+    if stability is not PhononVerdict.STABLE and errors.frequency > abs(lowest) / 2:
         warnings.append(
             f"rigid shifts have {errors.frequency:.2f} THz instead of 0 by these forces, the lowest frequency is "
             f"{lowest:.2f} THz: the forces are too inaccurate for this verdict"
         )
     return PhononSummary(
-        verdict=judged,
+        verdict=stability,
         lowest_frequency=lowest,
         lowest_q_point=[float(x) for x in q_point],
         lowest_label=label,
@@ -192,7 +192,7 @@ def summarise_phonons(
         n_atoms_primitive=len(phonon.primitive),
         mesh=[int(n) for n in np.asarray(phonon.mesh_numbers)],
         free_energy=None
-        if judged is PhononVerdict.UNSTABLE
+        if stability is PhononVerdict.UNSTABLE
         else _free_energy(phonon, float(shares[frequencies < FREE_ENERGY_CUTOFF].sum())),
         tolerances={
             "noise_THz": NOISE,

@@ -1,4 +1,4 @@
-"""Which judgements a figure shows, in which order, and what its caption says of the others."""
+"""Selection and order of stability documents in figures, and captions about the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atomate2_vogen.schemas import StabilityDoc, StabilityState
 from atomate2_vogen.stability.phases import anion_fraction
 
 BySampler = Mapping[str, Sequence[StabilityDoc]]
-"""Judgements by sampler."""
+"""Stability documents by sampler."""
 
 
 def one_scheme(documents: Sequence[StabilityDoc], scheme: str | None = None) -> str:
@@ -23,14 +23,14 @@ def one_scheme(documents: Sequence[StabilityDoc], scheme: str | None = None) -> 
     Parameters
     ----------
     documents
-        Judgements.
+        Stability documents.
     scheme
         What it has to be; that of the first document if not given.
 
     Returns
     -------
     str
-        The scheme; a dash if there is nothing to tell it from.
+        The scheme; a dash if there are no documents.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def energies_of_hull(by_formula: Mapping[str, Sequence[StabilityDoc]]) -> dict[s
 
 
 def count_states(documents: Sequence[StabilityDoc], scheme: str) -> str:
-    """Caption: the judge, how many are ranked, and what became of the others."""
+    """Caption: energy model, number of ranked candidates, and states of the others."""
     states = Counter(document.state for document in documents)
     number = states.pop(StabilityState.RANKED, 0)
     left_out = ", ".join(f"{states[s]} {s.value}" for s in StabilityState if states[s])
@@ -108,6 +108,6 @@ def count_states(documents: Sequence[StabilityDoc], scheme: str) -> str:
 
 
 def count_ranked(judged: BySampler, scheme: str) -> str:
-    """Caption: the judge, and how many of each sampler's candidates are ranked."""
+    """Caption: energy model, and number of ranked candidates by sampler."""
     parts = [f"{name} {len(ranked(docs))} of {len(docs)}" for name, docs in judged.items()]
     return f"Energy model: {scheme}. Candidates ranked: {', '.join(parts)}."

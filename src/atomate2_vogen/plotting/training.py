@@ -64,7 +64,7 @@ _MONITORED = {
 
 
 def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
-    """Draw the learning curves of all networks that a training document tells of.
+    """Draw the learning curves of all networks in a training document.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        If the document tells of no network.
+        If the document holds no history of a network.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
 def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | PathLike[str]) -> Path:
     """Draw the generator's loss of several trainings, as GAN against WGAN in the paper's Fig. 5.
 
-    Losses of two kinds have two scales, so each has an axis of its own.
+    Losses of two kinds have two scales, so each has a separate axis.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | Path
 
 
 def _steps(document: TrainingDoc, name: str) -> float:
-    """What one entry of the history stands for: an epoch, for the WGAN some steps."""
+    """Unit of the entries of a history: an epoch, or a number of steps for the WGAN."""
     if name != "wgan":
         return 1.0
     steps = document.config.get("wgan", {}).get("steps", len(document.history[name]["critic"]))

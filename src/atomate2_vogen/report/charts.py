@@ -181,7 +181,7 @@ class Chart:
         index: int | None = None,
         size: float = 1.0,
     ) -> None:
-        """A marker that tells `text` when pointed at, and leads to `link`."""
+        """Marker that shows `text` when pointed at, and links to `link`."""
         px, py = self.place(x, y)
         attributes = {"class": "point", "data-x": f"{x:.6g}", "data-y": f"{y:.6g}"}
         if index is not None:

@@ -192,7 +192,7 @@ def _distances(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
 
 
 def _tip(document: StabilityDoc) -> str:
-    """What a marker tells."""
+    """Text shown for a marker."""
     kind = "" if document.paper_class is None else document.paper_class.value
     lines = [
         f"{formula_text(document.formula)}  {document.candidate_id}",
@@ -201,9 +201,9 @@ def _tip(document: StabilityDoc) -> str:
     ]
     if document.space_group_symbol:
         lines.append(f"{document.space_group_symbol} ({document.space_group_number})")
-    told = [
+    parts = [
         text
         for flag, text in ((document.is_unique, "unique"), (document.is_novel, "novel"))
         if flag
     ]
-    return "\n".join([*lines, ", ".join(told)] if told else lines)
+    return "\n".join([*lines, ", ".join(parts)] if parts else lines)

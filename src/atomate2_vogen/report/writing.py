@@ -42,9 +42,9 @@ class ReportSummary:
     n_bytes
         Its size.
     n_candidates, n_listed
-        Candidates judged, and those with a row and a page.
+        Number of candidates, and number of those with a row and a page.
     scheme, hull_id
-        The judge.
+        Name of the energy scale.
 
     Examples
     --------
@@ -96,8 +96,8 @@ def write_report(
     documents
         What it is about.
     top
-        Most candidates per formula with a row and a page of their own, the lowest above hull;
-        all count in the numbers and stand in the figures. None lists every candidate.
+        Most candidates per formula with a row and a page, the lowest above hull;
+        all of them are in the numbers and in the figures. None lists every candidate.
     title
         Heading; made from the documents where left out.
 

@@ -66,8 +66,8 @@ class Sampler(Protocol):
         Returns
         -------
         SampleDoc
-            Candidates of exactly the requested compositions; whatever else was made is
-            counted as rejected with its reason.
+            Candidates of exactly the requested compositions; all other crystals are
+            counted as rejected with their reasons.
         """
         ...
 
@@ -90,7 +90,7 @@ class RefusedError(Exception):
 
 
 Attempt = tuple["Structure", dict[str, Any]] | RefusedError
-"""What an attempt came to: a crystal and its details, or the reason why there is none."""
+"""Result of an attempt: a crystal and its details, or the reason why there is none."""
 
 
 def collect_sample(
@@ -112,19 +112,19 @@ def collect_sample(
     Parameters
     ----------
     sampler
-        Gives its name and model id.
+        Sampler, for its name and model id.
     system
-        The oxide.
+        Oxide system.
     counts, seed
         As `Sampler.sample`.
     outcomes
-        Called with a reduced formula, the number wanted and the seed; yields what each attempt
-        came to, one after the other, and ends when the sampler gives up.
+        Called with a reduced formula, the number wanted and the seed; yields the result of each
+        attempt, one after the other, and ends when the sampler gives up.
     options
-        Options with which another crystal comes out of the same seed and attempt; they become
+        Options that change the crystal of a seed and attempt; they become
         part of a candidate's id and are kept in the document.
     known
-        As `Sampler.sample`; the document's options then tell ``novel_only`` and the margin.
+        As `Sampler.sample`; the document's options then hold ``novel_only`` and the margin.
     progress
         Called with formula, candidates so far, candidates wanted.
 
@@ -196,7 +196,7 @@ def _new(known: KnownStructures, outcomes: Iterable[Attempt]) -> Iterator[Attemp
 
 
 def _novelty(known: KnownStructures | None) -> dict[str, Any]:
-    """What a sample's options tell of the crystals that were refused."""
+    """Options of a sample that concern the rejection of known crystals."""
     if known is None:
         return {}
     return {"novel_only": True} | ({"novelty_margin": known.margin} if known.margin > 1 else {})
@@ -290,7 +290,7 @@ def formula_rng(seed: int, formula: str, *path: int) -> np.random.Generator:
     formula
         Reduced formula.
     path
-        Further numbers, e.g. the attempt, each combination with a stream of its own.
+        Further numbers, e.g. the attempt, each combination with a separate stream.
 
     Raises
     ------

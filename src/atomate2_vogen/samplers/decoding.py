@@ -22,22 +22,22 @@ def read_box(
     *,
     told: bool,
 ) -> Structure:
-    """The crystal of two grids, if it is the one asked for and sane.
+    """Crystal of two grids, if it has the requested composition and is physical.
 
-    Atoms are read before the cell, so that the composition of every box is judged, whatever
-    its lattice.
+    Atoms are read before the cell, so that the composition of every box is checked, for any
+    lattice.
 
     Parameters
     ----------
     codec
-        Of the grids.
+        Codec of the grids.
     sites, lattice
         Grids of one box.
     atoms
         Atoms of metal and anion asked for.
     told
-        Whether the reader may know `atoms` and take as many of the highest peaks, or must read
-        the composition from the grid.
+        Whether the composition `atoms` is given, so that the reader takes as many of the highest
+        peaks, or must read the composition from the grid.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def read_box(
     try:
         coords, numbers, _ = codec.decode_sites(sites, atoms if told else None)
     except GridError as error:
-        # with the counts told, only missing peaks can be in the way
+        # with the counts given, only missing peaks can be in the way
         reason = RejectionReason.WRONG_COMPOSITION if told else RejectionReason.UNREADABLE_GRID
         raise RefusedError(reason, shortened(str(error))) from error
     system = codec.system

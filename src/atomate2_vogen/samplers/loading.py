@@ -43,10 +43,10 @@ def load_sampler(
     preset
         Which of the shipped ones.
     judge_oversample
-        Crystals drawn per crystal asked for; the lowest in energy by the judge's single points
-        are kept (`FilteredSampler`). 1 keeps all and asks no judge.
+        Crystals drawn per crystal asked for; those of the lowest single-point energies
+        are kept (`FilteredSampler`). 1 keeps all and computes no energies.
     judge, scheme
-        Loads the judge, and the name of its energy scale; CHGNet by default.
+        Function that loads the energy model, and the name of its scale; CHGNet by default.
     options
         Further arguments of the sampler's constructor.
 

@@ -47,8 +47,8 @@ class RandomSampler(MSONable):
     Each attempt draws a number of formula units that fits in `max_atoms`, one of the space
     groups that can hold them in a primitive cell, a cell of the system's atomic volumes and
     Wyckoff positions. Attempts whose atoms find no place, or come closer than the minimum
-    distances, are rejected. Attempt i of a formula has a random stream of its own, so it comes
-    out the same whatever else is asked for.
+    distances, are rejected. Attempt i of a formula has a separate random stream, so it gives
+    the same crystal for any other request.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class RandomSampler(MSONable):
     def _outcomes(
         self, formula: str, wanted: int, seed: int
     ) -> Iterator[tuple[Structure, dict[str, Any]] | RefusedError]:
-        """Attempts, each from a random stream of its own."""
+        """Attempts, each from a separate random stream."""
         for index in range(self.max_attempts * wanted):
             try:
                 yield self._try(formula, seed, index)

@@ -95,7 +95,7 @@ class SubstitutionSampler(MSONable):
         self, formula: str, wanted: int, seed: int
     ) -> Iterator[tuple[Structure, dict[str, Any]] | RefusedError]:
         """Members of the pool in random order."""
-        del wanted  # the pool ends by itself
+        del wanted  # the pool is finite
         members = np.flatnonzero(self._formulas == formula)
         for member in formula_rng(seed, formula).permutation(members).tolist():
             structure = self.pool.structure(member)

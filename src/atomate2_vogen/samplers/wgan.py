@@ -42,7 +42,7 @@ DECODING_DEFAULTS: dict[str, Any] = {
     "symmetry_tolerance": 0.0,
     "batch": 64,
 }
-"""Options that decide what comes out of a seed, and what they are unless told otherwise."""
+"""Default values of the options that, with the seed, determine the crystals."""
 
 DECODING_BATCH = 16
 """Number of latents decoded at once: small, so that few are wasted at the end."""
@@ -80,8 +80,8 @@ class WGANSampler:
         largest cell is smaller gets that one.
     preselect
         Latents generated for each that goes on, the one that the acceptance network thinks
-        likeliest to decode to atoms as asked for and apart (`models.networks.acceptance`). The sizes of
-        cells are drawn before, so that they stay as they are. 1 takes every latent.
+        likeliest to decode to atoms as asked for and apart (`models.networks.acceptance`). The
+        sizes of cells are drawn before, so that they stay as they are. 1 takes every latent.
     oversample
         Latents that go on per latent decoded; those of the lowest predicted energy are decoded.
         1 decodes all.
@@ -99,24 +99,24 @@ class WGANSampler:
         Length of the first step in units of the standardised latent, whose typical norm is the
         square root of its length (15 for 225).
     projections
-        How often a decoded box is read with the counts told, voxelised afresh, encoded and
+        How often a decoded box is read with the composition given, voxelised afresh, encoded and
         decoded again (`TrainedModel.project`). Generated boxes are blurred; one projection
-        makes their composition readable without being told.
+        makes their composition readable when it is not given.
     miscount
-        Most atoms by which a decoded box, read by itself, may differ from what was asked for if
-        it is to be projected at all. Those further off hardly ever end as asked for, and a
-        projection costs more than the reading.
+        Most atoms by which a decoded box, read without the composition, may differ from what was
+        asked for if it is to be projected at all. Those further off hardly ever end as asked for,
+        and a projection costs more than the reading.
     stop_when_read
-        Whether `projections` is a maximum: a box that by itself reads as what was asked for is
+        Whether `projections` is a maximum: a box that is read with the right composition anyway is
         projected no further.
     told_counts
         How the box is read in the end. False reads the composition from the grid and rejects
         any other than the one asked for. True (composition-aware reading) takes the highest
         peaks, as many as atoms were asked for, and rejects a box that lacks them. Each
-        candidate's details tell which it was, and what the grid alone would have said.
+        candidate's details state which it was, and the composition that the grid alone gives.
     symmetry_tolerance
         Å within which a symmetry that a crystal almost has is made exact; 0 leaves crystals as
-        they are (`analysis.symmetry.symmetrise`; 0.1 to 0.3 are sensible).
+        they are (`structures.symmetry.symmetrise`; 0.1 to 0.3 are sensible).
     batch
         Latents generated at once; part of what decides the outcome of a seed.
     progress
@@ -195,8 +195,8 @@ class WGANSampler:
         counts
             Number of crystals wanted per formula.
         seed
-            The same seed, model and options give the same crystals of a formula, whatever
-            other formulas are asked for beside it.
+            The same seed, model and options give the same crystals of a formula, for any
+            other formulas that are requested.
         known
             As `Sampler.sample`.
 
@@ -205,7 +205,7 @@ class WGANSampler:
         SampleDoc
             Candidates of exactly the requested compositions, and the count of every
             rejection by its reason. Fewer candidates than asked for after `max_attempts`
-            are told by `SampleDoc.missing`.
+            are in `SampleDoc.missing`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Where candidates stand on the convex hull of the reference phases.
+"""Stability of candidates on the convex hull of the reference phases.
 
 `assess` is a pure function from documents to documents; builders and command lines wrap it.
 
@@ -7,7 +7,7 @@ Conventions
 - Formation energies are per atom and relative to the lowest-energy element references of the
   same scheme.
 - ``energy_above_hull`` is measured from the hull of the reference phases alone, so a candidate
-  never lowers the hull it is judged against and is negative when below it.
+  never lowers the hull that it is compared with and is negative when below it.
   ``energy_above_joint_hull`` is measured from references and ranked candidates together.
 """
 
@@ -39,16 +39,16 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Ranked:
-    """A ranked candidate, as far as others depend on it.
+    """Properties of a ranked candidate that other candidates depend on.
 
     Parameters
     ----------
     candidate_id
-        Names a group that it leads.
+        Candidate id, which names the group that the candidate leads.
     energy_per_atom
         eV/atom in the hull's scheme.
     comparable
-        Its crystal; bears the stability id, and orders by formation energy.
+        Crystal with the stability id as its name and the formation energy as its energy.
 
     Examples
     --------
@@ -68,7 +68,7 @@ class Ranked:
 
     @classmethod
     def of(cls, judged: Judged) -> Ranked | None:
-        """From what is known of a candidate alone; None if it is not ranked."""
+        """Ranked candidate of a judged one; None if it is not ranked."""
         document = judged.document
         if judged.crystal is None:
             return None
@@ -103,9 +103,9 @@ def assess(
     references
         Known phases and both elements.
     system
-        The oxide; its minimum distances decide what has collapsed.
+        Oxide system whose minimum distances decide which crystals have collapsed.
     known
-        Pool that novelty is judged against; without it novelty stays unknown (None). A crystal
+        Known crystals that decide on novelty; without them novelty stays unknown (None). A crystal
         is novel if it matches nothing there, neither as relaxed nor as generated.
     joint
         Also measure ranked candidates from the hull of references and ranked candidates.
@@ -162,21 +162,21 @@ def assess(
 def complete(
     judged: Sequence[Judged], others: Sequence[Ranked], hull: ReferenceHull | None
 ) -> dict[str, dict[str, Any]]:
-    """Write into documents that were judged alone what depends on the others.
+    """Fill in the fields of documents that depend on other candidates.
 
     Parameters
     ----------
     judged
-        Candidates whose documents are completed in place.
+        Candidates whose documents are changed in place.
     others
-        Ranked candidates of the same system and scheme that were judged before.
+        Ranked candidates of the same system and scheme with documents from earlier.
     hull
         As for `relate`.
 
     Returns
     -------
     dict
-        What now holds for the others, as `relate` gives it.
+        New values for the others, as `relate` returns them.
     """
     ranked = [*others, *(one for one in map(Ranked.of, judged) if one is not None)]
     compare_crystals([one.comparable for one in ranked])
@@ -188,7 +188,7 @@ def complete(
 
 
 def relate(ranked: Sequence[Ranked], hull: ReferenceHull | None) -> dict[str, dict[str, Any]]:
-    """What documents say about the others: groups, and energies above the joint hull.
+    """Fields that depend on other candidates: groups, and energies above the joint hull.
 
     Arithmetic only; crystals must have been compared.
 
@@ -197,7 +197,7 @@ def relate(ranked: Sequence[Ranked], hull: ReferenceHull | None) -> dict[str, di
     ranked
         All ranked candidates of a system and scheme.
     hull
-        Of their references; None leaves out the joint hull.
+        Hull of the reference phases; None leaves out the joint hull.
 
     Returns
     -------

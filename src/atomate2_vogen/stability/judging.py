@@ -1,4 +1,4 @@
-"""What can be said about one candidate without the others.
+"""Stability of one candidate, without comparison with other candidates.
 
 Conventions
 -----------
@@ -85,7 +85,7 @@ def field_class(energy_above_hull: float) -> FieldClass:
 
 @dataclass(frozen=True)
 class Judged:
-    """A candidate as far as it can be judged alone.
+    """Stability document of one candidate before comparison with other candidates.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class Judged:
 def judge(
     calculation: CalculationDoc, hull: ReferenceHull, known: KnownStructures | None = None
 ) -> Judged:
-    """Everything about one candidate that does not depend on the others.
+    """Stability document of one candidate, without the fields that depend on others.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def judge(
     hull
         Of the reference phases.
     known
-        Pool that novelty is judged against; without it novelty stays unknown (None).
+        Known crystals that decide on novelty; without them novelty stays unknown (None).
 
     Raises
     ------

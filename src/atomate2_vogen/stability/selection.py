@@ -1,4 +1,4 @@
-"""Which judged crystals are worth the next, dearer stage."""
+"""Selection of the most stable crystals for more expensive calculations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shares with an interval, and what a list of numbers looks like."""
+"""Shares with confidence intervals, and quartiles."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""CIFs that the package writes, with where a crystal comes from, and how it reads these again.
+"""Writing of CIFs with the provenance of a crystal, and reading of these files.
 
-Files of a user go through `structures.reading.parsers`, which trusts nothing and gives the same bits for what
-is written here.
+Files of a user go through `structures.reading.parsers`, which trusts nothing and gives the same
+bits for what is written here.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def candidate_cif(candidate: CandidateDoc) -> str:
 
 
 def relaxed_cif(doc: StabilityDoc, candidate: CandidateDoc | None) -> str | None:
-    """CIF of a relaxed crystal with provenance, judge and verdict; None without a structure.
+    """CIF of a relaxed crystal with provenance, energy model and class; None without a structure.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def relaxed_cif(doc: StabilityDoc, candidate: CandidateDoc | None) -> str | None
         verdict = f"not ranked: {doc.reason or doc.state.value}"
     lines = [] if candidate is None else provenance(candidate)
     lines += [
-        f"relaxed with the judge {doc.scheme}; hull {doc.hull_id}",
+        f"relaxed with the energy model {doc.scheme}; hull {doc.hull_id}",
         f"formation energy {_number(doc.formation_energy_per_atom)} eV/atom",
         f"energy above hull {_number(doc.energy_above_hull)} eV/atom",
         verdict,
@@ -124,7 +124,7 @@ def relaxed_cif(doc: StabilityDoc, candidate: CandidateDoc | None) -> str | None
 
 
 def provenance(candidate: CandidateDoc) -> list[str]:
-    """Where a candidate comes from, as lines of text."""
+    """Provenance of a candidate as lines of text."""
     if "file" in candidate.details:
         return [f"from {candidate.details['file']}"]
     return [

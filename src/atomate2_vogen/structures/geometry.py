@@ -1,4 +1,4 @@
-"""Distances between atoms, and what makes a cell unphysical.
+"""Distances between atoms, and checks of cells.
 
 All distances are in Å and count every periodic image; an atom is also its own neighbour
 across the cell boundary, so a cell with one atom has a shortest distance as well.
@@ -143,14 +143,14 @@ def shortest_distance(structure: Structure) -> float:
 
 
 def too_close(structure: Structure, system: OxideSystem) -> str | None:
-    """Say which atoms lie closer than the system's minimum distances, if any do.
+    """Message on the atoms that lie closer than the system's minimum distances, if any do.
 
     Parameters
     ----------
     structure
         Crystal of the system's elements.
     system
-        Its `minimum_distances` are the limits.
+        Oxide system whose `minimum_distances` are the limits.
 
     Returns
     -------
@@ -169,14 +169,14 @@ def too_close(structure: Structure, system: OxideSystem) -> str | None:
 
 
 def check_structure(structure: Structure, system: OxideSystem) -> None:
-    """Refuse a crystal that no energy of this system can be trusted for.
+    """Raise if a crystal is not a physical one of this system.
 
     Parameters
     ----------
     structure
         Crystal as read from a file or made by other code.
     system
-        Gives the allowed elements and the minimum distances.
+        Oxide system with the allowed elements and the minimum distances.
 
     Raises
     ------
@@ -237,7 +237,7 @@ def _check_finite(structure: Structure) -> None:
 
 
 def check_ordered(structure: Structure) -> None:
-    """Refuse a crystal with a site that is partially occupied or shared.
+    """Raise if a site of a crystal is partially occupied or shared.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which crystals are the same: duplicates, known phases, and how far a relaxation moved.
+"""Comparison of crystals: duplicates, known phases, and displacements during a relaxation.
 
 Two crystals are the same if pymatgen's `StructureMatcher` at its default tolerances says so
 in either direction (its result depends on the order of the two). Taking either direction
@@ -104,7 +104,7 @@ class _Pool:
 
 
 class KnownStructures:
-    """A pool of known crystals that novelty is judged against.
+    """Pool of known crystals with which candidates are compared for novelty.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class KnownStructures:
         too: a generated crystal mostly relaxes into the one that it resembles. Claims of
         novelty are made with 1.
     pool_id
-        Hash that names the pool in the documents that are judged against it.
+        Hash that names the pool in the documents of candidates compared with it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Primitive Niggli cells, and what two of them must share if they can match.
+"""Primitive Niggli cells, and necessary conditions for a match of two of them.
 
 The conditions here are necessary for `StructureMatcher.fit` without supercells, so leaving out
 those pairs that fail them changes no result.
@@ -65,7 +65,7 @@ class ReducedCrystal:
         Crystal, reduced as `StructureMatcher.fit` itself does, once instead of at every
         comparison; or its content as JSON.
     cell
-        Its lattice, if it is known already: then nothing is reduced before it must be.
+        Reduced lattice, if it is known already; then the structure is reduced only when needed.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ def parse_structures(name: str, text: str, max_atoms: int) -> list[Structure | I
     text
         Content.
     max_atoms
-        Limit per cell, checked before anything is built where the text already tells.
+        Limit per cell, checked before a structure is built where the text states the number.
 
     Returns
     -------
