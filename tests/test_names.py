@@ -32,6 +32,7 @@ SAME = {
     "PRESETS": "names of presets; the command line has its own to start quickly",
     "PROTOCOL_VERSION": "version of requests to GPAW, at both ends of the pipe",
     "Progress": "callback that is given the number of steps done",
+    "SAMPLING": "stage of a run, and category of its jobs",
     "SAMPLERS": "names of samplers; the command line has its own to start quickly",
     "SHOWN": "rows or lines that a command prints",
     "SYMPREC": "tolerance of spglib in Å",
@@ -46,7 +47,6 @@ SAME = {
     "ops": "the library's module",
     "reconstruct": "command, and function",
     "recover": "command, and function",
-    "sample": "generation of candidates",
     "submit": "command, and function",
     "summary_table": "table that a command prints last",
     "train": "training of the networks",
@@ -55,7 +55,7 @@ SAME = {
 }
 
 # different things with one name: only to become fewer
-TO_RENAME = {"Document", "Outcome", "Stage", "build", "plan", "split"}
+TO_RENAME = {"Document", "build", "plan", "split"}
 
 
 def assigned(target):

@@ -113,7 +113,7 @@ def submit(
         )
         commands = _next(launchpad, where, system)
     if as_json:
-        content = {"launchpad": place(pad), "flow": submission.identity, "new": submission.new}
+        content = {"launchpad": location(pad), "flow": submission.identity, "new": submission.new}
         content |= {
             "fireworks": submission.fw_ids,
             "categories": submission.categories,
@@ -122,7 +122,7 @@ def submit(
         click.echo(json.dumps(content, indent=1))
         return
     voice = Voice()
-    for line in _told(submission, place(pad), commands):
+    for line in _told(submission, location(pad), commands):
         voice.out.print(line, soft_wrap=True, markup=False)
 
 

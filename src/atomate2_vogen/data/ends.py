@@ -35,7 +35,7 @@ RANDOM = -1
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """What relaxations add to a data set of n crystals.
+    """Labels and crystals that relaxations add to a data set of n crystals.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def starts(crystals: CrystalSet, relaxed: RelaxedSet) -> np.ndarray:
 
 
 def find_ends(crystals: CrystalSet, relaxed: RelaxedSet) -> Ends:
-    """What relaxations add to a data set with splits, without leaks.
+    """Labels and crystals that relaxations add to a data set with splits, without leaks.
 
     Those whose start is not a distinct crystal of the data set count as random. Both ends of
     each are in the order of the relaxations; what did not converge is left out.
@@ -141,7 +141,7 @@ def standard_cell(structure: Structure) -> Structure:
 
 
 def _unseen(crystals: CrystalSet, ends: CrystalSet) -> KnownStructures:
-    """What training must not see: crystals that are held out, before and after relaxation."""
+    """Crystals that training must not see: those that are held out, before and after relaxation."""
     held = crystals.select(crystals.is_distinct & (crystals.splits != "train"))
     held_ends = ends.select(ends.splits != "train")
     return KnownStructures(

@@ -257,7 +257,7 @@ def shipped_labels(system: OxideSystem, scheme: str = JUDGE_SCHEME) -> Labels:
 
 
 def shipped_labels_path(system: OxideSystem, scheme: str = JUDGE_SCHEME) -> Path:
-    """Where the package keeps the labels of a system and scheme."""
+    """File of the package with the labels of a system and scheme."""
     name = f"labels-{system.chemsys}-{scheme}.npz"
     return Path(str(files("atomate2_vogen.data") / "files" / name))
 

@@ -1,4 +1,4 @@
-"""Crystals before and after relaxation by one judge: labels that tell where a crystal ends.
+"""Crystals before and after relaxation by one energy model: labels by the relaxed crystal.
 
 The energy of a substituted copy says how well its prototype was scaled; the energy it relaxes
 to says what the arrangement is worth. Both ends of every relaxation are kept, so that networks
@@ -387,6 +387,6 @@ class RelaxedSet:
 
 
 def relaxed_path(system: OxideSystem, scheme: str = JUDGE_SCHEME) -> Path:
-    """Where the package keeps the relaxed crystals of a system and scheme."""
+    """File of the package with the relaxed crystals of a system and scheme."""
     name = f"relaxed-{system.chemsys}-{scheme}.npz"
     return Path(str(files("atomate2_vogen.data") / "files" / name))

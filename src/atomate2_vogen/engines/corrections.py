@@ -225,5 +225,5 @@ def require_mp_u(values: dict[str, float], metal: str, anion: str) -> None:
     if values.get(metal, 0.0) != expected:
         raise SchemeMismatchError(
             f"MP2020 is fitted for U({metal}) = {expected:g} eV, not {values.get(metal, 0.0):g}; "
-            "use the engine vasp with references of its own"
+            "use the engine vasp with its own references"
         )

@@ -56,7 +56,7 @@ def prepared(structure: Structure, system: OxideSystem) -> Structure:
 
 @dataclass
 class GpawMaker(Maker):
-    """What the Makers of GPAW share.
+    """Base class of the Makers of GPAW.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class GpawMaker(Maker):
         Seconds after which GPAW is ended; None waits for ever.
     fresh_moments
         Start a self-consistent cycle from the magnitudes of `system`; the signs are those of the
-        moments that the structure carries (`analysis.magnetism.renewed_moments`), so that a static
+        moments that the structure carries (`structures.magnetism.renewed_moments`), so that a static
         calculation starts as the relaxation before it did. False: from the structure's moments as
         they are. Where the structure carries none, from those of the elements.
     """

@@ -207,7 +207,7 @@ def _driver() -> Any:
 
 
 def _environment() -> dict[str, str]:
-    """Of this process, with one thread per rank unless the user says otherwise.
+    """Environment of this process, with one thread per rank unless the user sets another number.
 
     Where this process is itself one of an MPI program, GPAW must not take itself for another.
     """

@@ -270,7 +270,7 @@ def _same_code(found: str, expected: str) -> bool:
 
 
 def _differing(method: Method, other: Method) -> str:
-    """What of a method another one does not share."""
+    """Settings of a method that another one does not share."""
     if method.code != other.code:
         return str(method)
     changed = {k: v for k, v in method.settings.items() if other.settings.get(k) != v}

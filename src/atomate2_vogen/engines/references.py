@@ -1,6 +1,6 @@
 """Reference phases: the known compounds and elements that span a hull.
 
-Two kinds of package data lie in ``files/``:
+There are two kinds of package data in ``files/``:
 
 ``reference_structures.json.gz``
     Starting structures, condensed by ``tools/condense_references.py``: every OQMD entry of
@@ -96,7 +96,7 @@ def _decode(file: Traversable) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _phases() -> tuple[dict[str, Any], ...]:
-    """Starting structures of every system, as they lie in the file."""
+    """Starting structures of every system, as in the file."""
     return tuple(_decode(_folder() / STRUCTURES_FILE)["phases"])
 
 

@@ -195,7 +195,7 @@ def scheme_suffix(potcars: dict[str, str]) -> str:
 
 
 def input_versions(functional: str, potcars: dict[str, str]) -> dict[str, str]:
-    """What is known of the makers of energies before VASP has run."""
+    """Versions of the packages and POTCARs that are known before VASP runs."""
     return {
         "atomate2": version("atomate2"),
         "pymatgen": version("pymatgen"),

@@ -132,7 +132,7 @@ def path_kpoints(structure: Structure, k_path: str, line_density: float) -> Kpoi
 
 @dataclass
 class PaperSetGenerator(VaspInputGenerator):
-    """What the steps of the paper's recipe share.
+    """Base class of the input sets of the paper's recipe.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class PaperSetGenerator(VaspInputGenerator):
         ``EDIFF`` in eV.
     fresh_moments
         Start from the magnitudes of `system` even where the structure carries moments; their signs
-        are kept (`analysis.magnetism.renewed_moments`). A crystal that lost its moment without U
+        are kept (`structures.magnetism.renewed_moments`). A crystal that lost its moment without U
         would never get it back with U.
     """
 

@@ -45,7 +45,7 @@ class ElectronicFlowMaker(Maker):
         With a band structure Maker: one whose ``make(structure)`` gives a flow with the
         outputs of atomate2's `BandStructureMaker`, its static calculation included.
     symprec
-        Å within which the symmetry is made exact, by `analysis.symmetry.symmetrise`; what was
+        Tolerance in Å of the symmetrisation (`structures.symmetry.symmetrise`); what was
         done is in the document. None leaves crystals as they are.
     system
         Oxide system: minimum distances, metal and initial moments.

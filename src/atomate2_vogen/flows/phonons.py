@@ -63,7 +63,7 @@ class PhononFlowMaker(Maker):
     max_atoms
         Largest supercell that is calculated.
     symprec
-        Å within which the symmetry is made exact after the relaxation; None leaves it.
+        Tolerance in Å of the symmetrisation after the relaxation; None for none.
 
     Examples
     --------

@@ -51,7 +51,7 @@ def phonon_id(candidate_id: str, scheme: str, supercell: str) -> str:
 
 
 def symmetric(structure: Structure, symprec: float) -> Structure:
-    """The same cell with the symmetry made exact that it has within a tolerance in Å.
+    """Symmetrise a cell within a tolerance in Å.
 
     A relaxation stops where forces are small and leaves the symmetry broken by as little;
     phonopy, which looks closer, would then displace every atom in every direction. Where spglib
@@ -106,7 +106,7 @@ def phonon_cell(
     max_atoms
         Limit to the supercell.
     symprec
-        Å within which the symmetry is made exact, or None.
+        Tolerance in Å of the symmetrisation; None for none.
     method, engine_versions
         Method and versions that the relaxation must be of.
 

@@ -75,7 +75,7 @@ def verdict(lowest_frequency: float, imaginary_fraction: float) -> PhononVerdict
 
 @dataclass(frozen=True)
 class SumRuleErrors:
-    """How far force constants were from the acoustic sum rule before it was imposed.
+    """Deviation of force constants from the acoustic sum rule before it was imposed.
 
     Parameters
     ----------

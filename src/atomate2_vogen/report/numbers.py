@@ -1,4 +1,4 @@
-"""Numbers and formulas as people read them."""
+"""Formatting of numbers and formulas."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _of(part: Proportion) -> str:
 
 
 def attempt_rows(metrics: FormulaMetrics) -> list[Row]:
-    """What became of the sampler's attempts, where they are known."""
+    """Rejections of the sampler's attempts by reason, where they are known."""
     rows = [
         _proportion("gave a crystal of any composition", metrics.decoded),
         _proportion("gave one of the composition asked for", metrics.exact_composition),

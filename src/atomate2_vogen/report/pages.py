@@ -44,7 +44,7 @@ def make_pages(documents: ReportDocuments, listed: Sequence[StabilityDoc]) -> li
 
 
 def make_palette(system: OxideSystem) -> dict[str, Any]:
-    """How the atoms of the system are drawn: colours of Jmol, covalent radii (Å), longest bond."""
+    """Drawing of the atoms of a system: colours of Jmol, covalent radii (Å), longest bond."""
     radii = {symbol: float(covalent_radii[Element(symbol).Z]) for symbol in system.elements}
     return {
         "elements": {

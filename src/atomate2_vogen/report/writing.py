@@ -33,7 +33,7 @@ SCRIPTS = ("charts.js", "viewer.js", "page.js", "table.js", "report.js")
 
 @dataclass(frozen=True)
 class ReportSummary:
-    """What was written.
+    """Summary of a written report.
 
     Parameters
     ----------

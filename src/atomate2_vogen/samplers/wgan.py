@@ -228,7 +228,7 @@ class WGANSampler:
     def _outcomes(
         self, formula: str, wanted: int, seed: int
     ) -> Iterator[tuple[Structure, dict[str, Any]] | RefusedError]:
-        """What becomes of one decoded latent after the other."""
+        """Results of the decoded latents, one after the other."""
         del wanted  # the number of attempts is what ends it
         distinct = DistinctStructures()
         for index, box in enumerate(self._boxes(formula, seed)):

@@ -197,7 +197,7 @@ def judge(
 
 
 def _state(calculation: CalculationDoc, system: OxideSystem) -> tuple[StabilityState, str | None]:
-    """Whether a calculation can be ranked, and if not, why."""
+    """State of a calculation on the hull, and the reason where it cannot be ranked."""
     if calculation.state is CalculationState.FAILED:
         return StabilityState.FAILED, calculation.error or "the calculation failed without a reason"
     for name in ("energy_per_atom", "initial_energy_per_atom", "max_force"):

@@ -199,7 +199,7 @@ def metrics_id(candidate_ids: Iterable[str], scheme: str | None, hull: str | Non
 
 @dataclass(frozen=True)
 class _Fact:
-    """What the counts need to know about one candidate."""
+    """Properties of one candidate that are counted."""
 
     formula: str
     distances: bool
@@ -320,7 +320,7 @@ def _formula_metrics(
 def _facts(
     crystals: Sequence[CandidateDoc], judged: Mapping[str, StabilityDoc], system: OxideSystem
 ) -> list[_Fact]:
-    """What is known of each candidate as generated, beside its judgement."""
+    """Properties of each candidate as generated, with its stability document."""
     structures = [candidate.structure for candidate in crystals]
     leaders = matching.duplicate_groups(structures, [0.0] * len(structures))
     lowest = _lowest_of_groups(judged.values())

@@ -51,7 +51,7 @@ _HOME = len(_IMAGES) // 2  # row of (0, 0, 0) in _IMAGES
 
 @dataclass(frozen=True)
 class Extent:
-    """How far the bonds of a crystal reach, and how wide the empty space between its pieces is.
+    """Bonding dimensionality of a crystal, and width of the empty space between its pieces.
 
     Parameters
     ----------

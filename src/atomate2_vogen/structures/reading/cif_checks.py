@@ -57,7 +57,7 @@ def cif_number(text: str, tag: str) -> float:
 
 @dataclass(frozen=True)
 class Content:
-    """What a block says about its cell's content; None where it says nothing.
+    """Statements of a data block about the content of its cell; None where there are none.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class Content:
 
 
 def read_content(block: CifBlock, volume: float) -> Content:
-    """What a block says about its cell's content.
+    """Read the statements of a data block about the content of its cell.
 
     Parameters
     ----------

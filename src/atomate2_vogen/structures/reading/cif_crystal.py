@@ -3,7 +3,7 @@
 gemmi reads the text and knows the settings of the space groups (`cif_blocks`, `cif_settings`);
 the crystal is built here, from explicit elements and operations, with the numbers, the
 orientation and the order of sites that pymatgen's parser gives a file without symmetry. What the
-package writes is so read to the last bit as it was computed (`analysis.cif.as_in_cif`).
+package writes is so read to the last bit as it was computed (`structures.cif.as_in_cif`).
 
 Where symbols stand for several settings, all of them are built. A setting is ruled out if it
 contradicts the stated formula, number of formula units or density, or puts two atoms on one

@@ -67,7 +67,7 @@ MAX_OPERATIONS = 384
 
 @dataclass(frozen=True)
 class Symmetry:
-    """What a block says about its symmetry.
+    """Statements of a data block about its symmetry.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Symmetry:
 
 
 class _Scope(Enum):
-    """How far a statement can contradict operations."""
+    """Kind of a statement by how it can contradict operations."""
 
     TYPE = "only the space-group type"
     SETTING = "type and setting"
@@ -204,7 +204,7 @@ def _hall(block: CifBlock) -> tuple[str, Operations] | None:
 
 
 def _statements(block: CifBlock) -> Iterator[_Statement]:
-    """What symbols, number and setting code allow; nothing where they are unknown."""
+    """Settings that symbols, number and setting code allow; none where they are unknown."""
     for tags, read in ((SYMBOL_TAGS, _of_symbol), (NUMBER_TAGS, _of_number), (CODE_TAGS, _of_code)):
         for tag in tags:
             if (text := block.value(tag)) is not None:

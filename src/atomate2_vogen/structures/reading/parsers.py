@@ -26,7 +26,7 @@ PATTERNS = ("*.cif", "*.vasp", "*.poscar", "*.json", "POSCAR*", "CONTCAR*")
 
 
 def is_structure_name(name: str) -> bool:
-    """Whether a file of this name is taken for a structure file."""
+    """Whether the name of a file is that of a structure file."""
     lowered = plain_name(name).lower()
     return any(fnmatchcase(lowered, pattern.lower()) for pattern in PATTERNS)
 
