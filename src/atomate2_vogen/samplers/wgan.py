@@ -313,7 +313,9 @@ class WGANSampler:
     def _read(self, box: _Box) -> tuple[Structure, dict[str, Any]]:
         """Crystal and details of a box, or `RefusedError`."""
         codec = self.model.codec
-        structure = read_box(codec, box.sites, box.lattice, box.atoms, told=self.told_counts)
+        structure = read_box(
+            codec, box.sites, box.lattice, box.atoms, composition_given=self.told_counts
+        )
         read = counts_read(codec, box.sites) if self.told_counts else box.atoms
         details: dict[str, Any] = {
             "predicted_energy_above_line": round(box.energy, 4),
