@@ -289,7 +289,7 @@ def test_of_all_models_only_the_declared_one_passes(expected):
     ("document", "method", "reason"),
     [
         (forcefield_document("MLFF.MACE"), None, "MACE computed this.* does not state its method"),
-        (Doc(structure=RUTILE), Method("CHGNet", scheme="s"), "does not tell.*CHGNet"),
+        (Doc(structure=RUTILE), Method("CHGNet", scheme="s"), "does not state.*CHGNet"),
         (vasp_document(), Method("CHGNet", scheme="s"), "VASP computed this.*CHGNet"),
         (forcefield_document("tempered"), Method("toy_engines.attraction"), "tempered"),
         (Doc(ase_calculator_name="emt"), Method("CHGNet"), "emt computed this.*CHGNet"),
