@@ -47,7 +47,7 @@ def few(crystals):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(labels_module, "CHUNK", 7)
+    monkeypatch.setattr(labels_module, "CRYSTALS_PER_CHECKPOINT", 7)
 
 
 def test_energies_stand_where_their_crystals_stand(few, small_chunks):

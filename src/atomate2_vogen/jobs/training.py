@@ -220,6 +220,13 @@ class TrainWGANMaker(_TrainMaker):
         As for `TrainVAEMaker`.
     checkpoint_dir
         As for `TrainVAEMaker`; the WGAN's state is saved after every fiftieth of its steps.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.jobs import BuildDatasetMaker, TrainWGANMaker
+    >>> dataset = BuildDatasetMaker().make()
+    >>> TrainWGANMaker(preset="quick").make(dataset.output, seed=1).name
+    'train WGAN'
     """
 
     name: str = "train WGAN"

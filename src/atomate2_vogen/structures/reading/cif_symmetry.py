@@ -27,9 +27,9 @@ from atomate2_vogen.structures.reading.cif_settings import (
     coded,
     group_number,
     matrices,
-    named,
     numbered,
     operations_of,
+    settings_named,
     split_symbol,
     table,
 )
@@ -213,7 +213,7 @@ def _statements(block: CifBlock) -> Iterator[_Statement]:
 
 
 def _of_symbol(text: str) -> tuple[tuple[Setting, ...], _Scope]:
-    settings = named(text)
+    settings = settings_named(text)
     _, code = split_symbol(text)
     is_name_of_type = code is None and any(setting.is_reference for setting in settings)
     return settings, _Scope.TYPE if is_name_of_type else _Scope.SETTING
