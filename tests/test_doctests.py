@@ -8,6 +8,7 @@ import io
 import itertools
 import os
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,11 @@ WITH_EXAMPLES = [name for name, path in MODULES.items() if any(examples(path))]
 def test_examples_are_true(module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(os.environ, "COLUMNS", "80")
-    assert "".join(map(failures, examples(MODULES[module]))) == ""
+    known = vars(import_module(module))
+    found = list(examples(MODULES[module]))
+    for test in found:
+        test.globs = {**known, **test.globs}  # as doctest does: names of the module are known
+    assert "".join(map(failures, found)) == ""
 
 
 # --- every public class and function has one
