@@ -38,7 +38,7 @@ from atomate2_vogen.engines.references import load_references
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.jobs.known import known_structures
 from atomate2_vogen.samplers.filtered import FilteredSampler
-from atomate2_vogen.samplers.wgan import DEFAULTS
+from atomate2_vogen.samplers.wgan import DECODING_DEFAULTS
 from atomate2_vogen.schemas import CandidateDoc, RejectionReason, SampleDoc
 from atomate2_vogen.stability.metrics import measure
 from atomate2_vogen.stability.phases import ReferenceHull
@@ -63,7 +63,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "counts told": {"told_counts": True},
     "symmetry within 0.2 Å": {"symmetry_tolerance": 0.2},
     "judge keeps 1 of 4 crystals": {"judge_oversample": 4},
-    "sampler's defaults": {k: v for k, v in DEFAULTS.items() if k != "batch"},
+    "sampler's defaults": {k: v for k, v in DECODING_DEFAULTS.items() if k != "batch"},
     "all but told": {
         "preselect": 16,
         "oversample": 4,

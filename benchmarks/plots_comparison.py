@@ -18,7 +18,7 @@ from pymatgen.util.string import latexify
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.plotting.binning import draw_bars, edges_of, heights
 from atomate2_vogen.plotting.documents import (
-    Judged,
+    BySampler,
     count_ranked,
     energies_of_hull,
     formation_energies,
@@ -44,7 +44,7 @@ from atomate2_vogen.stability.phases import ReferenceHull
 
 
 def plot_formation_comparison(
-    judged: Judged, path: str | PathLike[str], system: OxideSystem = VANADIUM
+    judged: BySampler, path: str | PathLike[str], system: OxideSystem = VANADIUM
 ) -> Path:
     """Draw formation energies after relaxation, formulas by samplers (paper, Fig. 6).
 
@@ -110,7 +110,7 @@ def plot_formation_comparison(
 
 
 def plot_hull_comparison(
-    judged: Judged,
+    judged: BySampler,
     references: Sequence[ReferenceDoc],
     path: str | PathLike[str],
     system: OxideSystem = VANADIUM,

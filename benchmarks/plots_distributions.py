@@ -14,7 +14,7 @@ from pymatgen.util.string import latexify
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.plotting.documents import (
-    Judged,
+    BySampler,
     count_ranked,
     energies_above_hull,
     one_scheme_of_all,
@@ -37,7 +37,7 @@ _CUTS = (NEAR_HULL_LIMIT, STABLE_LIMIT, METASTABLE_LIMIT)
 
 
 def plot_above_hull(
-    judged: Judged,
+    judged: BySampler,
     requested: Mapping[str, Mapping[str, int]],
     path: str | PathLike[str],
     published: Mapping[str, Mapping[float, float]] | None = None,

@@ -29,7 +29,7 @@ from atomate2_vogen.schemas import (
     StabilityDoc,
     StabilityState,
 )
-from atomate2_vogen.stability.bookkeeping import by_candidate, unpack
+from atomate2_vogen.stability.bookkeeping import by_candidate, samples_and_candidates
 from atomate2_vogen.structures.cif import read_block
 from atomate2_vogen.structures.matching import duplicate_groups
 
@@ -118,7 +118,7 @@ def candidate_records(
     InputError
         If a candidate lacks one of them, or one is of no candidate.
     """
-    _, crystals = unpack(sample)
+    _, crystals = samples_and_candidates(sample)
     calculated = by_candidate(calculations, crystals, "calculation")
     judged = by_candidate(stability, crystals, "stability document")
     leaders = duplicate_groups([c.structure for c in crystals], [0.0] * len(crystals))

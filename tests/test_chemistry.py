@@ -9,7 +9,7 @@ from pymatgen.core import Composition
 
 from atomate2_vogen.chemistry import TITANIUM, VANADIUM, OxideSystem, reduced_formula
 from atomate2_vogen.errors import InputError, UnknownFormulaError, VogenError
-from atomate2_vogen.jobs.known import novelty_pool
+from atomate2_vogen.jobs.known import count_known
 from atomate2_vogen.samplers.base import check_counts
 from atomate2_vogen.stores import CrystalFilter
 
@@ -48,7 +48,7 @@ def test_one_answer_for_every_way_to_write_a_formula(text):
     assert VANADIUM.reduced_formula(text) == "VO2"
     assert list(check_counts({text: 1}, VANADIUM)) == ["VO2"]
     assert CrystalFilter.make({"formula": text}).stability()["formula"] == "VO2"
-    assert novelty_pool(formulas=[text]) == novelty_pool(formulas=["VO2"])
+    assert count_known(formulas=[text]) == count_known(formulas=["VO2"])
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_one_refusal_for_what_is_no_formula(text):
         lambda: VANADIUM.reduced_formula(text),
         lambda: check_counts({text: 1}, VANADIUM),
         lambda: CrystalFilter.make({"formula": text}),
-        lambda: novelty_pool(formulas=[text]),
+        lambda: count_known(formulas=[text]),
     )
     for ask in asked:
         with pytest.raises(InputError, match=r"formula|compound"):

@@ -21,7 +21,7 @@ from rich.console import Console
 from atomate2_vogen.cli.train import DOCUMENT, MODEL
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.models.reconstruction import summarise
+from atomate2_vogen.models.reconstruction import summarise_reconstruction
 from atomate2_vogen.models.shipped import shipped_path
 from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training.assessment import reconstruct_pool
@@ -50,7 +50,7 @@ def main() -> None:
     if model.model_id != document["model_id"]:
         raise InputError(f"{folder}: {MODEL} and {DOCUMENT} are of different models")
     pool = make_pool(load_dataset(model.system), "test", model.preset, model.codec)
-    before = summarise(reconstruct_pool(model, pool))
+    before = summarise_reconstruction(reconstruct_pool(model, pool))
     for network in model.networks.values():
         network.set_weights([rounded(weight) for weight in network.get_weights()])
     small = TrainedModel(
@@ -63,7 +63,7 @@ def main() -> None:
         cells=model.cells,
         provenance={**model.provenance, "significant_bits": BITS, "from": document["model_id"]},
     )
-    after = summarise(reconstruct_pool(small, pool))
+    after = summarise_reconstruction(reconstruct_pool(small, pool))
     for group, figures in before.items():
         for name, value in figures.items():
             if value is not None:

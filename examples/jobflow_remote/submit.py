@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobflow_remote import submit_flow
 
 from atomate2_vogen.engines import chgnet
-from atomate2_vogen.flows import DiscoveryFlowMaker, placed
+from atomate2_vogen.flows import DiscoveryFlowMaker, prepare_flow
 
 WORKERS = {
     "training": {"worker": "cluster", "resources": {"time": "48:00:00"}},
@@ -19,7 +19,9 @@ WORKERS = {
 
 def main() -> None:
     """Submit."""
-    flow, identity = placed(DiscoveryFlowMaker(engine=chgnet()).make({"VO2": 100}, seed=1), WORKERS)
+    flow, identity = prepare_flow(
+        DiscoveryFlowMaker(engine=chgnet()).make({"VO2": 100}, seed=1), WORKERS
+    )
     print(identity, submit_flow(flow, project="vogen", worker="local"))
 
 

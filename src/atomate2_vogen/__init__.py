@@ -2,12 +2,12 @@
 
 >>> from atomate2_vogen import DiscoveryFlowMaker, VogenStores, load_engine
 
-What is here is what most scripts begin with; each package below has more. A name is imported when
-it is asked for, so that ``import atomate2_vogen`` costs nothing; ``__init__.pyi`` of a package
+These are the names with which most scripts begin; each package below has more. A name is imported
+at its first use, so that ``import atomate2_vogen`` costs nothing; ``__init__.pyi`` of a package
 says where its names are from.
 
 spglib writes a line to stderr for every tolerance that it gives up at; its results and errors
-tell the same, so these lines are switched off. ``SPGLIB_WARNING=ON`` in the environment keeps
+say the same, so these lines are switched off. ``SPGLIB_WARNING=ON`` in the environment keeps
 them.
 """
 

@@ -84,6 +84,14 @@ class OxideSystem(MSONable):
         elements or one of the three pairs, or a number is not finite and positive.
     UnknownFormulaError
         If a target is not a compound of the two elements.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> VANADIUM.chemsys, VANADIUM.reduced_formula("V4O8")
+    ('O-V', 'VO2')
+    >>> VANADIUM.minimum_distance("V", "O")
+    1.5
     """
 
     metal: str

@@ -1,7 +1,7 @@
 """Typed errors. Every message names the culprit and says what to do next.
 
 `InputError` and its children are the user's to mend (the CLI ends with exit code 2);
-the others tell of a damaged artefact, a missing extra or energies that cannot be compared.
+the others report a damaged artefact, a missing extra or energies that cannot be compared.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def shortened(text: str, longest: int = LONGEST_REASON) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What an error says, for a document or a message; its class where it says nothing."""
+    """Message of an error for a document; the name of its class where it has none."""
     return shortened(str(error) or repr(error))
 
 
@@ -38,7 +38,17 @@ def trace(error: BaseException) -> str:
 
 
 class VogenError(Exception):
-    """Root of every error that this package raises on purpose; its text bears no password."""
+    """Root of every error that this package raises on purpose; its text bears no password.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VogenError, load_engine
+    >>> try:
+    ...     load_engine("no such engine")
+    ... except VogenError as error:
+    ...     print(type(error).__name__)
+    InputError
+    """
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*(mask(a) if isinstance(a, str) else a for a in arguments))
@@ -176,7 +186,7 @@ class EngineTimeoutError(EngineError):
 
 
 class EngineStoppedError(EngineError):
-    """A program that a signal ended, or that ended with an error of its own."""
+    """A program that a signal ended, or that ended with an error."""
 
 
 class EngineOutputError(EngineError):

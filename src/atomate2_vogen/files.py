@@ -77,7 +77,7 @@ def check_name(name: str, *, most: int = MAX_NAME_BYTES) -> str:
 def as_name(text: str) -> str:
     """A name of a file made of any text: other characters than these become underscores."""
     name = re.sub(r"[^\w.+()=-]", "_", text).lstrip(".") or "_"
-    # a long one is told from others by its hash; a character may have four bytes
+    # a long one is distinguished from others by its hash; a character may have four bytes
     if len(name.encode()) > MAX_NAME_BYTES:
         name = f"{name[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     return name

@@ -1,8 +1,8 @@
-"""What is set once for a machine or an account, in the manner of atomate2's settings.
+"""Settings of a machine or an account, in the manner of atomate2's settings.
 
 Read from ``~/.vogen.yaml`` (or the file that ``VOGEN_CONFIG_FILE`` names) and from environment
 variables, which come first: the setting ``STORE`` is ``STORE`` in the file and ``VOGEN_STORE``
-in the environment. What a command or a call is told comes before both.
+in the environment. Options of a command and arguments of a call come before both.
 """
 
 from __future__ import annotations
@@ -23,17 +23,24 @@ from atomate2_vogen.structured import read_structured
 DEFAULT_FILE = "~/.vogen.yaml"
 PREFIX = "VOGEN_"
 LIKENESS = 0.75
-"""Of a variable's name to a setting's, above which it is taken for a misspelt one."""
+"""Similarity of a variable's name to a setting's above which it counts as misspelt."""
 
 
 class VogenSettings(BaseSettings):
-    """Settings; every one has a default that works."""
+    """Settings; every one has a default that works.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VogenSettings
+    >>> VogenSettings(WORKERS=2).WORKERS
+    2
+    """
 
     CONFIG_FILE: str = Field(DEFAULT_FILE, description="file that the others are read from")
     STORE: str | None = Field(
         None,
         repr=False,  # it may hold a password
-        description="where documents are kept when a verb is not told: a mongodb:// URI, a YAML "
+        description="where documents are kept when a command is given no store: a mongodb:// URI, a YAML "
         "file or a folder; without it what jobflow's own settings name",
     )
     GPAW_COMMAND: str = Field(
@@ -52,7 +59,7 @@ class VogenSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _with_file(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """What the file says, overridden by what comes from elsewhere."""
+        """Settings of the file, overridden by the environment and by arguments."""
         path = user_path(values.get("CONFIG_FILE", DEFAULT_FILE), _unreadable)
         if not path.exists():
             if "CONFIG_FILE" in values:

@@ -2,7 +2,7 @@
 
 The last decimals of an energy are noise: CHGNet computes in single precision, and a crystal that is
 relaxed again ends up to some tenths of a meV/atom elsewhere. So an energy is compared as tables
-print it, with `DECIMALS` decimals. What prints as 0.000 is on the hull, what prints as 0.100 is
+print it, with `ENERGY_DECIMALS` decimals. What prints as 0.000 is on the hull, what prints as 0.100 is
 within 0.1 eV/atom, and what prints as 0.101 is not; classes, counts, queries and the report agree
 by this rule. A limit that is given with more decimals is met by the plain number.
 """
@@ -12,13 +12,13 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-DECIMALS = 3
+ENERGY_DECIMALS = 3
 """Decimals, in eV/atom, to which energies are compared and printed."""
 
 
 def as_printed(energy: float) -> float:
     """Energy in eV/atom as tables print it; never minus zero."""
-    return round(float(energy), DECIMALS) + 0.0
+    return round(float(energy), ENERGY_DECIMALS) + 0.0
 
 
 def at_most(energy: float, limit: float) -> bool:
@@ -40,12 +40,12 @@ def smallest_within(limit: float) -> float:
 
 def _outermost(limit: float, direction: float) -> float:
     """The last number in a direction that prints as the limit; the limit if it has more decimals."""
-    if not math.isfinite(limit) or round(limit, DECIMALS) != limit:
+    if not math.isfinite(limit) or round(limit, ENERGY_DECIMALS) != limit:
         return limit
     # the middle between two printed numbers, give or take a bit
-    found = limit + math.copysign(0.5 * 10**-DECIMALS, direction)
-    while round(found, DECIMALS) == limit:
+    found = limit + math.copysign(0.5 * 10**-ENERGY_DECIMALS, direction)
+    while round(found, ENERGY_DECIMALS) == limit:
         found = math.nextafter(found, direction)
-    while round(found, DECIMALS) != limit:
+    while round(found, ENERGY_DECIMALS) != limit:
         found = math.nextafter(found, -direction)
     return found

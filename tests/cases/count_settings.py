@@ -23,7 +23,7 @@ from pymatgen.core import Structure
 from pymatgen.io.cif import CifParser
 from written_settings import KINDS, SYSTEMS, Written, chosen, in_every_setting
 
-from atomate2_vogen.structures.reading.parsers import parse
+from atomate2_vogen.structures.reading.parsers import parse_structures
 
 OUTCOMES = ("read", "refused", "wrong")
 MAX_ATOMS = 400
@@ -33,7 +33,7 @@ Reader = Callable[[str], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 def read_with_vogen(text: str):
     """Cell, atomic numbers and coordinates by this package."""
-    (found,) = parse("x.cif", text, MAX_ATOMS)
+    (found,) = parse_structures("x.cif", text, MAX_ATOMS)
     if isinstance(found, Exception):
         raise found
     return _parts(found)

@@ -203,7 +203,7 @@ def test_cif_bears_its_provenance_and_reads_back():
         "pyxtal-1",
         "seed 3",
         "attempt 0",
-        "judge J",
+        "energy model J",
         "energy above hull 0.250 eV",
         "stable",
         "hull",

@@ -47,7 +47,7 @@ def few(crystals):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(labels_module, "CHUNK", 7)
+    monkeypatch.setattr(labels_module, "CRYSTALS_PER_CHECKPOINT", 7)
 
 
 def test_energies_stand_where_their_crystals_stand(few, small_chunks):
@@ -109,7 +109,7 @@ def test_one_failure_stops_nothing(few):
         if sizes[i] == 6 and "overlap" not in result.failures[i]:
             assert result.failures[i] == "RuntimeError: six atoms are too many"
         elif sizes[i] == 4 and "overlap" not in result.failures[i]:
-            assert result.failures[i] == "the judge gives nan"
+            assert result.failures[i] == "the energy model gives nan"
         elif i not in result.failures:
             assert result.energies[i] == -1.0
 

@@ -9,7 +9,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from pymatgen.symmetry.bandstructure import HighSymmKpath
 
-from atomate2_vogen.electrons.kpath import SCHEMES, high_symmetry_path
+from atomate2_vogen.electrons.kpath import K_PATHS, high_symmetry_path
 from atomate2_vogen.errors import InputError
 
 CRYSTALS = {
@@ -109,7 +109,7 @@ def test_supercell_keeps_the_labels_of_the_primitive_zone(scheme):
         )
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", K_PATHS)
 def test_segments_run_from_label_to_label(scheme):
     crystal = CRYSTALS["rutile"]
     path = high_symmetry_path(crystal, 12, scheme)
@@ -143,7 +143,7 @@ def test_moments_on_sites_do_not_disturb():
     assert high_symmetry_path(crystal, 3).kpoints == pytest.approx(plain.kpoints)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", K_PATHS)
 def test_path_of_an_antiferromagnet_is_that_of_its_own_symmetry(scheme):
     """Rutile with opposite moments: up and down do not map onto each other by a fourfold axis."""
     crystal = CRYSTALS["rutile"].copy(site_properties={"magmom": [1.02, -0.98, *[0.0] * 4]})

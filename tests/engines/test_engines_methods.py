@@ -289,7 +289,7 @@ def test_of_all_models_only_the_declared_one_passes(expected):
     ("document", "method", "reason"),
     [
         (forcefield_document("MLFF.MACE"), None, "MACE computed this.* does not state its method"),
-        (Doc(structure=RUTILE), Method("CHGNet", scheme="s"), "does not tell.*CHGNet"),
+        (Doc(structure=RUTILE), Method("CHGNet", scheme="s"), "does not state.*CHGNet"),
         (vasp_document(), Method("CHGNet", scheme="s"), "VASP computed this.*CHGNet"),
         (forcefield_document("tempered"), Method("toy_engines.attraction"), "tempered"),
         (Doc(ase_calculator_name="emt"), Method("CHGNet"), "emt computed this.*CHGNet"),
@@ -431,7 +431,7 @@ def test_bands_of_another_method_are_no_document(tmp_path):
     flow = ElectronicFlowMaker(engine=engine).make([RUTILE])
     (found,) = (ElectronicDoc.model_validate(doc) for doc in outputs(flow, tmp_path))
     assert found.state is CharacterisationState.FAILED
-    assert "BandTask does not tell what computed it" in found.error
+    assert "BandTask does not state what computed it" in found.error
     assert found.energy_per_atom is None
 
 

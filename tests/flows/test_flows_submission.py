@@ -14,7 +14,7 @@ from sampler_job import GridSampleMaker
 
 from atomate2_vogen.errors import InputError, LaunchPadConnectionError, LaunchPadError
 from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
-from atomate2_vogen.flows.launchpads import open_launchpad, place, reaching
+from atomate2_vogen.flows.launchpads import location, open_launchpad, reaching
 from atomate2_vogen.flows.submission import IDENTITY, submit
 
 PASSWORD = "oh/so:secret"
@@ -154,7 +154,7 @@ def test_no_password_is_in_a_workflow(launchpad, database, monkeypatch):
 def test_opening_a_launchpad(launchpad, launchpad_file):
     opened = open_launchpad(launchpad_file)
     assert opened.fw_id_assigner.find_one({}) is not None
-    assert place(opened) == f"{launchpad.host}/{launchpad.name}"
+    assert location(opened) == f"{launchpad.host}/{launchpad.name}"
     launchpad_file.write_text(launchpad_file.read_text().replace("vogen_test", "never_seen"))
     with pytest.raises(LaunchPadError, match=rf"never_seen.*lpad -l {launchpad_file} reset"):
         open_launchpad(launchpad_file)
@@ -203,4 +203,4 @@ def test_what_the_driver_says_has_no_password():
     with pytest.raises(LaunchPadConnectionError) as caught, reaching(pad):
         raise OperationFailure("me:hush@there is not allowed in")
     assert "hush" not in str(caught.value)
-    assert place(pad) == "mongodb://there/x"
+    assert location(pad) == "mongodb://there/x"

@@ -61,7 +61,7 @@ def test_a_prototype_is_known_as_substituted_and_as_relaxed(relaxed_file):
     start, other = distinct_vo2(2)
     end, stray, unfinished = elsewhere(start, 1), elsewhere(start, 3), elsewhere(other, 2)
     assert known.known_structures().find(end) is None
-    assert known.novelty_pool()["prototypes as relaxed"] == 0
+    assert known.count_known()["prototypes as relaxed"] == 0
     RelaxedSet.from_records(
         [
             record(start, end),
@@ -79,14 +79,14 @@ def test_a_prototype_is_known_as_substituted_and_as_relaxed(relaxed_file):
     name = pool.find(start)
     assert name.endswith(", as VO2")
     assert pool.find(end) == f"{name}, as relaxed"
-    counts = known.novelty_pool()
+    counts = known.count_known()
     assert counts == {
         "reference phases": 0,
         "prototypes as substituted": int(load_dataset().is_distinct.sum()),
         "prototypes as relaxed": 2,
     }
     assert len(known.known_structures()) == sum(counts.values())
-    of_one = known.novelty_pool(formulas=["VO2"])
+    of_one = known.count_known(formulas=["VO2"])
     assert sum(of_one.values()) == len(known.known_structures(formulas=["VO2"]))
 
 
@@ -101,7 +101,7 @@ def test_references_come_first_and_are_counted(relaxed_file):
         energy_per_atom=-8.0,
     )
     assert known.known_structures(references=[reference]).find(start) == "VO2 of a name"
-    assert known.novelty_pool(references=[reference])["reference phases"] == 1
+    assert known.count_known(references=[reference])["reference phases"] == 1
 
 
 def test_a_damaged_file_is_named(relaxed_file):
@@ -118,12 +118,12 @@ def test_another_system_needs_no_file():
         atomic_volumes={"Ti": 14.0, "O": 10.0},
         minimum_distances={"Ti-Ti": 2.0, "Ti-O": 1.5, "O-O": 2.0},
     )
-    assert known.novelty_pool(titanium)["prototypes as relaxed"] == 0
+    assert known.count_known(titanium)["prototypes as relaxed"] == 0
 
 
 @pytest.mark.skipif(not relaxed_path(VANADIUM).exists(), reason="no relaxed crystals are shipped")
 def test_the_shipped_relaxed_crystals_are_those_of_the_pool():
-    counts = known.novelty_pool()
+    counts = known.count_known()
     assert 0 < counts["prototypes as relaxed"] <= counts["prototypes as substituted"]
     prototypes = {name: structure for name, _, structure in known._prototypes(VANADIUM)}
     matcher, moved = default_matcher(), 0

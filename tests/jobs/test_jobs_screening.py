@@ -98,7 +98,7 @@ def test_the_same_method_at_work_is_fine():
     [
         (chgnet_task("0.5.0"), r"CHGNet computed this with chgnet 0\.5\.0 instead of 0\.4\.2"),
         (task(forcefield_name="MLFF.MACE"), "MACE computed this.* of scheme s-1 is CHGNet"),
-        (task(), "does not tell what computed it"),
+        (task(), "does not state what computed it"),
     ],
 )
 def test_another_method_at_work_fails_and_leaves_no_number(stage, foreign, reason):

@@ -6,7 +6,7 @@ from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.jobs.subjects import Subject, regular
+from atomate2_vogen.jobs.subjects import Subject, symmetrise_subject
 
 RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.554, 2.857), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
@@ -20,7 +20,7 @@ def shaken(size):
 
 def test_a_broken_symmetry_is_mended():
     subject = Subject("VO2-1", shaken(0.01))
-    mended, details = regular(subject, VANADIUM, 0.05)
+    mended, details = symmetrise_subject(subject, VANADIUM, 0.05)
     assert mended.candidate_id == "VO2-1"
     assert mended.structure.get_space_group_info(symprec=1e-4)[0] == "P4_2/mnm"
     assert details["space_group_after"] == "P4_2/mnm"
@@ -36,7 +36,7 @@ def test_a_broken_symmetry_is_mended():
 def test_what_is_regular_or_far_from_it_stays_the_same():
     for structure in (RUTILE, shaken(0.2)):
         subject = Subject("VO2-1", structure)
-        mended, details = regular(subject, VANADIUM, 0.05)
+        mended, details = symmetrise_subject(subject, VANADIUM, 0.05)
         assert mended is subject
         assert details is None
 
@@ -44,4 +44,4 @@ def test_what_is_regular_or_far_from_it_stays_the_same():
 @pytest.mark.parametrize("symprec", [0.0, -1.0, float("nan")])
 def test_a_tolerance_is_positive(symprec):
     with pytest.raises(InputError, match="symmetry tolerance"):
-        regular(Subject("VO2-1", RUTILE), VANADIUM, symprec)
+        symmetrise_subject(Subject("VO2-1", RUTILE), VANADIUM, symprec)

@@ -9,7 +9,7 @@ from monty.json import MontyDecoder, MontyEncoder
 from pydantic import BaseModel
 
 from atomate2_vogen.jobs.guard import JobFailure
-from atomate2_vogen.jobs.tolerance import NO_RESULT, UNRESOLVED, guard_flow, read
+from atomate2_vogen.jobs.tolerance import NO_RESULT, UNRESOLVED, guard_flow, read_outputs
 from atomate2_vogen.stores import VogenStores
 
 
@@ -40,7 +40,7 @@ def fan(before, trouble=""):
 
 @job
 def gather(found):
-    return read(found)
+    return read_outputs(found)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from atomate2_vogen.models.reconstruction import (
     encode_grids,
     prepare,
     reconstruct,
-    summarise,
+    summarise_reconstruction,
 )
 
 RUTILE = Structure.from_spacegroup(
@@ -115,14 +115,14 @@ def test_summary_counts_by_size():
         return latents
 
     found = list(reconstruct(MirrorModel(spoil_first), CRYSTALS))
-    summary = summarise(found)
+    summary = summarise_reconstruction(found)
     assert list(summary) == ["1-8 atoms", "9-14 atoms", "all"]
     assert summary["1-8 atoms"]["n"] == 2
     assert summary["1-8 atoms"]["exact_composition"] == 0.5
     assert summary["9-14 atoms"]["match"] == 1
     assert summary["all"]["match"] == pytest.approx(2 / 3)
     assert summary["all"]["median_displacement"] < 0.02
-    assert summarise([]) == {}
+    assert summarise_reconstruction([]) == {}
 
 
 def test_a_real_model_of_random_weights_reads_nothing_but_runs(tiny):

@@ -53,7 +53,7 @@ def test_documents_that_do_not_belong_together_are_refused(whole):
     other = whole.stability[0].model_copy(update={"candidate_id": "b", "scheme": "other-1"})
     with pytest.raises(SchemeMismatchError, match="2 values of scheme"):
         replaced(whole, stability=[*whole.stability, other])
-    with pytest.raises(InputError, match=r"judged on .*vogen build"):
+    with pytest.raises(InputError, match=r"placed on .*vogen build"):
         replaced(whole, references=whole.references[:-1])
     strange = whole.stability[0].model_copy(update={"formula": "<b>"})
     with pytest.raises(UnknownFormulaError, match="<b>"):

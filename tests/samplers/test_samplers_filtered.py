@@ -12,7 +12,7 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.data.labels import JUDGE_SCHEME
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.samplers import load_sampler
-from atomate2_vogen.samplers.base import RefusedError, Sampler, collect
+from atomate2_vogen.samplers.base import RefusedError, Sampler, collect_sample
 from atomate2_vogen.samplers.filtered import FilteredSampler
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
 from atomate2_vogen.schemas import RejectionReason
@@ -45,7 +45,7 @@ class ListSampler:
                 else:
                     yield crystal, {"c": crystal.lattice.c}
 
-        return collect(self, self.system, counts, seed, outcomes, known=known)
+        return collect_sample(self, self.system, counts, seed, outcomes, known=known)
 
 
 def by_c(energy):

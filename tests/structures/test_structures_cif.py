@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.structures.cif import annotated_cif, as_in_cif
-from atomate2_vogen.structures.reading.parsers import parse
+from atomate2_vogen.structures.reading.parsers import parse_structures
 
 
 def crystal(seed):
@@ -43,7 +43,7 @@ def test_the_same_crystal_and_the_same_bits_from_the_file(seed):
     assert np.allclose(distances(after), distances(before), atol=2e-3)
     assert after.composition == before.composition
     assert same_bits(as_in_cif(after), after)
-    (read,) = parse("x.cif", annotated_cif(after, "x", ["a comment"]), 10)
+    (read,) = parse_structures("x.cif", annotated_cif(after, "x", ["a comment"]), 10)
     assert same_bits(read, after)
 
 

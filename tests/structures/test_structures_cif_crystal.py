@@ -13,7 +13,7 @@ from pymatgen.io.cif import CifWriter
 from atomate2_vogen.data.prototypes import load_prototypes
 from atomate2_vogen.errors import DisorderError, ElementError, StructureFileError
 from atomate2_vogen.structures.cif import as_in_cif, read_block
-from atomate2_vogen.structures.reading.parsers import parse
+from atomate2_vogen.structures.reading.parsers import parse_structures
 
 RUTILE_CELL = (4.5546, 4.5546, 2.8514, 90, 90, 90)
 RUTILE = "V1 V 0 0 0 1\nO1 O 0.3001 0.3001 0 1"
@@ -76,7 +76,7 @@ OPERATIONS = triplets(P42MNM)
 
 
 def read(text: str) -> Structure:
-    (found,) = parse("x.cif", text, 200)
+    (found,) = parse_structures("x.cif", text, 200)
     if isinstance(found, Exception):
         raise found
     return found

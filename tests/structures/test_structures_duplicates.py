@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atomate2_vogen.schemas import ReducedCell
 from atomate2_vogen.structures import duplicates
-from atomate2_vogen.structures.duplicates import Comparable, compare, unsettled
+from atomate2_vogen.structures.duplicates import Comparable, compare_crystals, unsettled
 from atomate2_vogen.structures.reduction import ReducedCrystal
 
 
@@ -72,7 +72,7 @@ def forgotten(crystals):
 
 def test_a_chain_is_not_one_crystal(asked):
     chain = [crystal(f"c{i}", -float(i), 1 + 0.04 * i) for i in range(4)]
-    compare(chain)
+    compare_crystals(chain)
     assert {one.name: one.leader for one in chain} == {
         "c3": "c3",
         "c2": "c3",
@@ -85,29 +85,29 @@ def test_a_chain_is_not_one_crystal(asked):
 def test_only_leaders_are_asked_and_only_once(asked):
     """A hundred copies of five crystals, which come again with one more."""
     crystals = [crystal(f"{i:03d}", float(i), 1 + 0.06 * (i % 5)) for i in range(100)]
-    compare(crystals)
+    compare_crystals(crystals)
     assert len(asked) == 4 * 5 // 2 + 95 * 3  # on average the third of five
     asked.clear()
-    compare(crystals)
+    compare_crystals(crystals)
     assert not asked
     late = crystal("late", 50.5, 1.12)
-    compare([*crystals, late])
+    compare_crystals([*crystals, late])
     assert late.leader == "002"
     assert len(asked) == 3
     asked.clear()
     # a new one leads below half of the others, and is like none: each is asked once
-    compare([*crystals, late, crystal("new", 49.5, 1.4)])
+    compare_crystals([*crystals, late, crystal("new", 49.5, 1.4)])
     assert len(asked) == 5
     assert not unsettled(crystals)
 
 
 def test_the_lowest_takes_over_and_what_it_does_not_match_is_found_anew(asked):
     low, high, end = crystal("low", -1.0, 1.04), crystal("high", 1.0, 1.08), crystal("end", 2.0, 1)
-    compare([low, high, end])
+    compare_crystals([low, high, end])
     assert [one.leader for one in (low, high, end)] == ["low"] * 3
     lowest = crystal("lowest", -2.0, 1.0)
     everything = [low, high, end, lowest]
-    compare(everything)
+    compare_crystals(everything)
     assert {one.name: one.leader for one in everything} == {
         "lowest": "lowest",
         "low": "lowest",
@@ -152,17 +152,17 @@ def test_nothing_that_was_left_behind_leads_astray(seed):
             if rng.random() < 0.5:  # documents of what is gone may stay
                 del stored[name]
         ahead = read()
-        compare(ahead)
+        compare_crystals(ahead)
         write(ahead, rng.choice([0.5, 1.0]))
         if rng.random() < 0.5:  # another build, that read before all this and writes last
-            compare(behind)
+            compare_crystals(behind)
             write(behind, 0.5)
     last = read()
-    compare(last)
+    compare_crystals(last)
     assert {one.name: one.leader for one in last} == leaders(last)
     assert not unsettled(last)
     anew = forgotten(last)
-    compare(anew)
+    compare_crystals(anew)
     assert [(one.leader, one.compared) for one in anew] == [
         (one.leader, one.compared) for one in last
     ]

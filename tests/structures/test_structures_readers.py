@@ -24,7 +24,7 @@ from atomate2_vogen.errors import (
 )
 from atomate2_vogen.structures.reading import cif_crystal
 from atomate2_vogen.structures.reading.limits import MAX_BYTES
-from atomate2_vogen.structures.reading.parsers import parse
+from atomate2_vogen.structures.reading.parsers import parse_structures
 from atomate2_vogen.structures.reading.structures import read_structures
 
 
@@ -242,7 +242,7 @@ def test_a_cif_cut_off_anywhere_is_refused_in_plain_words(cif):
     whole = cif.rstrip()
     for length in range(0, len(whole), 7):
         try:
-            (error,) = parse("cut.cif", whole[:length], 200)
+            (error,) = parse_structures("cut.cif", whole[:length], 200)
         except StructureFileError as raised:
             error = raised
         assert isinstance(error, StructureFileError), whole[:length]

@@ -25,7 +25,7 @@ __all__ = [
     "write_results",
 ]
 
-COLUMNS = (
+STABILITY_COLUMNS = (
     "candidate_id",
     "formula",
     "natoms",
@@ -73,11 +73,11 @@ def stability_csv(stability: Sequence[StabilityDoc], names: Mapping[str, str] | 
     """Table of candidates, best first; with `names` a first column ``file``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*(["file"] if names is not None else []), *COLUMNS])
+    writer.writerow([*(["file"] if names is not None else []), *STABILITY_COLUMNS])
     for doc in by_energy(stability):
-        content = doc.model_dump(mode="json", include=set(COLUMNS))
+        content = doc.model_dump(mode="json", include=set(STABILITY_COLUMNS))
         first = [names.get(doc.candidate_id, "")] if names is not None else []
-        writer.writerow([*first, *(_cell(content[column]) for column in COLUMNS)])
+        writer.writerow([*first, *(_cell(content[column]) for column in STABILITY_COLUMNS)])
     return text.getvalue()
 
 

@@ -68,7 +68,7 @@ def reconstruct(
     crystals = {file.label: file.structure for file in good}
     phases = known_phases(networks.system) if known else {}
 
-    from atomate2_vogen.models.reconstruction import prepare, summarise
+    from atomate2_vogen.models.reconstruction import prepare, summarise_reconstruction
     from atomate2_vogen.models.reconstruction import reconstruct as encode_and_decode
 
     usable: dict[str, Structure] = {}
@@ -86,7 +86,7 @@ def reconstruct(
         "model_id": networks.model_id,
         "preset": networks.preset.name,
         "crystals": [r.row() for r in done],
-        "summary": summarise(done),
+        "summary": summarise_reconstruction(done),
         "bad": [
             {"name": str(b.path), "error": type(b.error).__name__, "message": str(b.error)}
             for b in [*bad, *too_large]

@@ -85,7 +85,7 @@ def recover(
     from rich.table import Table
 
     from atomate2_vogen.cli.console import Voice
-    from atomate2_vogen.flows.launchpads import open_launchpad, place
+    from atomate2_vogen.flows.launchpads import location, open_launchpad
     from atomate2_vogen.flows.recovery import recover as put_right
 
     pad = open_launchpad(launchpad)
@@ -100,12 +100,12 @@ def recover(
         )
     )
     if as_json:
-        click.echo(json.dumps({"launchpad": place(pad), "dry_run": dry_run, **found}, indent=1))
+        click.echo(json.dumps({"launchpad": location(pad), "dry_run": dry_run, **found}, indent=1))
         return
     voice = Voice()
     listed = {name: numbers for name, numbers in found.items() if numbers}
     if not listed:
-        voice.out.print(f"{place(pad)}: nothing to put right", soft_wrap=True, markup=False)
+        voice.out.print(f"{location(pad)}: nothing to put right", soft_wrap=True, markup=False)
         return
     table = Table("what was found", "Fireworks", "number", "would be" if dry_run else "is now")
     for name, numbers in listed.items():

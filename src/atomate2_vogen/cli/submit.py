@@ -73,7 +73,7 @@ def submit(
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.makers import discovery_maker
-    from atomate2_vogen.flows.launchpads import open_launchpad, place
+    from atomate2_vogen.flows.launchpads import location, open_launchpad
     from atomate2_vogen.flows.submission import submit as add
     from atomate2_vogen.jobs.training import TrainWGANMaker
     from atomate2_vogen.models.shipped import shipped_path
@@ -113,7 +113,7 @@ def submit(
         )
         commands = _next(launchpad, where, system)
     if as_json:
-        content = {"launchpad": place(pad), "flow": submission.identity, "new": submission.new}
+        content = {"launchpad": location(pad), "flow": submission.identity, "new": submission.new}
         content |= {
             "fireworks": submission.fw_ids,
             "categories": submission.categories,
@@ -122,7 +122,7 @@ def submit(
         click.echo(json.dumps(content, indent=1))
         return
     voice = Voice()
-    for line in _told(submission, place(pad), commands):
+    for line in _told(submission, location(pad), commands):
         voice.out.print(line, soft_wrap=True, markup=False)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atomate2_vogen.stability.order import by_energy
-from atomate2_vogen.thresholds import DECIMALS, as_printed
+from atomate2_vogen.thresholds import ENERGY_DECIMALS, as_printed
 
 if TYPE_CHECKING:
     from atomate2_vogen.schemas import (
@@ -258,7 +258,7 @@ def _styled(text: str) -> Text:
 
 
 def _energy(value: float | None) -> str:
-    return "–" if value is None else f"{as_printed(value):.{DECIMALS}f}"
+    return "–" if value is None else f"{as_printed(value):.{ENERGY_DECIMALS}f}"
 
 
 def _answer(value: bool | None) -> str:

@@ -24,6 +24,13 @@ def make_artefact(filename: str, data: bytes) -> Artefact:
     -------
     Artefact
         The content in base64 with its SHA-256.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import make_artefact, read_artefact
+    >>> artefact = make_artefact("weights.bin", b"content")
+    >>> artefact.filename, read_artefact(artefact)
+    ('weights.bin', b'content')
     """
     return Artefact(
         filename=filename,
@@ -39,6 +46,12 @@ def read_artefact(artefact: Artefact) -> bytes:
     ------
     ArtefactError
         If the content is not base64 or its hash is not the one that was stored.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import make_artefact, read_artefact
+    >>> read_artefact(make_artefact("weights.bin", b"content"))
+    b'content'
     """
     try:
         data = base64.b64decode(artefact.content, validate=True)

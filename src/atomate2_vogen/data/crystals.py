@@ -25,7 +25,9 @@ from atomate2_vogen.files import write_atomically
 from atomate2_vogen.structured import parse_json
 
 FORMAT = 1
-DECIMALS = 6  # of lattices and coordinates: far below any tolerance, the same on any machine
+COORDINATE_DECIMALS = (
+    6  # of lattices and coordinates: far below any tolerance, the same on any machine
+)
 
 
 @lru_cache(maxsize=4096)
@@ -36,7 +38,7 @@ def _reduced(system: OxideSystem, n_metal: int, n_anion: int) -> str:
 
 def _integers(values: np.ndarray) -> bytes:
     """Bytes of the values in units of the last decimal kept; not-a-number becomes the minimum."""
-    scaled = np.rint(np.nan_to_num(values, nan=-(2.0**40)) * 10**DECIMALS)
+    scaled = np.rint(np.nan_to_num(values, nan=-(2.0**40)) * 10**COORDINATE_DECIMALS)
     return scaled.astype("<i8").tobytes()
 
 
@@ -72,6 +74,14 @@ class CrystalSet:
         Whether it is the first of its class of equal crystals, shape (n,), bool.
     energies
         Energy labels in eV/atom, not-a-number where there is none, shape (n,), float64.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import substitute
+    >>> crystals = substitute(max_edge=5.0)
+    >>> small = crystals.select(crystals.n_atoms <= 6)
+    >>> len(small) < len(crystals), int(small.n_atoms.max())
+    (True, 6)
     """
 
     system: OxideSystem
@@ -307,6 +317,13 @@ def substitute(system: OxideSystem = VANADIUM, max_edge: float = 10.0) -> Crysta
     ------
     InputError
         If `max_edge` is not positive or leaves nothing.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import substitute
+    >>> crystals = substitute(max_edge=5.0)
+    >>> crystals.formula(0), len(crystals.structure(0))
+    ('VO2', 3)
     """
     if not (math.isfinite(max_edge) and max_edge > 0):
         raise InputError(f"max_edge is {max_edge}; give a positive length in Å")
@@ -327,7 +344,7 @@ def substitute(system: OxideSystem = VANADIUM, max_edge: float = 10.0) -> Crysta
         + (sizes[index] - n_metal) * system.atomic_volumes[system.anion]
     )
     scales = np.cbrt(volumes / np.linalg.det(cells)[index])
-    lattices = np.round(cells[index] * scales[:, None, None], DECIMALS)
+    lattices = np.round(cells[index] * scales[:, None, None], COORDINATE_DECIMALS)
     keep = np.linalg.norm(lattices, axis=2).max(axis=1) <= max_edge
     if not keep.any():
         raise InputError(f"no crystal has all edges within {max_edge} Å; raise max_edge")

@@ -32,13 +32,20 @@ def _shipped(system: OxideSystem) -> CrystalSet:
 def load_dataset(system: OxideSystem = VANADIUM) -> CrystalSet:
     """Substituted crystals of a system with their splits and the shipped CHGNet labels.
 
-    Nothing is computed: where no label is shipped, or the judge failed, the energy is
+    Nothing is computed: where no label is shipped, or the energy model failed, the energy is
     not-a-number. `build_dataset` computes what is missing. The caller may change the arrays.
 
     Raises
     ------
     ArtefactError
         If a shipped file is damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import load_dataset
+    >>> crystals = load_dataset()
+    >>> crystals.system.chemsys, len(crystals) > 10000
+    ('O-V', True)
     """
     crystals = _shipped(system)
     return crystals.select(np.arange(len(crystals)))
@@ -69,7 +76,7 @@ def build_dataset(
     Returns
     -------
     CrystalSet
-        With energies in eV/atom, not-a-number where the judge failed.
+        With energies in eV/atom, not-a-number where the energy model failed.
     Labelling
         What was reused and what failed.
 
@@ -77,6 +84,16 @@ def build_dataset(
     ------
     InputError, ArtefactError
         As `substitute` and `label_crystals`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import build_dataset
+    >>> def volumes(structures):
+    ...     # stand-in for an energy model: eV/atom of crystals
+    ...     return [structure.volume / len(structure) for structure in structures]
+    >>> crystals, labelling = build_dataset(max_edge=4.0, judge=lambda: volumes, scheme="volume")
+    >>> len(crystals) == len(labelling.energies), labelling.n_reused
+    (True, 0)
     """
     crystals = substitute(system, max_edge)
     labelling = label_crystals(
@@ -97,6 +114,13 @@ def label_statistics(energies: np.ndarray) -> dict[str, float]:
     ----------
     energies
         Shape (n,); not-a-number is left out. Empty if nothing is left.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.data import label_statistics
+    >>> label_statistics(np.array([-8.0, -9.0, np.nan]))["median"]
+    -8.5
     """
     known = energies[np.isfinite(energies)]
     if not len(known):

@@ -1,19 +1,19 @@
-"""Where crystals of a data set end when a judge relaxes them: labels, and more crystals.
+"""Relaxed crystals of a data set as further labels and further crystals for training.
 
 A data set holds scaled copies of prototypes. Of some of them both ends of a relaxation are
 known (see `data.relaxed`). The energy at the end is a second label of the start, and the
-crystal at the end is one that the judge takes for stable against small moves, which a scaled
-copy seldom is.
+crystal at the end is a local minimum of the energy model, which a scaled copy seldom is.
 
 Random crystals are relaxed too, and kept apart: from both ends the energy network learns energies
-of crystals as they stand. What they relax to it does not learn: they end higher than crystals of
-the same composition that resemble prototypes, which is what it is asked about. The generator
-never sees them, as one that repeated the finds of a random search would be credited with them.
+of unrelaxed crystals. It does not learn their relaxed energies: these are higher than those of
+crystals of the same composition that resemble prototypes, for which the network is used. The
+generator never sees them, as one that repeated the finds of a random search would be credited with
+them.
 
 Leaks. An end belongs to the split of its start. Two starts of different splits may end in one
 crystal, and random starts belong to no split; a crystal of training is therefore dropped if it
-matches a crystal that training must not see: one of validation, test or parents, as it stands
-or as it ends.
+matches a crystal that training must not see: one of validation, test or parents, before or after
+relaxation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-from atomate2_vogen.data.crystals import DECIMALS, CrystalSet
+from atomate2_vogen.data.crystals import COORDINATE_DECIMALS, CrystalSet
 from atomate2_vogen.data.relaxed import RelaxedSet, crystal_key
 from atomate2_vogen.structures.matching import KnownStructures
 
@@ -35,7 +35,7 @@ RANDOM = -1
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """What relaxations add to a data set of n crystals.
+    """Labels and crystals that relaxations add to a data set of n crystals.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ class Ends:
         The ends of the data set's crystals, with these energies as labels and the splits and
         groups of their starts.
     random
-        The others, as they started and as they ended, with their energies as they stand as
-        labels. All belong to the split ``train``.
+        The others, before and after relaxation, each labelled with its own energy. All belong to
+        the split ``train``.
     n_leaks
         Crystals left out because they match a crystal that training must not see.
     """
@@ -74,7 +74,7 @@ def starts(crystals: CrystalSet, relaxed: RelaxedSet) -> np.ndarray:
 
 
 def find_ends(crystals: CrystalSet, relaxed: RelaxedSet) -> Ends:
-    """What relaxations add to a data set with splits, without leaks.
+    """Labels and crystals that relaxations add to a data set with splits, without leaks.
 
     Those whose start is not a distinct crystal of the data set count as random. Both ends of
     each are in the order of the relaxations; what did not converge is left out.
@@ -134,14 +134,14 @@ def standard_cell(structure: Structure) -> Structure:
     reduced = structure.get_reduced_structure(reduction_algo="niggli")
     lattice = Lattice.from_parameters(*reduced.lattice.parameters, vesta=True)
     return Structure(
-        Lattice(np.round(lattice.matrix, DECIMALS)),
+        Lattice(np.round(lattice.matrix, COORDINATE_DECIMALS)),
         reduced.species,
-        np.round(reduced.frac_coords % 1.0, DECIMALS) % 1.0,
+        np.round(reduced.frac_coords % 1.0, COORDINATE_DECIMALS) % 1.0,
     )
 
 
 def _unseen(crystals: CrystalSet, ends: CrystalSet) -> KnownStructures:
-    """What training must not see: crystals that are held out, as they stand and as they end."""
+    """Crystals that training must not see: those that are held out, before and after relaxation."""
     held = crystals.select(crystals.is_distinct & (crystals.splits != "train"))
     held_ends = ends.select(ends.splits != "train")
     return KnownStructures(

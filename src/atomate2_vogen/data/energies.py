@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.files import user_path
 
-COLUMNS = ("file", "energy_per_atom")
+ENERGY_COLUMNS = ("file", "energy_per_atom")
 """Columns of a table of energies; others are passed over."""
 
 FileKey = tuple[str, int | None]
@@ -34,6 +34,13 @@ class EnergyTable(dict[str, float]):
         By path.
     folder
         Folder of the table, to which its paths are relative.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import EnergyTable
+    >>> table = EnergyTable({"VO2.cif": -8.5, "V2O3.cif": -8.7})
+    >>> min(table.values())
+    -8.7
     """
 
     def __init__(self, energies: Mapping[str, float], folder: Path | None = None) -> None:
@@ -42,14 +49,14 @@ class EnergyTable(dict[str, float]):
 
 
 def read_energies(path: str | Path) -> EnergyTable:
-    """Energies of structure files from a table.
+    r"""Energies of structure files from a table.
 
     Parameters
     ----------
     path
-        CSV with the columns of `COLUMNS`: the structure file and eV/atom. A file is named by its
-        path: absolute; relative to the folder of the table, to the working directory or to a
-        folder of structure files; or by as many last parts of it as tell it from others, such as
+        CSV with the columns of `ENERGY_COLUMNS`: the structure file and eV/atom. A file is named
+        by its path: absolute; relative to the folder of the table, to the working directory or to a
+        folder of structure files; or by as many of its last parts as make it unique, such as
         ``rutile/CONTCAR``.
 
     Returns
@@ -62,16 +69,24 @@ def read_energies(path: str | Path) -> EnergyTable:
     ------
     InputError
         If the table cannot be read, lacks a column, or names a file twice.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from atomate2_vogen.data import read_energies
+    >>> _ = Path("energies.csv").write_text("file,energy_per_atom\nVO2.cif,-8.5\n")
+    >>> read_energies("energies.csv")["VO2.cif"]
+    -8.5
     """
     energies: dict[str, float] = {}
     path = user_path(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
-            if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
+            if missing := [name for name in ENERGY_COLUMNS if name not in (table.fieldnames or ())]:
                 raise InputError(
                     f"{path} has no column {', '.join(missing)}; its first line names columns, "
-                    f"and {', '.join(COLUMNS)} are needed"
+                    f"and {', '.join(ENERGY_COLUMNS)} are needed"
                 )
             for row in table:
                 name = row["file"] or ""
@@ -139,7 +154,7 @@ def _matches(
     """Files, by their resolved paths, that a row may be about."""
     if not name or "\0" in name:  # no path, and the system's functions refuse it
         return set()
-    # an absolute path stays itself whatever it is joined to
+    # an absolute path stays the same when it is joined to a folder
     if table is not None and (exact := os.path.realpath(table / name)) in known:
         return {exact}
     matches = {path for base in bases if (path := os.path.realpath(base / name)) in known}

@@ -1,9 +1,9 @@
-"""Energy labels: one single-point energy per crystal from one judge, in one scheme.
+"""Energy labels: one single-point energy per crystal from one energy model, in one scheme.
 
 Labels are kept apart from crystals and found by the crystal's content hash (see
 `CrystalSet.keys`), so that they are reused only for exactly the crystal and the scheme they
 were computed for. The file form is one compressed npz with the arrays ``format``, ``scheme``,
-``keys`` (uint64), ``energies`` (float64, eV/atom, not-a-number where the judge failed) and
+``keys`` (uint64), ``energies`` (float64, eV/atom, not-a-number where the energy model failed) and
 ``reasons`` (text, empty where it did not); nothing in it is pickled.
 """
 
@@ -38,7 +38,9 @@ from atomate2_vogen.structures.geometry import check_structure
 
 FORMAT = 1
 JUDGE_SCHEME = "CHGNet-0.3.0"
-CHUNK = 128  # crystals between two checkpoints; part of the result in its last float32 digit
+CRYSTALS_PER_CHECKPOINT = (
+    128  # crystals between two checkpoints; part of the result in its last float32 digit
+)
 
 EnergyFunction = Callable[[Sequence[Structure]], Sequence[float]]
 """Energies in eV/atom of a few structures; may raise if one of them cannot be computed."""
@@ -56,9 +58,17 @@ class Labels:
     scheme
         Energy scale, e.g. CHGNet-0.3.0.
     energies
-        eV/atom by crystal hash; not-a-number where the judge failed.
+        eV/atom by crystal hash; not-a-number where the energy model failed.
     reasons
         Why it failed, by crystal hash.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import Labels
+    >>> labels = Labels("CHGNet-0.3.0", energies={1: -8.5, 2: -8.7})
+    >>> labels.save("labels.npz")
+    >>> Labels.load("labels.npz").energies == labels.energies
+    True
     """
 
     scheme: str
@@ -134,18 +144,29 @@ class Labels:
 
 @dataclass(frozen=True)
 class Labelling:
-    """What `label_crystals` gives.
+    """Result of `label_crystals`.
 
     Parameters
     ----------
     energies
-        eV/atom in the order of the crystals, not-a-number where the judge failed, shape (n,).
+        eV/atom in the order of the crystals, not-a-number where the energy model failed, shape
+        (n,).
     labels
         The same by crystal hash, with the reasons of the failures.
     failures
         Reason by index of the crystal.
     n_reused
         Crystals whose label was known before.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import label_crystals, substitute
+    >>> def volumes(structures):
+    ...     # Stand-in for an energy model: eV/atom of crystals
+    ...     return [structure.volume / len(structure) for structure in structures]
+    >>> labelling = label_crystals(substitute(max_edge=4.0), lambda: volumes, scheme="volume")
+    >>> next(iter(labelling.failures.values()))
+    'atoms overlap: O (site 1) and O (site 2) are 1.09 Å apart, less than 1.10 Å'
     """
 
     energies: np.ndarray
@@ -155,7 +176,7 @@ class Labelling:
 
 
 def chgnet_energies() -> EnergyFunction:
-    """CHGNet 0.3.0 as a judge of single points, on one thread of the CPU.
+    """CHGNet 0.3.0 as an energy model of single points, on one thread of the CPU.
 
     One thread because more are slower on a busy machine, and so that the sums are always in
     the same order.
@@ -164,6 +185,17 @@ def chgnet_energies() -> EnergyFunction:
     ------
     MissingDependencyError
         If chgnet is not installed.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import chgnet_energies
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> energies = chgnet_energies()
+    >>> round(energies([rock_salt])[0], 1)
+    -8.5
     """
     try:
         import torch
@@ -207,6 +239,13 @@ def shipped_labels(system: OxideSystem, scheme: str = JUDGE_SCHEME) -> Labels:
     ------
     ArtefactError
         If the shipped file is damaged or of another scheme.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.data import shipped_labels
+    >>> shipped_labels(VANADIUM).scheme
+    'CHGNet-0.3.0'
     """
     path = shipped_labels_path(system, scheme)
     if not path.exists():
@@ -218,7 +257,7 @@ def shipped_labels(system: OxideSystem, scheme: str = JUDGE_SCHEME) -> Labels:
 
 
 def shipped_labels_path(system: OxideSystem, scheme: str = JUDGE_SCHEME) -> Path:
-    """Where the package keeps the labels of a system and scheme."""
+    """File of the package with the labels of a system and scheme."""
     name = f"labels-{system.chemsys}-{scheme}.npz"
     return Path(str(files("atomate2_vogen.data") / "files" / name))
 
@@ -231,9 +270,10 @@ def single_points(
     Parameters
     ----------
     structures
-        Crystals as they are; those that `check_structure` refuses are not shown to the judge.
+        Crystals as they are; those that `check_structure` refuses are not passed to the energy
+        model.
     judge
-        Gives the energies.
+        Function that computes energies in eV/atom.
     system
         Oxide system.
 
@@ -241,6 +281,20 @@ def single_points(
     -------
     list of tuple
         Energy in eV/atom with an empty text, or not-a-number with the reason.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.data import single_points
+    >>> from pymatgen.core import Lattice, Structure
+    >>> sound = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> overlapping = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.1, 0, 0]])
+    >>> def energies(crystals):
+    ...     # Stand-in for an energy model: eV/atom of crystals
+    ...     return [-8.0] * len(crystals)
+    >>> found = single_points([sound, overlapping], energies, VANADIUM)
+    >>> [energy for energy, _ in found]
+    [-8.0, nan]
     """
     results: list[tuple[float, str]] = [(np.nan, "")] * len(structures)
     sound = []
@@ -253,7 +307,7 @@ def single_points(
             sound.append(index)
     try:
         energies = list(judge([structures[index] for index in sound])) if sound else []
-    except Exception:  # noqa: BLE001 - whatever a judge raises is found below, one by one
+    except Exception:  # noqa: BLE001 - errors of the energy model are found below, one by one
         energies = []
         for index in sound:
             try:
@@ -265,7 +319,7 @@ def single_points(
         if np.isfinite(energy):
             results[index] = (round(float(energy), 6), "")
         elif not results[index][1]:
-            results[index] = (np.nan, f"the judge gives {energy}")
+            results[index] = (np.nan, f"the energy model gives {energy}")
     return results
 
 
@@ -287,7 +341,7 @@ def label_crystals(
     judge
         Loads the function that gives the energies; called only if something is to be computed.
     scheme
-        Name of the judge's energy scale.
+        Name of the energy model's scale.
     known
         Labels to reuse where the crystal is exactly the same.
     checkpoint
@@ -303,6 +357,17 @@ def label_crystals(
         CHGNet's, or the known labels or the checkpoint are of another scheme.
     ArtefactError
         If the checkpoint is damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import label_crystals, substitute
+    >>> def volumes(structures):
+    ...     # Stand-in for an energy model: eV/atom of crystals
+    ...     return [structure.volume / len(structure) for structure in structures]
+    >>> crystals = substitute(max_edge=4.0)
+    >>> labelling = label_crystals(crystals, lambda: volumes, scheme="volume")
+    >>> labelling.energies.shape == (len(crystals),)
+    True
     """
     if (judge is chgnet_energies) != (scheme == JUDGE_SCHEME):
         name = getattr(judge, "__qualname__", repr(judge))
@@ -330,8 +395,8 @@ def label_crystals(
                 f"checkpoint {checkpoint} holds labels of {done.scheme}, not {scheme}; "
                 "delete it or choose another place"
             )
-    for start in range(0, len(pending), CHUNK):
-        chunk = pending[start : start + CHUNK]
+    for start in range(0, len(pending), CRYSTALS_PER_CHECKPOINT):
+        chunk = pending[start : start + CRYSTALS_PER_CHECKPOINT]
         if any(keys[index] not in done.energies for index in chunk):
             energies = energies or judge()
             structures = [crystals.structure(index) for index in chunk]
@@ -344,7 +409,7 @@ def label_crystals(
                 done.save(checkpoint)
         labels.adopt(done, [keys[index] for index in chunk])
         if progress is not None:
-            progress(min(start + CHUNK, len(pending)), len(pending))
+            progress(min(start + CRYSTALS_PER_CHECKPOINT, len(pending)), len(pending))
 
     failures = {i: labels.reasons[key] for i, key in enumerate(keys) if key in labels.reasons}
     return Labelling(

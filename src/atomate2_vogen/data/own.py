@@ -58,6 +58,18 @@ def crystals_from_files(
     InputError
         If fewer than three distinct crystals are left: each split needs one. If an energy could
         be that of several files, or a file has several energies.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import crystals_from_files
+    >>> from pymatgen.core import Lattice, Structure
+    >>> energies = {"cubic.cif": -8.5, "long.cif": -8.2, "longer.cif": -7.9}
+    >>> for name, c in zip(energies, (2.6, 3.6, 5.0)):
+    ...     lattice = Lattice.tetragonal(2.6, c)
+    ...     _ = Structure(lattice, ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]).to(name)
+    >>> crystals, bad = crystals_from_files(energies, energies)
+    >>> sorted(crystals.energies.tolist()), bad
+    ([-8.5, -8.2, -7.9], [])
     """
     places = [Path(path) for path in paths]
     found, bad = read_structures(places, system)

@@ -40,7 +40,7 @@ from atomate2_vogen.errors import ArtefactError
 
 FORMAT = 1
 PROTOTYPE_FILE = "prototypes.json.gz"
-COLUMNS = (
+PROTOTYPE_COLUMNS = (
     "prototype_id",
     "name",
     "space_group",
@@ -81,6 +81,13 @@ class Prototype:
     classes
         Class of equal crystals that the prototype falls in as it is, and with its two species
         exchanged; the same number twice if the exchange changes nothing.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import load_prototypes
+    >>> prototype = load_prototypes()[0]
+    >>> prototype.lattice.shape, prototype.frac_coords.shape == (len(prototype.numbers), 3)
+    ((3, 3), True)
     """
 
     prototype_id: int
@@ -119,9 +126,9 @@ def read_columns(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ArtefactError(f"{path} is not a prototype file of format {FORMAT}")
     columns = content.get("prototypes")
-    if not isinstance(columns, dict) or set(COLUMNS) - set(columns):
+    if not isinstance(columns, dict) or set(PROTOTYPE_COLUMNS) - set(columns):
         raise ArtefactError(f"{path} lacks columns of a prototype file")
-    if len({len(columns[name]) for name in COLUMNS}) != 1:
+    if len({len(columns[name]) for name in PROTOTYPE_COLUMNS}) != 1:
         raise ArtefactError(f"{path} has columns of different lengths")
     return content
 
@@ -139,11 +146,18 @@ def load_prototypes() -> tuple[Prototype, ...]:
     ------
     ArtefactError
         If the shipped file is missing or damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import load_prototypes
+    >>> prototypes = load_prototypes()
+    >>> prototypes[0].name, len(prototypes) > 1000
+    ('10000-13852-Fe7C3', True)
     """
     path = prototypes_path()
     columns = read_columns(path)["prototypes"]
     prototypes = []
-    for row in zip(*(columns[name] for name in COLUMNS), strict=True):
+    for row in zip(*(columns[name] for name in PROTOTYPE_COLUMNS), strict=True):
         prototype_id, name, space_group, species, lattice, frac, delta_e, stability, group, cl = row
         first, n_first, second, n_second = species
         frac_coords = np.array(frac, dtype=float).reshape(-1, 3)

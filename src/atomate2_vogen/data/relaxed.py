@@ -1,8 +1,8 @@
-"""Crystals before and after relaxation by one judge: labels that tell where a crystal ends.
+"""Crystals before and after relaxation by one energy model: labels by the relaxed crystal.
 
 The energy of a substituted copy says how well its prototype was scaled; the energy it relaxes
 to says what the arrangement is worth. Both ends of every relaxation are kept, so that networks
-can be trained on either and novelty can be judged against either.
+can be trained on either and novelty can be decided with either.
 
 The file form is one compressed npz with the arrays ``format``, ``scheme``, ``keys`` (uint64,
 hash of the start, see `crystal_key`), ``numbers`` (N,), ``offsets`` (n + 1,),
@@ -35,12 +35,12 @@ from atomate2_vogen.files import write_atomically
 from atomate2_vogen.structures.geometry import check_structure
 
 FORMAT = 1
-DECIMALS = 5  # of lattices in Å and of fractional coordinates
+RELAXED_DECIMALS = 5  # of lattices in Å and of fractional coordinates
 
 
 @dataclass(frozen=True)
 class Relaxation:
-    """What a judge makes of one crystal.
+    """Relaxation of one crystal by an energy model.
 
     Parameters
     ----------
@@ -51,7 +51,16 @@ class Relaxation:
     steps
         Ionic steps.
     converged
-        Whether the forces met the judge's criterion.
+        Whether the forces met the criterion of convergence.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import Relaxation
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> relaxation = Relaxation(crystal, start_energy=-8.0, energy=-8.1, steps=12, converged=True)
+    >>> relaxation.steps
+    12
     """
 
     structure: Structure
@@ -66,7 +75,7 @@ Relaxer = Callable[[Structure], Relaxation]
 
 
 def crystal_key(structure: Structure) -> int:
-    """Hash of species, lattice (1e-4 Å) and coordinates (1e-4) as they stand."""
+    """Hash of species, lattice (1e-4 Å) and coordinates (1e-4), without any reduction."""
     digest = hashlib.sha256()
     digest.update(np.array(structure.atomic_numbers, dtype="<i2").tobytes())
     for values in (structure.lattice.matrix, structure.frac_coords % 1.0):
@@ -112,7 +121,7 @@ def relax_crystals(
     structures
         Starts; equal ones are relaxed once.
     relaxer
-        The judge.
+        Function that relaxes one structure with the energy model.
     log
         JSON lines; made if it is not there.
     system
@@ -128,6 +137,18 @@ def relax_crystals(
     -------
     int
         Crystals relaxed by this call.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.data import Relaxation, relax_crystals
+    >>> from pymatgen.core import Lattice, Structure
+    >>> def relaxer(structure):
+    ...     # Stand-in for a relaxation
+    ...     return Relaxation(structure, start_energy=-8.0, energy=-8.1, steps=1, converged=True)
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> relax_crystals([crystal] * 2, relaxer, "log.jsonl", system=VANADIUM, source="by hand")
+    1
     """
     path = Path(log)
     done = {record.key for record in read_log(path)} | set(skip)
@@ -153,8 +174,8 @@ def _relax(
         "key": key,
         "source": source,
         "numbers": list(structure.atomic_numbers),
-        "start_lattice": np.round(structure.lattice.matrix, DECIMALS).tolist(),
-        "start_coords": np.round(structure.frac_coords % 1.0, DECIMALS).tolist(),
+        "start_lattice": np.round(structure.lattice.matrix, RELAXED_DECIMALS).tolist(),
+        "start_coords": np.round(structure.frac_coords % 1.0, RELAXED_DECIMALS).tolist(),
     }
     try:
         check_structure(structure, system)
@@ -162,14 +183,14 @@ def _relax(
         check_structure(result.structure, system)
     except VogenError as error:
         return Record(**start, reason=reason(error))
-    except Exception as error:  # noqa: BLE001 - whatever a judge raises costs one crystal only
+    except Exception as error:  # noqa: BLE001 - any error of an energy model costs one crystal only
         return Record(**start, reason=f"{type(error).__name__}: {reason(error)}")
     if not np.isfinite([result.start_energy, result.energy]).all():
-        return Record(**start, reason=f"the judge gives {result.energy} eV/atom")
+        return Record(**start, reason=f"the energy model gives {result.energy} eV/atom")
     return Record(
         **start,
-        lattice=np.round(result.structure.lattice.matrix, DECIMALS).tolist(),
-        coords=np.round(result.structure.frac_coords % 1.0, DECIMALS).tolist(),
+        lattice=np.round(result.structure.lattice.matrix, RELAXED_DECIMALS).tolist(),
+        coords=np.round(result.structure.frac_coords % 1.0, RELAXED_DECIMALS).tolist(),
         start_energy=round(result.start_energy, 6),
         energy=round(result.energy, 6),
         steps=result.steps,
@@ -204,7 +225,23 @@ def read_log(log: str | os.PathLike[str]) -> list[Record]:
 
 @dataclass(frozen=True, eq=False)
 class RelaxedSet:
-    """Both ends of n relaxations, N sites in all; fields as in the file (module docstring)."""
+    """Both ends of n relaxations, N sites in all; fields as in the file (module docstring).
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.data import Relaxation, RelaxedSet, relax_crystals
+    >>> from atomate2_vogen.data.relaxed import read_log
+    >>> from pymatgen.core import Lattice, Structure
+    >>> def relaxer(structure):
+    ...     # Stand-in for a relaxation
+    ...     return Relaxation(structure, start_energy=-8.0, energy=-8.1, steps=1, converged=True)
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> _ = relax_crystals([crystal], relaxer, "log.jsonl", system=VANADIUM, source="by hand")
+    >>> relaxed = RelaxedSet.from_records(read_log("log.jsonl"), scheme="by hand")
+    >>> relaxed.structure(0).reduced_formula, relaxed.energies.tolist()
+    ('VO', [-8.1])
+    """
 
     scheme: str
     keys: np.ndarray
@@ -350,6 +387,6 @@ class RelaxedSet:
 
 
 def relaxed_path(system: OxideSystem, scheme: str = JUDGE_SCHEME) -> Path:
-    """Where the package keeps the relaxed crystals of a system and scheme."""
+    """File of the package with the relaxed crystals of a system and scheme."""
     name = f"relaxed-{system.chemsys}-{scheme}.npz"
     return Path(str(files("atomate2_vogen.data") / "files" / name))

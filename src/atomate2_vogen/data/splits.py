@@ -33,6 +33,15 @@ def assign_splits(groups: np.ndarray, is_parent: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         One of `SPLITS` per crystal, shape (n,), dtype ``<U10``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.data import assign_splits
+    >>> groups = np.array([4, 4, 7])
+    >>> splits = assign_splits(groups, np.array([True, True, True]))
+    >>> bool(splits[0] == splits[1])
+    True
     """
     held_out = set(groups[is_parent].tolist())
     first = FRACTIONS["train"]

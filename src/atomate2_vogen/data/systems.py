@@ -56,6 +56,12 @@ def load_system(text: str) -> OxideSystem:
         If there is no such system or file, or the file is none of a system.
     InputError
         If the file's system is impossible; see `OxideSystem`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import load_system
+    >>> load_system("Ti-O").chemsys
+    'O-Ti'
     """
     path = Path(text)
     if path.suffix.lower() in {".json", ".yaml", ".yml"}:
@@ -82,6 +88,12 @@ def oxide_system(metal: str) -> OxideSystem:
     ------
     UnknownSystemError
         If it is no metal, or the package has no prototype of its oxides.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.data import oxide_system
+    >>> oxide_system("Ti").elements
+    ('Ti', 'O')
     """
     for system in SYSTEMS:
         if system.metal == metal:

@@ -28,7 +28,7 @@ FERMI_TOLERANCE = 0.02
 
 Codes place the Fermi level of an insulator at a band edge to the accuracy of a bisection, and
 smearing moves it by less than its width where the gap is wide. A channel that is doped by less
-cannot be told from a gapped one. Our choice."""
+cannot be distinguished from a gapped one. Our choice."""
 
 GAPLESS_TOLERANCE = 0.05
 """eV: a gap, or an overlap, of at most this much counts as none.
@@ -71,7 +71,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Channel:
-    """A judged channel, and its edges as numbers that can be compared."""
+    """State of a spin channel, and its band edges as comparable numbers."""
 
     document: SpinChannel
 

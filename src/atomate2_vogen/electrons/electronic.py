@@ -1,7 +1,7 @@
 """What the electrons of a crystal do: gaps by spin channel, moments, character.
 
-pymatgen's own gap is that of both spins together: 0 for a half metal, whatever the gap of its
-other channel. Here each channel is judged alone, then both together.
+pymatgen's own gap is that of both spins together: 0 for a half metal, for any gap of its
+other channel. Here each channel is classified alone, then both together.
 
 See `electrons.bands` for how the edges of a channel are found.
 """
@@ -94,6 +94,21 @@ def electronic_structure(
     BandDataError
         If there are no bands, energies are not finite, the meshes differ in spins, or a channel
         has no empty band or no filled one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.electrons import electronic_structure
+    >>> from pymatgen.core import Lattice
+    >>> from pymatgen.electronic_structure.bandstructure import BandStructure
+    >>> from pymatgen.electronic_structure.core import Spin
+    >>> mesh = np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
+    >>> energies = {Spin.up: np.array([[-1.5, -1.0], [2.0, 1.0]])}  # eV, bands by k points
+    >>> reciprocal = Lattice.cubic(4.0).reciprocal_lattice
+    >>> bands = BandStructure(mesh, energies, reciprocal, efermi=0.0)
+    >>> found = electronic_structure(bands, fermi_level=0.0)
+    >>> found.character.value
+    'semiconductor'
     """
     meshes = read_meshes(uniform, line)
     fermi = _fermi_level(fermi_level, uniform, line)

@@ -20,7 +20,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from atomate2_vogen.errors import InputError, MissingDependencyError
 from atomate2_vogen.structures.magnetism import by_moment
 
-SCHEMES: tuple[str, ...] = ("latimer_munro", "setyawan_curtarolo", "hinuma")
+K_PATHS: tuple[str, ...] = ("latimer_munro", "setyawan_curtarolo", "hinuma")
 """Conventions: DOI 10.1038/s41524-020-00383-7 (the paper's), 10.1016/j.commatsci.2010.05.010,
 10.1016/j.commatsci.2016.10.015."""
 
@@ -44,6 +44,15 @@ class KPath:
         Labels of the two ends of each segment, in order.
     point_labels
         Label of each point; empty for those within a segment.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.electrons import high_symmetry_path
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> path = high_symmetry_path(crystal, line_density=5.0, scheme="setyawan_curtarolo")
+    >>> path.labels["M"], path.kpoints.shape == (len(path.point_labels), 3)
+    ((-0.5, -0.5, 0.0), True)
     """
 
     kpoints: np.ndarray
@@ -53,7 +62,7 @@ class KPath:
 
 
 def high_symmetry_path(
-    structure: Structure, line_density: float = LINE_DENSITY, scheme: str = SCHEMES[0]
+    structure: Structure, line_density: float = LINE_DENSITY, scheme: str = K_PATHS[0]
 ) -> KPath:
     """Lines between high-symmetry points for a crystal in any cell.
 
@@ -67,7 +76,7 @@ def high_symmetry_path(
         Points per 1/Å (with 2π) of each line, at least: as of pymatgen's and atomate2's lines.
         Both ends and one between them are points.
     scheme
-        One of `SCHEMES`.
+        One of `K_PATHS`.
 
     Returns
     -------
@@ -81,9 +90,18 @@ def high_symmetry_path(
         cannot be carried over to the given one.
     MissingDependencyError
         If the scheme is hinuma and seekpath is not installed.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.electrons import high_symmetry_path
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> path = high_symmetry_path(crystal, line_density=5.0, scheme="setyawan_curtarolo")
+    >>> path.segments[1]
+    ('X', 'M')
     """
-    if scheme not in SCHEMES:
-        raise InputError(f"no k-path scheme {scheme!r}; there are {', '.join(SCHEMES)}")
+    if scheme not in K_PATHS:
+        raise InputError(f"no k-path scheme {scheme!r}; there are {', '.join(K_PATHS)}")
     if not (math.isfinite(line_density) and line_density > 0):
         raise InputError(f"a line density of {line_density} is no line; it must be positive")
     from pymatgen.symmetry.bandstructure import HighSymmKpath
@@ -154,6 +172,6 @@ def _cell_in_terms_of(structure: Structure, standard: Structure) -> np.ndarray:
     if found is None:
         raise InputError(
             f"the cell of {structure.composition.reduced_formula} cannot be brought to the standard "
-            f"primitive cell; refine its symmetry, or take the path {SCHEMES[0]}"
+            f"primitive cell; refine its symmetry, or take the path {K_PATHS[0]}"
         )
     return np.rint(found[0])

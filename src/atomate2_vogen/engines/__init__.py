@@ -1,4 +1,4 @@
-"""Engines: one object per level of theory, which hands out relax, static and phonon Makers.
+"""Engines: one object per level of theory with its relax, static and phonon Makers.
 
 >>> from atomate2_vogen import engines
 >>> engine = engines.chgnet()  # doctest: +SKIP

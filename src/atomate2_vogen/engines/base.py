@@ -25,7 +25,7 @@ FORCE_TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Engine(MSONable):
-    """Everything that is needed to judge a crystal at one level of theory.
+    """Makers, energy scale and settings of one level of theory.
 
     A plain value: any Maker of yours replaces one of ours with `dataclasses.replace`. Give the
     engine another `scheme` as soon as the replacement changes energies, for energies of one
@@ -65,7 +65,7 @@ class Engine(MSONable):
     k_path
         Convention of the path of the bands, e.g. ``latimer_munro``; for the record.
     manager_config
-        What a workflow manager is told about the jobs of this engine, such as FireWorks'
+        Configuration of the workflow manager for the jobs of this engine, such as FireWorks'
         ``_category`` or ``_fworker``.
     methods
         What computes the energies of each stage (`engines.methods.STAGES`), e.g. ``static``;

@@ -50,6 +50,13 @@ class AnionCorrection(EnergyCorrections):
         Symbol.
     shift
         eV per atom of the anion.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import AnionCorrection
+    >>> from pymatgen.core import Composition
+    >>> AnionCorrection("O", shift=0.3).of(Composition("VO"))
+    0.15
     """
 
     anion: str
@@ -92,6 +99,14 @@ class FittedCompound:
         With the correction.
     left_out
         With the correction that is fitted to all the other compounds.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.engines import fit_anion_correction
+    >>> compound = fit_anion_correction(load_references("CHGNet-0.3.0")).compounds[0]
+    >>> abs(compound.corrected - compound.measured) < 0.5
+    True
     """
 
     formula: str
@@ -105,14 +120,22 @@ class FittedCompound:
 
 @dataclass(frozen=True)
 class AnionFit:
-    """A correction and what it was fitted to.
+    """Result of the fit of an anion correction.
 
     Parameters
     ----------
     correction
-        What to add.
+        Fitted correction.
     compounds
-        By share of the anion.
+        Compounds of the fit by rising share of the anion.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.engines import fit_anion_correction
+    >>> fit = fit_anion_correction(load_references("CHGNet-0.3.0"))
+    >>> [compound.formula for compound in fit.compounds]
+    ['VO', 'V2O3', 'VO2', 'V2O5']
     """
 
     correction: AnionCorrection
@@ -127,6 +150,13 @@ def measured_formation_energies() -> Mapping[str, tuple[float, float]]:
     -------
     mapping of str to (float, float)
         Value and uncertainty (NaN where there is none) in eV/atom, by reduced formula.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import measured_formation_energies
+    >>> energy, uncertainty = measured_formation_energies()["V2O3"]
+    >>> round(energy, 2)
+    -2.53
     """
     from pymatgen.analysis import compatibility
 
@@ -167,6 +197,14 @@ def fit_anion_correction(
         If fewer than `FEWEST` of the phases are measured.
     SchemeMismatchError, NonFiniteError, ElementError
         As `ReferenceHull`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.engines import fit_anion_correction
+    >>> fit = fit_anion_correction(load_references("CHGNet-0.3.0"))
+    >>> fit.correction.anion, len(fit.compounds)
+    ('O', 4)
     """
     table = measured_formation_energies() if measured is None else measured
     hull = ReferenceHull(references, system)
@@ -223,16 +261,16 @@ def fit_anion_correction(
 def with_correction(
     engine: Engine, references: Sequence[ReferenceDoc], correction: AnionCorrection
 ) -> tuple[Engine, list[ReferenceDoc]]:
-    """An engine and its references with a correction, on an energy scale of their own.
+    """An engine and its references with a correction, on a separate energy scale.
 
     Parameters
     ----------
     engine
-        Without energy corrections of its own.
+        Engine without energy corrections.
     references
-        Relaxed in its scheme; not relaxed again.
+        Reference phases relaxed in the engine's scheme; they are not relaxed again.
     correction
-        What to add, e.g. of `fit_anion_correction`.
+        Correction to add, e.g. from `fit_anion_correction`.
 
     Returns
     -------
@@ -247,6 +285,17 @@ def with_correction(
         If the engine corrects its energies already.
     SchemeMismatchError
         If a reference is of another scheme.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_engine, load_references
+    >>> from atomate2_vogen.engines import AnionCorrection, with_correction
+    >>> engine = load_engine("chgnet")
+    >>> corrected, references = with_correction(
+    ...     engine, load_references(engine), AnionCorrection("O", 0.3)
+    ... )
+    >>> corrected.scheme, references[0].scheme
+    ('CHGNet-0.3.0+O(0.300)', 'CHGNet-0.3.0+O(0.300)')
     """
     if engine.energy_corrections is not None:
         raise InputError(

@@ -1,6 +1,6 @@
 """ASE's Fréchet cell filter, worked out once per configuration.
 
-An optimizer asks for the forces of one configuration several times in a step: to move, to judge
+An optimizer asks for the forces of one configuration several times in a step: to move, to check
 convergence, to log. ASE's filter takes a matrix logarithm and nine derivatives of a matrix
 exponential each time, which for a small cell is no small part of a relaxation with CHGNet
 (`tests/benchmarks/test_bench_engines.py`).

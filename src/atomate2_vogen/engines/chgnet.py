@@ -32,6 +32,12 @@ def chgnet(
     ------
     MissingDependencyError
         If chgnet is not installed.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import chgnet
+    >>> chgnet(fmax=0.02).scheme
+    'CHGNet-0.3.0'
     """
     return Engine.from_force_field(
         "CHGNet",

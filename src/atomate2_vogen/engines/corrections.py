@@ -43,6 +43,12 @@ class MP2020Corrections(EnergyCorrections, MSONable):
     ----------
     check_potcar
         Whether the POTCARs of a VASP calculation must be the Materials Project's.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import MP2020Corrections
+    >>> MP2020Corrections().check_potcar
+    True
     """
 
     check_potcar: bool = True
@@ -77,7 +83,7 @@ class MP2020Corrections(EnergyCorrections, MSONable):
 
 
 def trained_on_mp(structure: Structure) -> dict[str, Any]:
-    """Parameters of a calculation whose energy stands for one by the Materials Project."""
+    """Parameters of a calculation whose energy is comparable with the Materials Project's."""
     hubbards = mp_hubbard_u(structure.composition)
     return {
         "run_type": "GGA+U" if hubbards else "GGA",
@@ -97,6 +103,20 @@ def corrected_entries(
     ------
     SchemeMismatchError
         Naming the first entry that MP2020 is not fitted for, and why.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import corrected_entries
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from pymatgen.entries.computed_entries import ComputedStructureEntry
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.5), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> calculation = {"run_type": "GGA+U", "is_hubbard": True, "hubbards": {"V": 3.25, "O": 0}}
+    >>> entry = ComputedStructureEntry(rock_salt, energy=-70.0, parameters=calculation)
+    >>> (corrected,) = corrected_entries([entry], check_potcar=False)
+    >>> sorted(adjustment.name for adjustment in corrected.energy_adjustments)
+    ['MP2020 GGA/GGA+U mixing correction (V)', 'MP2020 anion correction (oxide)']
     """
     from pymatgen.entries.compatibility import (
         CompatibilityError,
@@ -148,6 +168,27 @@ def references_from_entries(
         If there is no entry.
     SchemeMismatchError
         If one is not by the Materials Project's PBE or PBE+U settings.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import references_from_entries
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from pymatgen.entries.computed_entries import ComputedStructureEntry
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.5), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> calculation = {
+    ...     "run_type": "GGA+U",
+    ...     "is_hubbard": True,
+    ...     "hubbards": {"V": 3.25, "O": 0},
+    ...     "potcar_symbols": ["PBE V_pv", "PBE O"],
+    ... }
+    >>> entry = ComputedStructureEntry(
+    ...     rock_salt, energy=-70.0, parameters=calculation, entry_id="mp-1"
+    ... )
+    >>> (reference,) = references_from_entries([entry], scheme="MP2020")
+    >>> reference.formula, round(reference.energy_per_atom, 2)
+    ('VO', -9.94)
     """
     corrected = corrected_entries(entries)
     if not corrected:
@@ -184,5 +225,5 @@ def require_mp_u(values: dict[str, float], metal: str, anion: str) -> None:
     if values.get(metal, 0.0) != expected:
         raise SchemeMismatchError(
             f"MP2020 is fitted for U({metal}) = {expected:g} eV, not {values.get(metal, 0.0):g}; "
-            "use the engine vasp with references of its own"
+            "use the engine vasp with its own references"
         )

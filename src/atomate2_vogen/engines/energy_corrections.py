@@ -1,4 +1,4 @@
-"""What every scheme of energy corrections can do."""
+"""Interface of energy corrections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,21 @@ from monty.json import MSONable
 
 
 class EnergyCorrections(MSONable, ABC):
-    """What is added to the energies of an engine before they reach a hull."""
+    """Corrections that are added to the energies of an engine before a hull is made.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from atomate2_vogen.engines import EnergyCorrections
+    >>> class Shift(EnergyCorrections):
+    ...     # The same correction for all crystals
+    ...     shift: float = 0.1
+    ...     def per_atom(self, document):
+    ...         # Correction in eV/atom
+    ...         return self.shift
+    >>> Shift().per_atom(None)
+    0.1
+    """
 
     @abstractmethod
     def per_atom(self, document: Any) -> float:

@@ -29,7 +29,7 @@ class _Calculator:
     Parameters
     ----------
     label
-        Name for people.
+        Name of the engine in tables and messages.
     meta
         Value of ``force_field_name`` of atomate2's Makers.
     code

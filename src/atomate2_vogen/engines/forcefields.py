@@ -67,8 +67,8 @@ def shared_calculator(meta: Any, kwargs: dict[str, Any]) -> Calculator:
 class TimedTaskDocument(ForceFieldTaskDocument):
     """atomate2's document with the calculator at work and its CPU time.
 
-    The name of a force field does not tell its weights; and on a busy machine elapsed time says
-    little.
+    The name of a force field does not identify its weights, and elapsed time depends on the load
+    of the machine.
     """
 
     calculator: str | None = Field(
@@ -77,7 +77,7 @@ class TimedTaskDocument(ForceFieldTaskDocument):
     calculator_arguments: dict[str, Any] = Field(
         default_factory=dict, description="arguments of the calculator that move energies"
     )
-    model_version: str | None = Field(None, description="version of the weights, where told")
+    model_version: str | None = Field(None, description="version of the weights, where known")
 
     cpu_time: float | None = Field(
         None, description="CPU seconds of the process, the loading of the calculator left out"
@@ -93,7 +93,7 @@ class _SharedCalculator:
 
     @forcefield_job
     def make(self, structure: Any, prev_dir: Any = None) -> Any:
-        """Job as atomate2's; of one structure its document tells the CPU time too."""
+        """Job as atomate2's; the document of one structure has the CPU time too."""
         document = super().make.original(self, structure, prev_dir)  # type: ignore[misc]
         if type(document) is not ForceFieldTaskDocument:
             return document
@@ -128,6 +128,13 @@ class SharedRelaxMaker(_SharedCalculator, ForceFieldRelaxMaker):
     ASE's cell filters test the forces in the frame of the starting cell: of a cell that shrank
     by a tenth they call converged what is a tenth above the criterion. While the true forces
     are, and steps are left, the relaxation goes on from a fresh frame.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import SharedRelaxMaker
+    >>> maker = SharedRelaxMaker(force_field_name="CHGNet", steps=10)
+    >>> maker.name
+    'Force field relax'
     """
 
     def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> AseResult:
@@ -152,7 +159,14 @@ class SharedRelaxMaker(_SharedCalculator, ForceFieldRelaxMaker):
 
 @dataclass
 class SharedStaticMaker(_SharedCalculator, ForceFieldStaticMaker):
-    """`ForceFieldStaticMaker` whose calculator is loaded once per process."""
+    """`ForceFieldStaticMaker` whose calculator is loaded once per process.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import SharedStaticMaker
+    >>> SharedStaticMaker(force_field_name="CHGNet").name
+    'Force field static'
+    """
 
 
 def force_field_makers(
@@ -184,6 +198,13 @@ def force_field_makers(
         Shortest edge of the phonon supercell in Å.
     phonon_displacement
         By which an atom is moved for the force constants, in Å; the default is phonopy's.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import force_field_makers
+    >>> makers = force_field_makers("CHGNet", {}, fmax=0.05, steps=500, phonon_min_length=9.0)
+    >>> sorted(makers)
+    ['phonon_maker', 'relax_maker', 'static_maker']
     """
     from atomate2.forcefields.flows.phonons import PhononMaker
 

@@ -56,7 +56,7 @@ def gpaw(
         Most ionic steps of a relaxation.
     check
         Start GPAW once and ask its version. Switch it off where jobs are only sent off; then
-        the engine does not tell versions.
+        the engine states no versions.
 
     Returns
     -------
@@ -69,6 +69,12 @@ def gpaw(
         If `check` is set and GPAW cannot be started; the message has the install lines.
     InputError
         If a setting makes no sense.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import gpaw
+    >>> gpaw(check=False).scheme
+    'GPAW-PBE+U(V=3.25,normalised)-PW500-k0.5-kmetal0.33-FD0.05'
     """
     settings = settings or GpawSettings()
     if normalised_u is not None:

@@ -1,6 +1,6 @@
 """Makers of GPAW jobs, with the call shape of atomate2's Makers for VASP.
 
-Each job works in a new folder of its own below the current one; ``dir_name`` of its document
+Each job works in a new folder below the current one; ``dir_name`` of its document
 names it. A band structure starts from the density that a static calculation left there, so both
 must see the same disk.
 """
@@ -56,7 +56,7 @@ def prepared(structure: Structure, system: OxideSystem) -> Structure:
 
 @dataclass
 class GpawMaker(Maker):
-    """What the Makers of GPAW share.
+    """Base class of the Makers of GPAW.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class GpawMaker(Maker):
         Seconds after which GPAW is ended; None waits for ever.
     fresh_moments
         Start a self-consistent cycle from the magnitudes of `system`; the signs are those of the
-        moments that the structure carries (`analysis.magnetism.renewed_moments`), so that a static
+        moments that the structure carries (`structures.magnetism.renewed_moments`), so that a static
         calculation starts as the relaxation before it did. False: from the structure's moments as
         they are. Where the structure carries none, from those of the elements.
     """
@@ -153,6 +153,12 @@ class GpawStaticMaker(GpawMaker):
         As `GpawMaker`.
     keep_density
         Leave the density in the folder of the job, for a band structure: some MB.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import GpawStaticMaker
+    >>> GpawStaticMaker(keep_density=False).name
+    'GPAW static'
     """
 
     name: str = "GPAW static"
@@ -195,6 +201,14 @@ class GpawRelaxMaker(GpawMaker):
         False keeps the cell.
     max_step
         Longest step in Å.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import GpawRelaxMaker
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> GpawRelaxMaker(fmax=0.02).make(crystal).name
+    'GPAW relax'
     """
 
     name: str = "GPAW relax"
@@ -236,7 +250,16 @@ class GpawRelaxMaker(GpawMaker):
 
 @dataclass
 class GpawNonSCFMaker(GpawMaker):
-    """Bands in the potential of a static calculation, on a mesh or along lines."""
+    """Bands in the potential of a static calculation, on a mesh or along lines.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import GpawNonSCFMaker
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> GpawNonSCFMaker().make(crystal, "static_calculation", mode="line").name
+    'GPAW non-scf'
+    """
 
     name: str = "GPAW non-scf"
 
@@ -306,6 +329,14 @@ class GpawBandStructureMaker(Maker):
         Makes the density.
     bs_maker
         Makes bands from it.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import GpawBandStructureMaker
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> [job.name for job in GpawBandStructureMaker().make(crystal).jobs]
+    ['GPAW static', 'GPAW non-scf uniform', 'GPAW non-scf line']
     """
 
     name: str = "GPAW band structure"

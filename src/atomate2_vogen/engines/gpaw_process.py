@@ -43,7 +43,7 @@ REQUEST, RESULT, LOG, TEXT, DENSITY = (
 )
 
 INSTALL = f"""\
-GPAW (GPL-3) runs as a separate program, in an environment of its own. On Debian:
+GPAW (GPL-3) runs as a separate program, in a separate environment. On Debian:
   apt-get install gcc libxc-dev libopenblas-dev libfftw3-dev libopenmpi-dev openmpi-bin
   python3 -m venv gpaw-env
   printf 'compiler = "mpicc"\\nmpi = True\\nfftw = True\\n' > siteconfig.py
@@ -92,7 +92,7 @@ def resolve_command(command: str = "") -> tuple[str, ...]:
         raise MissingDependencyError(
             f"the engine gpaw cannot start {text!r}: there is no program {words[0]}.\n{INSTALL}"
         )
-    # jobs run in folders of their own
+    # jobs run in separate folders
     return (os.path.abspath(program), *words[1:])  # noqa: PTH100 - a link in a venv stays one
 
 
@@ -207,7 +207,7 @@ def _driver() -> Any:
 
 
 def _environment() -> dict[str, str]:
-    """Of this process, with one thread per rank unless the user says otherwise.
+    """Environment of this process, with one thread per rank unless the user sets another number.
 
     Where this process is itself one of an MPI program, GPAW must not take itself for another.
     """
@@ -217,7 +217,7 @@ def _environment() -> dict[str, str]:
 
 def _watch(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # it is gone already; its exit code will tell
+    with contextlib.suppress(BrokenPipeError):  # it is gone already; its exit code says why
         process.stdin.write(WATCH)
         process.stdin.flush()
 

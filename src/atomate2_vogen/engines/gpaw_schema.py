@@ -37,7 +37,7 @@ class GpawStep(BaseModel):
 
 
 class GpawInput(BaseModel):
-    """What was asked of GPAW."""
+    """Input of a GPAW calculation."""
 
     scheme: str = Field(description="energy scale")
     task: str = Field(description="static, relax, uniform or line")
@@ -49,7 +49,7 @@ class GpawInput(BaseModel):
 
 
 class GpawOutput(BaseModel):
-    """What a calculation gave; of a band structure only the Fermi level."""
+    """Results of a calculation; of a band structure only the Fermi level."""
 
     energy: float | None = Field(None, description="eV, extrapolated to no smearing")
     energy_per_atom: float | None = Field(None, description="the same in eV/atom")

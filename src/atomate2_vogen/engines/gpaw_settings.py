@@ -11,7 +11,7 @@ from monty.json import MSONable
 from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.electrons.kpath import LINE_DENSITY, SCHEMES
+from atomate2_vogen.electrons.kpath import K_PATHS, LINE_DENSITY
 from atomate2_vogen.errors import InputError
 
 POSITIVE = (
@@ -73,7 +73,7 @@ class GpawSettings(MSONable):
     max_iterations
         Most steps of a self-consistent cycle.
     k_path
-        Convention of the lines, one of `atomate2_vogen.electrons.kpath.SCHEMES`.
+        Convention of the lines, one of `atomate2_vogen.electrons.kpath.K_PATHS`.
     line_density
         Points per 1/Å of each line, at least; 2π included.
     bands_tolerance
@@ -93,6 +93,14 @@ class GpawSettings(MSONable):
     ------
     InputError
         If a number is not finite and positive, or the path is unknown.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import GpawSettings
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> GpawSettings(kspacing=0.5).scf_mesh(crystal)
+    (5, 5, 5)
     """
 
     xc: str = "PBE"
@@ -107,7 +115,7 @@ class GpawSettings(MSONable):
     density_tolerance: float = 1e-4
     eigenstates_tolerance: float = 1e-5
     max_iterations: int = 200
-    k_path: str = SCHEMES[0]
+    k_path: str = K_PATHS[0]
     line_density: float = LINE_DENSITY
     bands_tolerance: float = 1e-4
     empty_bands: float = 0.6
@@ -121,8 +129,8 @@ class GpawSettings(MSONable):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} is {value}; it must be positive")
-        if self.k_path not in SCHEMES:
-            raise InputError(f"no k-path scheme {self.k_path!r}; there are {', '.join(SCHEMES)}")
+        if self.k_path not in K_PATHS:
+            raise InputError(f"no k-path scheme {self.k_path!r}; there are {', '.join(K_PATHS)}")
 
     def scheme(self, system: OxideSystem = VANADIUM) -> str:
         """Name of the energy scale, with all settings that change an energy.

@@ -43,6 +43,13 @@ def load_engine(name: str, system: OxideSystem = VANADIUM, **options: Any) -> En
         If the name is unknown, or an option is none of that engine's.
     MissingDependencyError
         If what the engine needs is not installed.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_engine
+    >>> engine = load_engine("chgnet", fmax=0.02)
+    >>> engine.name, engine.scheme
+    ('chgnet', 'CHGNet-0.3.0')
     """
     if name not in ENGINES:
         raise InputError(f"engine {name!r} is unknown; there are {', '.join(sorted(ENGINES))}")

@@ -76,7 +76,7 @@ def versions_of(maker: Any) -> dict[str, str]:
 
 
 def stated_methods(**makers: Any) -> dict[str, Method]:
-    """Methods of stages whose Maker tells its calculator only when that is made.
+    """Methods of stages whose Maker has a calculator only after that is made.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""The method behind an energy: what a Maker declares, and what a task document tells.
+"""The method behind an energy: as a Maker declares it, and as a task document states it.
 
 Energies of one scheme are taken as comparable, so a scheme and the method of its energies belong
 together. `Engine` keeps the method of each of its Makers beside the scheme; a Maker that changes
-its method without a new scheme is refused when the engine is made, and a task document that tells
-of another method is refused when its energy is read.
+its method without a new scheme is refused when the engine is made, and a task document that states
+another method is refused when its energy is read.
 
 Everything is read by attribute: nothing here imports atomate2, torch or pymatgen's VASP module.
 """
@@ -49,7 +49,7 @@ NO_EFFECT = {
 
 @dataclass(frozen=True)
 class Method(MSONable):
-    """What computes an energy.
+    """Model or program, and settings, that compute an energy.
 
     Parameters
     ----------
@@ -61,6 +61,12 @@ class Method(MSONable):
         VASP, parameters of GPAW.
     scheme
         Energy scale that it belongs to.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import Method
+    >>> str(Method("CHGNet", {"arguments": {"model": "0.3.0"}}, scheme="CHGNet-0.3.0"))
+    "CHGNet with {'model': '0.3.0'}"
     """
 
     code: str
@@ -125,7 +131,7 @@ def declared_method(maker: Any, scheme: str) -> Method | None:
 def declared_methods(engine: Any) -> dict[str, Method]:
     """Methods of the stages of an engine, as far as its Makers declare them.
 
-    Methods that the engine was given stand for Makers that declare none.
+    Methods that the engine was given are used for Makers that declare none.
 
     Raises
     ------
@@ -178,7 +184,7 @@ def check_method(document: Any, expected: Method | None, versions: Mapping[str, 
     ------
     SchemeMismatchError
         Naming what was found and what is expected: another model, program, version or setting;
-        or a document that tells nothing where the method is known, and the other way round.
+        or a document that states no method where the method is known, and the other way round.
     """
     found = told_method(document)
     if expected is None:
@@ -191,7 +197,7 @@ def check_method(document: Any, expected: Method | None, versions: Mapping[str, 
     scheme = f" of scheme {expected.scheme}" if expected.scheme else ""
     if found is None:
         raise SchemeMismatchError(
-            f"the {type(document).__name__} does not tell what computed it; the method{scheme} is "
+            f"the {type(document).__name__} does not state what computed it; the method{scheme} is "
             f"{expected.code}"
         )
     if not _same_code(found.code, expected.code):
@@ -211,7 +217,7 @@ def check_method(document: Any, expected: Method | None, versions: Mapping[str, 
 
 
 def told_method(document: Any) -> Method | None:
-    """The method that a task document tells; None where it tells nothing."""
+    """Method stated in a task document; None where there is none."""
     if calculator := getattr(document, "calculator", None):
         return Method(calculator, {"arguments": document.calculator_arguments or {}})
     for name in ("forcefield_name", "ase_calculator_name"):
@@ -236,7 +242,7 @@ def _check_name(engine: str, scheme: str, method: Method) -> None:
     named = family(scheme)
     if named not in NAMED or family(method.code) == named:
         return
-    # own calculators may wrap a named model with other weights, under a scheme of their own
+    # own calculators may wrap a named model with other weights, under another scheme
     if family(method.code) in NAMED or has_shipped_references(scheme):
         raise SchemeMismatchError(
             f"engine {engine} computes by {method.code}; its scheme cannot be {scheme}, which is "
@@ -259,12 +265,12 @@ def has_shipped_references(scheme: str) -> bool:
 
 
 def _same_code(found: str, expected: str) -> bool:
-    """Plain documents of atomate2 tell of an own calculator the last part of its path alone."""
+    """Plain documents of atomate2 state only the last part of the path of a custom calculator."""
     return found == expected or ("." not in found and expected.rpartition(".")[2] == found)
 
 
 def _differing(method: Method, other: Method) -> str:
-    """What of a method another one does not share."""
+    """Settings of a method that another one does not share."""
     if method.code != other.code:
         return str(method)
     changed = {k: v for k, v in method.settings.items() if other.settings.get(k) != v}
@@ -272,7 +278,7 @@ def _differing(method: Method, other: Method) -> str:
 
 
 def _differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
-    """Settings that both tell and that differ."""
+    """Settings that both methods state and that differ."""
     return [
         f"{name} = {found[name]} instead of {expected[name]}"
         for name in sorted(set(found) & set(expected))
@@ -287,7 +293,7 @@ def _agree(name: str, found: Any, expected: Any) -> bool:
 
 
 def _version_differences(document: Any, code: str, versions: Mapping[str, str]) -> list[str]:
-    """Versions that the document tells and that are not those of the engine."""
+    """Versions in the document differ from those of the engine."""
     package = family(code)
     told = {
         package: getattr(document, "forcefield_version", None),

@@ -13,7 +13,7 @@ TAGS = (
 )  # fmt: skip
 """INCAR tags that move energies and that no error handler changes, the Hubbard U apart."""
 
-DEFAULTS: dict[str, Any] = {
+VASP_DEFAULTS: dict[str, Any] = {
     "GGA": "PE",  # that of the PBE POTCARs
     "METAGGA": "NONE",
     "IVDW": 0.0,
@@ -42,7 +42,7 @@ def declared(generator: Any) -> dict[str, Any]:
 
 
 def differences(document: Any, expected: Mapping[str, Any]) -> list[str]:
-    """What a task document tells that is not as declared, in words.
+    """Differences of a task document from the declared settings, in words.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def _tags(incar: Mapping[str, Any]) -> dict[str, Any]:
     for name in TAGS:
         value = incar.get(name)
         if value is None:
-            value = DEFAULTS.get(name)
+            value = VASP_DEFAULTS.get(name)
         if isinstance(value, str):
             value = value.strip().upper()
         elif isinstance(value, int | float) and not isinstance(value, bool):

@@ -1,6 +1,6 @@
 """Reference phases: the known compounds and elements that span a hull.
 
-Two kinds of package data lie in ``files/``:
+There are two kinds of package data in ``files/``:
 
 ``reference_structures.json.gz``
     Starting structures, condensed by ``tools/condense_references.py``: every OQMD entry of
@@ -96,7 +96,7 @@ def _decode(file: Traversable) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _phases() -> tuple[dict[str, Any], ...]:
-    """Starting structures of every system, as they lie in the file."""
+    """Starting structures of every system, as in the file."""
     return tuple(_decode(_folder() / STRUCTURES_FILE)["phases"])
 
 
@@ -112,6 +112,12 @@ def reference_metals() -> tuple[str, ...]:
     ------
     ArtefactError
         If the file is damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import reference_metals
+    >>> "V" in reference_metals()
+    True
     """
     numbers = {number for phase in _phases() for number in phase["numbers"]}
     symbols = {Element.from_Z(number).symbol for number in numbers}
@@ -132,6 +138,12 @@ def reference_structures(system: OxideSystem = VANADIUM) -> list[ReferencePhase]
         If the package lacks one of the two elements, or any compound of both.
     ArtefactError
         If the file is damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import reference_structures
+    >>> "VO2" in {phase.structure.reduced_formula for phase in reference_structures()}
+    True
     """
     elements = set(system.atomic_numbers)
     found = [phase for phase in _phases() if set(phase["numbers"]) <= elements]
@@ -162,7 +174,14 @@ def reference_structures(system: OxideSystem = VANADIUM) -> list[ReferencePhase]
 
 
 def has_references(scheme: str | Engine, system: OxideSystem = VANADIUM) -> bool:
-    """Whether relaxed references of a system are shipped in a scheme; see `load_references`."""
+    """Whether relaxed references of a system are shipped in a scheme; see `load_references`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import has_references
+    >>> has_references("CHGNet-0.3.0"), has_references("no such scheme")
+    (True, False)
+    """
     name = scheme if isinstance(scheme, str) else scheme.scheme
     return (_folder() / references_filename(name, system)).is_file()
 
@@ -188,6 +207,13 @@ def load_references(scheme: str | Engine, system: OxideSystem = VANADIUM) -> lis
         If no references are shipped for this scheme and system, or an element has none.
     ArtefactError
         If the file is damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> "V2O3" in {reference.formula for reference in references}
+    True
     """
     name = scheme if isinstance(scheme, str) else scheme.scheme
     return [reference.model_copy(deep=True) for reference in _load(name, system)]

@@ -28,6 +28,12 @@ def sevennet(
     ------
     MissingDependencyError
         If sevenn is not installed.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import sevennet
+    >>> sevennet(fmax=0.02).scheme
+    'SevenNet-7net-0+MP2020'
     """
     return Engine.from_force_field(
         "SevenNet", fmax=fmax, steps=steps, phonon_min_length=phonon_min_length

@@ -64,6 +64,13 @@ def vasp(
         If `check` is set and VASP or its POTCARs are not found.
     InputError
         If the k-path is unknown.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import vasp
+    >>> engine = vasp(check=False)
+    >>> engine.scheme
+    'VASP-PBE-V_pv'
     """
     from atomate2.vasp.flows.core import BandStructureMaker
 
@@ -129,7 +136,7 @@ def vasp(
         static_maker=static,
         phonon_maker=phonon_flow("VASP phonon", phonon_min_length, tight, static, displacement),
         band_structure_maker=bands,
-        engine_versions=engine_versions(sets.POTCAR_FUNCTIONAL, potcars),
+        engine_versions=input_versions(sets.POTCAR_FUNCTIONAL, potcars),
         band_structure_scheme=f"VASP-PBE{hubbard_label(system.hubbard_u)}{suffix}",
         k_path=k_path,
         manager_config={CATEGORY: DFT},
@@ -177,18 +184,18 @@ def run_kwargs(vasp_cmd: str | None) -> dict[str, Any]:
 
 
 def hubbard_label(values: dict[str, float]) -> str:
-    """The part of a scheme's name that tells of U, e.g. ``+U(V=3.25)``; empty without U."""
+    """The part of a scheme's name with the U values, e.g. ``+U(V=3.25)``; empty without U."""
     pairs = [f"{element}={value:g}" for element, value in sorted(values.items()) if value]
     return f"+U({','.join(pairs)})" if pairs else ""
 
 
 def scheme_suffix(potcars: dict[str, str]) -> str:
-    """The part of a scheme's name that tells of POTCARs other than an element's plain one."""
+    """The part of a scheme's name with the POTCARs other than an element's plain one."""
     return "".join(f"-{symbol}" for element, symbol in potcars.items() if symbol != element)
 
 
-def engine_versions(functional: str, potcars: dict[str, str]) -> dict[str, str]:
-    """What is known of the makers of energies before VASP has run."""
+def input_versions(functional: str, potcars: dict[str, str]) -> dict[str, str]:
+    """Versions of the packages and POTCARs that are known before VASP runs."""
     return {
         "atomate2": version("atomate2"),
         "pymatgen": version("pymatgen"),

@@ -117,7 +117,7 @@ class _Checked:
 class CheckedRelaxMaker(_Checked, RelaxMaker):
     """`RelaxMaker` for crystals that a sampler made.
 
-    A relaxation that used up its steps is handed on as such instead of raising, so that a
+    A relaxation that used up its steps is returned as such instead of raising, so that a
     candidate is recorded as unconverged: give ``stop_children_kwargs`` to change it.
     """
 

@@ -15,8 +15,8 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.base import CATEGORY, DFT, Engine
 from atomate2_vogen.engines.vasp import (
     check_k_path,
-    engine_versions,
     hubbard_label,
+    input_versions,
     phonon_flow,
     run_kwargs,
     scheme_suffix,
@@ -38,7 +38,7 @@ def vasp_mp(
     ----------
     system
         Oxide system. Its Hubbard U must be the Materials Project's; initial moments and POTCARs
-        are the Materials Project's whatever the system says.
+        are the Materials Project's for any system.
     k_path, phonon_min_length, vasp_cmd, check
         As of `vasp`.
 
@@ -56,6 +56,13 @@ def vasp_mp(
         If the system has another U than MP2020 is fitted for.
     InputError
         If the k-path is unknown.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import vasp_mp
+    >>> engine = vasp_mp(check=False)
+    >>> engine.scheme
+    'VASP-MP2020-PBE+U(V=3.25)-V_pv'
     """
     from atomate2.vasp.flows.core import BandStructureMaker
     from pymatgen.io.vasp.sets import MPRelaxSet
@@ -130,7 +137,7 @@ def vasp_mp(
         static_maker=static,
         phonon_maker=phonon_flow("VASP-MP phonon", phonon_min_length, tight, static, displacement),
         band_structure_maker=bands,
-        engine_versions=engine_versions(functional, potcars),
+        engine_versions=input_versions(functional, potcars),
         energy_corrections=MP2020Corrections(),
         k_path=k_path,
         manager_config={CATEGORY: DFT},

@@ -1,8 +1,8 @@
 """The paper's VASP settings (section 3.1, 3.6) as atomate2 input-set generators.
 
-What the paper says stands in `PAPER_INCAR` and the fields below: PBE, PAW-PBE, conjugate
+The paper's settings are `PAPER_INCAR` and the fields below: PBE, PAW-PBE, conjugate
 gradient, 1e-5 eV, 0.05 eV/Å, k-spacing 0.5 1/Å, 500 eV; spin-polarised with U on the metal's
-d states for electronic structure, 0.01 eV/Å before phonons. What it does not say is ours: a
+d states for electronic structure, 0.01 eV/Å before phonons. Where the paper has none we chose: a
 Gaussian smearing of 0.05 eV, so that metals and insulators are treated alike; the POTCARs of
 the Materials Project; denser k-points for the density of states; tighter energies behind
 forces of phonons.
@@ -132,7 +132,7 @@ def path_kpoints(structure: Structure, k_path: str, line_density: float) -> Kpoi
 
 @dataclass
 class PaperSetGenerator(VaspInputGenerator):
-    """What the steps of the paper's recipe share.
+    """Base class of the input sets of the paper's recipe.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class PaperSetGenerator(VaspInputGenerator):
         ``EDIFF`` in eV.
     fresh_moments
         Start from the magnitudes of `system` even where the structure carries moments; their signs
-        are kept (`analysis.magnetism.renewed_moments`). A crystal that lost its moment without U
+        are kept (`structures.magnetism.renewed_moments`). A crystal that lost its moment without U
         would never get it back with U.
     """
 

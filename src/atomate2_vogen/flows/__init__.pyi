@@ -10,5 +10,5 @@ from .references import ReferencesFlowMaker as ReferencesFlowMaker
 from .sampling import SamplingFlowMaker as SamplingFlowMaker
 from .screening import ScreeningFlowMaker as ScreeningFlowMaker
 from .submission import Submission as Submission
-from .submission import placed as placed
+from .submission import prepare_flow as prepare_flow
 from .submission import submit as submit

@@ -24,7 +24,7 @@ from atomate2_vogen.jobs.magnetism import (
 )
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORD_STAGE, TOLERANT
-from atomate2_vogen.jobs.subjects import Crystal, Subject, regular, subjects_from
+from atomate2_vogen.jobs.subjects import Crystal, Subject, subjects_from, symmetrise_subject
 from atomate2_vogen.jobs.tolerance import UNRESOLVED, guard_flow
 
 
@@ -45,7 +45,7 @@ class ElectronicFlowMaker(Maker):
         With a band structure Maker: one whose ``make(structure)`` gives a flow with the
         outputs of atomate2's `BandStructureMaker`, its static calculation included.
     symprec
-        Å within which the symmetry is made exact, by `analysis.symmetry.symmetrise`; what was
+        Tolerance in Å of the symmetrisation (`structures.symmetry.symmetrise`); what was
         done is in the document. None leaves crystals as they are.
     system
         Oxide system: minimum distances, metal and initial moments.
@@ -56,6 +56,16 @@ class ElectronicFlowMaker(Maker):
         close pairs of metal atoms antiparallel, where the cell has two or more; a cell with one
         has no such start, and the document says so. Patterns that a symmetry of the crystal
         relates are calculated once.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import ElectronicFlowMaker
+    >>> from atomate2_vogen.engines import gpaw
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> maker = ElectronicFlowMaker(engine=gpaw(check=False))
+    >>> maker.make([crystal]).name
+    'electronic'
     """
 
     name: str = "electronic"
@@ -114,7 +124,7 @@ class ElectronicFlowMaker(Maker):
         """From one crystal to its document."""
         symmetry = None
         if self.symprec is not None:
-            subject, symmetry = regular(subject, self.system, self.symprec)
+            subject, symmetry = symmetrise_subject(subject, self.system, self.symprec)
         bands, outputs = self._bands(subject.structure)
         guard_flow(bands)
         note = missing_antiferromagnet(subject.structure, self.magnetic_starts, self.system)

@@ -15,7 +15,7 @@ from atomate2_vogen.engines.references import ReferencePhase, reference_structur
 from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.flows.references import ReferencesFlowMaker
-from atomate2_vogen.jobs.molecules import BOX, add_reference, anion_molecule, check_spin
+from atomate2_vogen.jobs.molecules import MOLECULE_BOX, add_reference, anion_molecule, check_spin
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.references import make_reference
 
@@ -41,12 +41,20 @@ class MoleculeReferencesFlowMaker(Maker):
     compounds
         False: the two elements alone. Formation energies can be had from these; a hull needs
         the compounds.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import gpaw
+    >>> from atomate2_vogen.flows import MoleculeReferencesFlowMaker
+    >>> maker = MoleculeReferencesFlowMaker(engine=gpaw(check=False), compounds=False)
+    >>> maker.make().name
+    'references with molecule'
     """
 
     name: str = "references with molecule"
     engine: Engine = field(default_factory=gpaw)
     system: OxideSystem = VANADIUM
-    box: float = BOX
+    box: float = MOLECULE_BOX
     compounds: bool = True
 
     def __post_init__(self) -> None:

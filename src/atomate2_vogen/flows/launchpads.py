@@ -23,7 +23,7 @@ OPEN_MS = 8_000
 """How long a server may take to answer, unless the file says serverSelectionTimeoutMS."""
 
 
-FIELDS: dict[str, type] = {
+LAUNCHPAD_FIELDS: dict[str, type] = {
     "host": str,
     "port": int,
     "name": str,
@@ -70,7 +70,7 @@ def open_launchpad(file: str | Path | None = None) -> LaunchPad:
     if not _is_ready(launchpad, content):
         option = "" if path is None else f" -l {path}"
         raise LaunchPadError(
-            f"{place(launchpad)}: this LaunchPad has never been set up; once, and never again, for "
+            f"{location(launchpad)}: this LaunchPad has never been set up; once, and never again, for "
             f"it deletes what is there: lpad{option} reset"
         )
     return launchpad
@@ -102,7 +102,7 @@ def _is_ready(launchpad: LaunchPad, content: dict[str, Any]) -> bool:
     raise _unusable(launchpad, reason)
 
 
-def place(launchpad: LaunchPad) -> str:
+def location(launchpad: LaunchPad) -> str:
     """Server and database, without user and password."""
     scheme, separator, rest = str(launchpad.host).rpartition("://")
     hosts = rest.rpartition("@")[2].partition("/")[0]
@@ -136,7 +136,7 @@ def _reason(error: Exception, content: dict[str, Any]) -> str:
 
 def _unusable(launchpad: LaunchPad, reason: str) -> LaunchPadConnectionError:
     return LaunchPadConnectionError(
-        f"{place(launchpad)}: the LaunchPad's database cannot be used ({reason}); is the address "
+        f"{location(launchpad)}: the LaunchPad's database cannot be used ({reason}); is the address "
         "right, and does the server run?"
     )
 
@@ -150,9 +150,9 @@ def _read(path: Path) -> dict[str, Any]:
     content = read_structured(path, LaunchPadError)
     if not (isinstance(content, dict) and content.get("host")):
         raise LaunchPadError(f"{path}: names no host; see examples/fireworks/my_launchpad.yaml")
-    used = {name: content[name] for name in FIELDS if content.get(name) is not None}
+    used = {name: content[name] for name in LAUNCHPAD_FIELDS if content.get(name) is not None}
     for name, value in used.items():
-        kind = FIELDS[name]
+        kind = LAUNCHPAD_FIELDS[name]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise LaunchPadError(f"{path}: {name} must be {_KINDS[kind]}")
     if used.get("strm_lvl", LEVELS[0]) not in LEVELS:

@@ -21,10 +21,10 @@ from atomate2_vogen.jobs.subjects import Crystal, Subject, subjects_from
 from atomate2_vogen.jobs.tolerance import UNRESOLVED, guard_flow
 from atomate2_vogen.phonons.supercells import (
     CONVERGENCE_SERIES,
-    MAX_ATOMS,
+    MAX_SUPERCELL_ATOMS,
     Supercell,
-    check_size,
     check_supercell,
+    check_supercell_size,
     supercell_name,
 )
 from atomate2_vogen.structures.magnetic_patterns import lowers_symmetry
@@ -63,14 +63,22 @@ class PhononFlowMaker(Maker):
     max_atoms
         Largest supercell that is calculated.
     symprec
-        Å within which the symmetry is made exact after the relaxation; None leaves it.
+        Tolerance in Å of the symmetrisation after the relaxation; None for none.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import PhononFlowMaker
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> PhononFlowMaker(supercell=(2, 2, 2)).make([crystal]).name
+    'phonons'
     """
 
     name: str = "phonons"
     engine: Engine = field(default_factory=chgnet)
     supercell: Supercell | None = None
     min_length: float | None = None
-    max_atoms: int = MAX_ATOMS
+    max_atoms: int = MAX_SUPERCELL_ATOMS
     symprec: float | None = 0.01
 
     def __post_init__(self) -> None:
@@ -154,7 +162,7 @@ class PhononFlowMaker(Maker):
             if supercell is None:
                 continue  # its size is known, and checked, once the cell is relaxed
             for subject in subjects:
-                check_size(np.diag(supercell), len(subject.structure), self.max_atoms)
+                check_supercell_size(np.diag(supercell), len(subject.structure), self.max_atoms)
         made = [self._piece(piece, supercells) for piece in pieces(subjects)]
         return joined_flow(made, self.name)
 

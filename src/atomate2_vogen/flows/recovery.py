@@ -53,6 +53,12 @@ class Recovery:
         Had failed; ready again, with all that came after them.
     fizzled
         Have failed and were left so.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.flows import Recovery
+    >>> Recovery().resumed
+    ()
     """
 
     unlocked: tuple[int, ...] = ()

@@ -33,6 +33,13 @@ class ReferencesFlowMaker(Maker):
         Engine; the default is CHGNet.
     system
         Oxide system whose starting structures are taken from the package data.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import ReferencesFlowMaker
+    >>> flow = ReferencesFlowMaker().make()
+    >>> flow.name, len(flow.jobs) > 10
+    ('references', True)
     """
 
     name: str = "references"

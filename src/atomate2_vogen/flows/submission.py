@@ -35,6 +35,13 @@ class Submission:
         Whether it was added now; False where the same flow was there already.
     categories
         Jobs by category, as far as they exist; others are made when the flow runs.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.flows import Submission
+    >>> submission = Submission("a1b2", fw_ids=(7, 8), new=True, categories={"sampling": 2})
+    >>> submission.fw_ids
+    (7, 8)
     """
 
     identity: str
@@ -83,7 +90,7 @@ def submit(
     from jobflow.managers.fireworks import flow_to_workflow
     from pymongo.errors import DuplicateKeyError
 
-    prepared, identity = placed(flow, categories)
+    prepared, identity = prepare_flow(flow, categories)
     with reaching(launchpad):
         launchpad.workflows.create_index(f"metadata.{IDENTITY}", unique=True, sparse=True)
         if (there := _found(launchpad, identity)) is not None:
@@ -109,7 +116,7 @@ def submit(
     )
 
 
-def placed(
+def prepare_flow(
     flow: Flow | Job, categories: Mapping[str, str | Mapping[str, Any]] | None = None
 ) -> tuple[Flow | Job, str]:
     """The flow that `submit` adds, for another workflow manager: with identifiers of its content.
@@ -132,6 +139,15 @@ def placed(
     ------
     InputError
         If there is no such category.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import DiscoveryFlowMaker
+    >>> from atomate2_vogen.flows import prepare_flow
+    >>> maker = DiscoveryFlowMaker(sampler="substitution")
+    >>> (_, first), (_, second) = (prepare_flow(maker.make({"VO2": 2}, seed=1)) for _ in range(2))
+    >>> first == second
+    True
     """
     from monty.json import MontyDecoder, MontyEncoder
 

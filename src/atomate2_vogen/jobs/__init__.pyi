@@ -2,8 +2,8 @@ from .characterisation import characterise_best as characterise_best
 from .characterisation import select_best as select_best
 from .dataset import BuildDatasetMaker as BuildDatasetMaker
 from .evaluation import evaluate as evaluate
+from .known import count_known as count_known
 from .known import known_structures as known_structures
-from .known import novelty_pool as novelty_pool
 from .later import make_later as make_later
 from .placement import CATEGORIES as CATEGORIES
 from .references import collect_references as collect_references

@@ -25,11 +25,11 @@ from atomate2_vogen.stability.selection import best_per_formula
 
 logger = logging.getLogger(__name__)
 
-Judged = DiscoveryDoc | EvaluationDoc | list[StabilityDoc]
+JudgedCrystals = DiscoveryDoc | EvaluationDoc | list[StabilityDoc]
 
 
 def select_best(
-    judged: Judged | OutputReference, top: int = 1, threshold: float = NEAR_HULL_LIMIT
+    judged: JudgedCrystals | OutputReference, top: int = 1, threshold: float = NEAR_HULL_LIMIT
 ) -> Job:
     """Job whose output are the lowest crystals of each formula, duplicates left out.
 
@@ -47,7 +47,7 @@ def select_best(
     Raises
     ------
     CountsError, InputError
-        As `analysis.selection.best_per_formula`.
+        As `stability.selection.best_per_formula`.
     """
     best_per_formula([], top, threshold)  # refuses what is no number
     made: Job = _select_best(judged, top, threshold)
@@ -57,7 +57,7 @@ def select_best(
 
 
 @job(data=True)
-def _select_best(judged: Judged, top: int, threshold: float) -> list[StabilityDoc]:
+def _select_best(judged: JudgedCrystals, top: int, threshold: float) -> list[StabilityDoc]:
     documents = judged if isinstance(judged, list) else judged.stability
     return best_per_formula(documents, top, threshold)
 
@@ -81,7 +81,7 @@ def characterise_best(
         Makers whose ``make(stability documents)`` gives a list of documents; None leaves the
         stage out.
     top, threshold
-        As of `analysis.selection.best_per_formula`.
+        As of `stability.selection.best_per_formula`.
 
     Returns
     -------
@@ -118,12 +118,12 @@ def add_stages(
     return summary.model_copy(
         update={
             "characterised": chosen,
-            "electronic": [light(d, ELECTRONIC_DATA) for d in electronic or []],
-            "phonons": [light(d, PHONON_DATA) for d in phonons or []],
+            "electronic": [without_large(d, ELECTRONIC_DATA) for d in electronic or []],
+            "phonons": [without_large(d, PHONON_DATA) for d in phonons or []],
         }
     )
 
 
-def light(document: Any, large: Sequence[str]) -> Any:
+def without_large(document: Any, large: Sequence[str]) -> Any:
     """The document without its large fields."""
     return document.model_copy(update=dict.fromkeys(large))

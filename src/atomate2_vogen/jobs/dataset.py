@@ -44,6 +44,12 @@ class BuildDatasetMaker(Maker):
         and ends with the same data set. Without one it starts again.
     show_progress
         Whether a bar is drawn where standard error is a terminal.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.jobs import BuildDatasetMaker
+    >>> BuildDatasetMaker(max_edge=8.0, show_progress=False).make().name
+    'build dataset'
     """
 
     name: str = "build dataset"

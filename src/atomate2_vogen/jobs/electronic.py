@@ -16,7 +16,7 @@ from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.links import job_links
 from atomate2_vogen.jobs.magnetism import ChosenStart, magnetic_state
 from atomate2_vogen.jobs.subjects import Subject
-from atomate2_vogen.jobs.tolerance import read
+from atomate2_vogen.jobs.tolerance import read_outputs
 from atomate2_vogen.schemas import CharacterisationState, ElectronicDoc
 
 NO_RESULT = "its jobs left no result; see their logs"
@@ -72,7 +72,7 @@ def record_electronic(
         document.jobs = job_links(
             {stage: outputs[stage] for stage in ("static", "uniform", "line") if stage in outputs}
         )
-    found = read(outputs)
+    found = read_outputs(outputs)
     try:
         _check_methods(found, engine)
         _complete(document, found)

@@ -13,7 +13,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.jobs.known import known_structures, novelty_pool
+from atomate2_vogen.jobs.known import count_known, known_structures
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
@@ -151,7 +151,7 @@ def measure_judged(
     InputError
         As `measure`.
     """
-    pool = novelty_pool(system, references, sorted({doc.formula for doc in stability}))
+    pool = count_known(system, references, sorted({doc.formula for doc in stability}))
     return measure(delivered, calculations, stability, system, novelty_pool=pool)
 
 

@@ -73,6 +73,13 @@ class GuardedMaker(Wrapper):
         that makes a flow replaces this job with its flow, whose own failures are not guarded.
     name
         Name of the job; that of the wrapped Maker's job where empty.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import GpawStaticMaker
+    >>> from atomate2_vogen.jobs.guard import GuardedMaker
+    >>> GuardedMaker(GpawStaticMaker()).maker.name
+    'GPAW static'
     """
 
     def make(self, source: Any) -> Job:

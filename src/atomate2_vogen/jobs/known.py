@@ -53,6 +53,15 @@ def known_structures(
         If the margin is out of range.
     ArtefactError
         If a shipped file is damaged. A system without a file of relaxed crystals has none.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM, load_references
+    >>> from atomate2_vogen.jobs import known_structures
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> known = known_structures(VANADIUM, references, formulas=["VO2"])
+    >>> known.find(next(one.structure for one in references if one.formula == "VO2")) is None
+    False
     """
     pool: dict[str, Structure] = {
         reference.name: reference.structure
@@ -66,7 +75,7 @@ def known_structures(
     return KnownStructures(pool, margin, pool_id(system, references) if whole else None)
 
 
-def novelty_pool(
+def count_known(
     system: OxideSystem = VANADIUM,
     references: Sequence[ReferenceDoc] = (),
     formulas: Sequence[str] | None = None,
@@ -75,6 +84,13 @@ def novelty_pool(
 
     Only crystals of its own formula can make a crystal known, so these counts tell how much a
     claim of novelty is worth.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.jobs import count_known
+    >>> sorted(count_known(VANADIUM, references=[], formulas=["VO2"]))
+    ['prototypes as relaxed', 'prototypes as substituted', 'reference phases']
     """
     kinds = {
         "reference phases": {reference.name: reference.formula for reference in references},

@@ -134,7 +134,7 @@ def _split(maker: Maker, crystals: Sequence[Crystal], *, nested: bool) -> Flow:
     outputs = [made.output for made in jobs]
     if nested:
         return Flow(jobs, output=outputs, name=maker.name)
-    joined = join(outputs)
+    joined = join_lists(outputs)
     return Flow([*jobs, joined], output=joined.output, name=maker.name)
 
 
@@ -149,11 +149,11 @@ def joined_flow(flows: Sequence[Flow], name: str) -> Flow:
     """One flow of several, whose outputs are lists; its output is the list of all."""
     if len(flows) == 1:
         return flows[0]
-    joined = join([flow.output for flow in flows])
+    joined = join_lists([flow.output for flow in flows])
     return Flow([*flows, joined], output=joined.output, name=name)
 
 
-def join(lists: Any) -> Job:
+def join_lists(lists: Any) -> Job:
     """Job whose output is one list of all that the lists hold, in their order."""
     made: Job = _join(lists)
     made.name = "join"

@@ -15,7 +15,7 @@ from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import InputError, VogenError, reason
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import JobFailure
-from atomate2_vogen.jobs.tolerance import UNRESOLVED, read
+from atomate2_vogen.jobs.tolerance import UNRESOLVED, read_outputs
 from atomate2_vogen.schemas import MagneticStart, MagneticState
 from atomate2_vogen.structures.magnetic_patterns import antiferromagnetic_signs, is_same_pattern
 from atomate2_vogen.structures.magnetism import (
@@ -194,6 +194,16 @@ class MagneticStartsMaker(Maker):
         What the static calculations must be computed by (`Engine.method`), as far as it is stated,
         and the versions; a start of another method counts as failed. Where no versions are given,
         nothing is compared.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import GpawStaticMaker
+    >>> from atomate2_vogen.jobs.magnetism import MagneticStartsMaker
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> flow = MagneticStartsMaker(static_maker=GpawStaticMaker()).make(crystal)
+    >>> [job.name for job in flow.jobs]
+    ['GPAW static FM', 'choose_start']
     """
 
     name: str = "magnetic starts"
@@ -257,7 +267,7 @@ def choose_start(
         The latter where all have failed or did not converge.
     """
     starts, done = [], {}
-    for name, calculation in read(outputs).items():
+    for name, calculation in read_outputs(outputs).items():
         start = MagneticStart(name=name)
         try:
             if isinstance(calculation, JobFailure):

@@ -12,14 +12,14 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import InputError, NonFiniteError
 from atomate2_vogen.schemas import ReferenceDoc
 
-BOX = 13.0
+MOLECULE_BOX = 13.0
 """Shortest edge in Å. A mesh of spacing 0.5 1/Å is then the Gamma point alone."""
 
-MOMENT_TOLERANCE = 0.1
+MOLECULE_MOMENT_TOLERANCE = 0.1
 """μB; a molecule in the wrong spin state is off by about 1 eV."""
 
 
-def anion_molecule(system: OxideSystem = VANADIUM, box: float = BOX) -> Structure:
+def anion_molecule(system: OxideSystem = VANADIUM, box: float = MOLECULE_BOX) -> Structure:
     """Diatomic molecule of the anion in a box of three different edges.
 
     Three edges, so that no symmetry of the box is put on the molecule's orbitals. The start
@@ -65,7 +65,7 @@ def check_spin(static: Any, anion: str) -> Any:
     """
     found = getattr(static.output, "total_moment", None)
     expected = float(molecule(f"{anion}2").get_initial_magnetic_moments().sum())
-    if found is not None and abs(abs(found) - expected) > MOMENT_TOLERANCE:
+    if found is not None and abs(abs(found) - expected) > MOLECULE_MOMENT_TOLERANCE:
         raise NonFiniteError(
             f"{anion}2 has a moment of {found:.2f} μB, not {expected:g}: not its ground state"
         )

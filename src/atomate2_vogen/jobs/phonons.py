@@ -29,7 +29,7 @@ from atomate2_vogen.jobs.electronic import NO_RESULT
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.links import job_links
 from atomate2_vogen.jobs.subjects import Subject
-from atomate2_vogen.jobs.tolerance import read
+from atomate2_vogen.jobs.tolerance import read_outputs
 from atomate2_vogen.phonons.harmonic import (
     impose_sum_rules,
     phonon_bands,
@@ -37,7 +37,7 @@ from atomate2_vogen.phonons.harmonic import (
     phonopy_from_document,
     summarise_phonons,
 )
-from atomate2_vogen.phonons.supercells import check_size
+from atomate2_vogen.phonons.supercells import check_supercell_size
 from atomate2_vogen.schemas import CharacterisationState, PhononDoc
 from atomate2_vogen.structures.magnetic_patterns import lowers_symmetry
 
@@ -51,7 +51,7 @@ def phonon_id(candidate_id: str, scheme: str, supercell: str) -> str:
 
 
 def symmetric(structure: Structure, symprec: float) -> Structure:
-    """The same cell with the symmetry made exact that it has within a tolerance in Å.
+    """Symmetrise a cell within a tolerance in Å.
 
     A relaxation stops where forces are small and leaves the symmetry broken by as little;
     phonopy, which looks closer, would then displace every atom in every direction. Where spglib
@@ -106,7 +106,7 @@ def phonon_cell(
     max_atoms
         Limit to the supercell.
     symprec
-        Å within which the symmetry is made exact, or None.
+        Tolerance in Å of the symmetrisation; None for none.
     method, engine_versions
         Method and versions that the relaxation must be of.
 
@@ -162,7 +162,7 @@ def phonon_cell(
             **maker.get_supercell_size_kwargs,
         )
         matrix = np.rint(matrix).astype(int).tolist()
-    check_size(matrix, len(structure), max_atoms)
+    check_supercell_size(matrix, len(structure), max_atoms)
     return {"structure": structure, "supercell_matrix": matrix, "max_force": force}
 
 
@@ -214,9 +214,9 @@ def record_phonons(
     document = failed_phonons(subject, engine, supercell)
     document.jobs = job_links({"phonons": phonons})  # inputs are not resolved yet
     try:
-        found = read(phonons)
+        found = read_outputs(phonons)
         _check_forces(found, engine)
-        _complete(document, read(cell), found)
+        _complete(document, read_outputs(cell), found)
     except (VogenError, AttributeError, KeyError, TypeError, ValueError) as error:
         document.error = reason(error)
         return document
@@ -253,7 +253,7 @@ def _check_forces(phonons: Any, engine: Engine) -> None:
     uuids = getattr(getattr(phonons, "uuids", None), "displacements_uuids", None)
     if not uuids:
         return
-    displaced = read(OutputReference(uuids[0]))
+    displaced = read_outputs(OutputReference(uuids[0]))
     if not isinstance(displaced, JobFailure):
         check_method(displaced, engine.method("phonon forces"), engine.engine_versions)
 

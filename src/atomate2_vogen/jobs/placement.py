@@ -1,4 +1,4 @@
-"""Which workers may take a job: what it tells the workflow manager.
+"""Categories of jobs, by which workers of a workflow manager choose them.
 
 Every job of this package bears a category, as FireWorks' ``_category``; those of an engine take
 the engine's. A worker that names categories takes only these, one that names none takes all.
@@ -36,14 +36,14 @@ def place(made: Job | Flow, where: str | Mapping[str, Any], *, inherited: bool =
         Whether the jobs that it makes when it runs are of the same category. Otherwise they
         keep their own.
     """
-    told = {CATEGORY: where} if isinstance(where, str) else dict(where)
+    config = {CATEGORY: where} if isinstance(where, str) else dict(where)
     jobs = [made] if isinstance(made, Job) else [job for job, _ in made.iterflow()]
     for job in jobs:
         # a new object: configurations are shared between jobs
-        job.config = replace(job.config, manager_config=dict(told), pass_manager_config=inherited)
+        job.config = replace(job.config, manager_config=dict(config), pass_manager_config=inherited)
         if not inherited:
             # the job that jobflow adds to hand on the output of what was made
-            job.update_config({"manager_config": dict(told)}, name_filter="store_inputs")
+            job.update_config({"manager_config": dict(config)}, name_filter="store_inputs")
 
 
 def replacement(made: Flow, *, shared: bool = False) -> Job | Flow:

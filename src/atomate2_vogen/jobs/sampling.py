@@ -52,6 +52,12 @@ class SampleMaker(Maker):
     ------
     InputError
         If there is no such sampler, or a number is out of range.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.jobs import SampleMaker
+    >>> SampleMaker(sampler="substitution").make({"VO2": 4}, seed=1).name
+    'sample'
     """
 
     name: str = "sample"

@@ -22,14 +22,14 @@ Crystal = Structure | CandidateDoc | CalculationDoc | StabilityDoc
 
 @dataclass(frozen=True)
 class Subject(MSONable):
-    """A crystal and the candidate that it is.
+    """A crystal and the id of its candidate.
 
     Parameters
     ----------
     candidate_id
         Key of the candidate.
     structure
-        To start from.
+        Crystal from which the calculation starts.
     """
 
     candidate_id: str
@@ -69,7 +69,7 @@ def subjects_from(crystals: Sequence[Crystal]) -> list[Subject]:
 
 
 def check_crystals(crystals: Sequence[CandidateDoc | CalculationDoc | StabilityDoc]) -> None:
-    """Refuse what does not belong into one list.
+    """Raise if crystals cannot be characterised together.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def check_crystals(crystals: Sequence[CandidateDoc | CalculationDoc | StabilityD
     if len(schemes := sorted({document.scheme for document in relaxed})) > 1:
         raise SchemeMismatchError(
             f"crystals relaxed in {' and '.join(schemes)} are in one list; characterise each "
-            "scheme's by itself"
+            "scheme separately"
         )
     if twice := next(
         (i for i, n in Counter(c.candidate_id for c in crystals).items() if n > 1), ""
@@ -90,17 +90,17 @@ def check_crystals(crystals: Sequence[CandidateDoc | CalculationDoc | StabilityD
         raise InputError(f"candidate {twice} is given twice")
 
 
-def regular(
+def symmetrise_subject(
     subject: Subject, system: OxideSystem, symprec: float
 ) -> tuple[Subject, dict[str, Any] | None]:
-    """The subject with the symmetry made exact that it has within `symprec` Å.
+    """Symmetrise a subject within `symprec` Å.
 
     Returns
     -------
     subject : Subject
-        With the same sites in the same order; the same one where nothing was done.
+        Crystal with the same sites in the same order; unchanged where it was not symmetrised.
     details : dict or None
-        What was done, as `analysis.symmetry.Symmetrised.details`; None where nothing was.
+        `structures.symmetry.Symmetrised.details`; None where nothing was changed.
 
     Raises
     ------

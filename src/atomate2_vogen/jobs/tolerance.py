@@ -30,7 +30,7 @@ NO_RESULT = "a job before this one left no result; see its log"
 UNRESOLVED = JobConfig(
     resolve_references=False, expose_store=True, on_missing_references=OnMissing.NONE
 )
-"""For jobs that read their inputs with `read`: a failed one must not stop them."""
+"""For jobs that read their inputs with `read_outputs`: a failed one must not stop them."""
 
 
 def _plain(content: dict[str, Any]) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def guard_flow(flow: Flow | Job) -> None:
         )
 
 
-def read(tree: Any) -> Any:
+def read_outputs(tree: Any) -> Any:
     """What outputs of guarded jobs hold: the same nesting, failures where there is nothing.
 
     Call it inside a job that is configured as `UNRESOLVED`.
@@ -182,9 +182,9 @@ def read(tree: Any) -> Any:
                 error=f"an output lacks what it should hold: {shortened(repr(error))}"
             )
     if isinstance(tree, dict):
-        return {key: read(value) for key, value in tree.items()}
+        return {key: read_outputs(value) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return type(tree)(read(value) for value in tree)
+        return type(tree)(read_outputs(value) for value in tree)
     return tree
 
 

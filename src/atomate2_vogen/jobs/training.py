@@ -152,6 +152,14 @@ class TrainEnergyMaker(_TrainMaker):
         Name of the job.
     preset, system, checkpoint_dir, show_progress
         As for `TrainVAEMaker`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.jobs import BuildDatasetMaker, TrainEnergyMaker, TrainVAEMaker
+    >>> dataset = BuildDatasetMaker().make()
+    >>> vae = TrainVAEMaker(preset="quick").make(dataset.output)
+    >>> TrainEnergyMaker(preset="quick").make(dataset.output, vae.output).name
+    'train energy'
     """
 
     name: str = "train energy"
@@ -212,6 +220,13 @@ class TrainWGANMaker(_TrainMaker):
         As for `TrainVAEMaker`.
     checkpoint_dir
         As for `TrainVAEMaker`; the WGAN's state is saved after every fiftieth of its steps.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.jobs import BuildDatasetMaker, TrainWGANMaker
+    >>> dataset = BuildDatasetMaker().make()
+    >>> TrainWGANMaker(preset="quick").make(dataset.output, seed=1).name
+    'train WGAN'
     """
 
     name: str = "train WGAN"

@@ -298,7 +298,9 @@ def compare(
     )
 
 
-def summarise(reconstructions: Sequence[Reconstruction]) -> dict[str, dict[str, Any]]:
+def summarise_reconstruction(
+    reconstructions: Sequence[Reconstruction],
+) -> dict[str, dict[str, Any]]:
     """Reconstruction rates and errors by number of atoms, and over all crystals.
 
     Returns

@@ -1,7 +1,7 @@
 """Dynamic stability from harmonic phonons: lowest frequency, verdict, free energy.
 
 Everything is taken from a `phonopy.Phonopy` with force constants, so that a calculation by
-hand and one by a workflow are judged by the same lines. Imaginary frequencies are negative, as
+hand and one by a workflow are assessed by the same code. Imaginary frequencies are negative, as
 phonopy writes them.
 
 Force constants of finite displacements break the acoustic sum rule, those of a force field with
@@ -75,7 +75,7 @@ def verdict(lowest_frequency: float, imaginary_fraction: float) -> PhononVerdict
 
 @dataclass(frozen=True)
 class SumRuleErrors:
-    """How far force constants were from the acoustic sum rule before it was imposed.
+    """Deviation of force constants from the acoustic sum rule before it was imposed.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class SumRuleErrors:
 
 
 def impose_sum_rules(phonon: Phonopy) -> SumRuleErrors:
-    """Make force constants sum to zero and symmetric, in place; tell the errors they had.
+    """Make force constants sum to zero and symmetric, in place; return the errors before.
 
     Raises
     ------
@@ -137,6 +137,21 @@ def summarise_phonons(
     ------
     BandDataError
         If there are no force constants, or they or a frequency are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.phonons import summarise_phonons
+    >>> from phonopy import Phonopy
+    >>> from phonopy.structure.atoms import PhonopyAtoms
+    >>> cell = PhonopyAtoms(symbols=["Ar"], cell=np.eye(3) * 4.0, scaled_positions=[[0, 0, 0]])
+    >>> phonon = Phonopy(cell, np.eye(3, dtype=int) * 2, primitive_matrix="P")
+    >>> n = len(phonon.supercell)
+    >>> springs = n * np.eye(n) - np.ones((n, n))  # every atom is tied to every other one
+    >>> phonon.force_constants = springs[..., None, None] * np.eye(3)  # eV/Å²
+    >>> summary = summarise_phonons(phonon, mesh_length=20.0)
+    >>> summary.verdict.value
+    'stable'
     """
     constants = _finite(phonon.force_constants)
     bands = phonon_bands(phonon) if bands is None else bands
@@ -152,18 +167,18 @@ def summarise_phonons(
     )
     imaginary = float(shares[frequencies < -NOISE].sum())
     lowest, q_point, label = _lowest(bands, mesh["qpoints"], frequencies)
-    judged = verdict(lowest, imaginary)
+    stability = verdict(lowest, imaginary)
     errors = imposed or SumRuleErrors(
         acoustic_sum_rule_error(phonon), force_constant_drift(constants)
     )
     warnings = []
-    if judged is not PhononVerdict.STABLE and errors.frequency > abs(lowest) / 2:
+    if stability is not PhononVerdict.STABLE and errors.frequency > abs(lowest) / 2:
         warnings.append(
             f"rigid shifts have {errors.frequency:.2f} THz instead of 0 by these forces, the lowest frequency is "
             f"{lowest:.2f} THz: the forces are too inaccurate for this verdict"
         )
     return PhononSummary(
-        verdict=judged,
+        verdict=stability,
         lowest_frequency=lowest,
         lowest_q_point=[float(x) for x in q_point],
         lowest_label=label,
@@ -177,7 +192,7 @@ def summarise_phonons(
         n_atoms_primitive=len(phonon.primitive),
         mesh=[int(n) for n in np.asarray(phonon.mesh_numbers)],
         free_energy=None
-        if judged is PhononVerdict.UNSTABLE
+        if stability is PhononVerdict.UNSTABLE
         else _free_energy(phonon, float(shares[frequencies < FREE_ENERGY_CUTOFF].sum())),
         tolerances={
             "noise_THz": NOISE,
@@ -249,6 +264,21 @@ def phonon_bands(
         q points per branch.
     symprec
         Å, of the symmetry that the path is chosen by.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.phonons import phonon_bands
+    >>> from phonopy import Phonopy
+    >>> from phonopy.structure.atoms import PhonopyAtoms
+    >>> cell = PhonopyAtoms(symbols=["Ar"], cell=np.eye(3) * 4.0, scaled_positions=[[0, 0, 0]])
+    >>> phonon = Phonopy(cell, np.eye(3, dtype=int) * 2, primitive_matrix="P")
+    >>> n = len(phonon.supercell)
+    >>> springs = n * np.eye(n) - np.ones((n, n))  # every atom is tied to every other one
+    >>> phonon.force_constants = springs[..., None, None] * np.eye(3)  # eV/Å²
+    >>> bands = phonon_bands(phonon, points=5)
+    >>> bands.nb_bands, bands.has_imaginary_freq()
+    (3, False)
     """
     import seekpath
     from pymatgen.io.phonopy import get_pmg_structure
@@ -273,7 +303,23 @@ def phonon_bands(
 
 
 def phonon_dos(phonon: Phonopy, mesh_length: float = MESH_LENGTH) -> PhononDos:
-    """Density of states by the tetrahedron method, 1/THz per primitive cell."""
+    """Density of states by the tetrahedron method, 1/THz per primitive cell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.phonons import phonon_dos
+    >>> from phonopy import Phonopy
+    >>> from phonopy.structure.atoms import PhonopyAtoms
+    >>> cell = PhonopyAtoms(symbols=["Ar"], cell=np.eye(3) * 4.0, scaled_positions=[[0, 0, 0]])
+    >>> phonon = Phonopy(cell, np.eye(3, dtype=int) * 2, primitive_matrix="P")
+    >>> n = len(phonon.supercell)
+    >>> springs = n * np.eye(n) - np.ones((n, n))  # every atom is tied to every other one
+    >>> phonon.force_constants = springs[..., None, None] * np.eye(3)  # eV/Å²
+    >>> dos = phonon_dos(phonon, mesh_length=20.0)
+    >>> round(float(np.trapezoid(dos.densities, dos.frequencies)))  # three modes of one atom
+    3
+    """
     from pymatgen.phonon.dos import PhononDos
 
     phonon.run_mesh(mesh_length)
@@ -301,6 +347,14 @@ def force_constant_drift(constants: np.ndarray) -> float:
     ----------
     constants
         Shape (n, N, 3, 3): n = N atoms of the supercell, or those of one primitive cell.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.phonons import force_constant_drift
+    >>> spring = np.array([[1.0, -1.0], [-1.0, 1.0]])[..., None, None] * np.eye(3)  # eV/Å²
+    >>> force_constant_drift(spring)
+    0.0
     """
     largest = float(np.abs(constants.sum(axis=1)).max())
     if constants.shape[0] == constants.shape[1]:

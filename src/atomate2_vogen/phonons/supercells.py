@@ -13,7 +13,7 @@ Supercell = tuple[int, int, int]
 CONVERGENCE_SERIES: tuple[Supercell, ...] = ((3, 3, 3), (4, 4, 4), (5, 5, 4))
 """The paper's series (supplementary figures S1 and S2)."""
 
-MAX_ATOMS = 1000
+MAX_SUPERCELL_ATOMS = 1000
 """Atoms of a supercell above which nothing is calculated, unless the limit is raised."""
 
 
@@ -42,7 +42,9 @@ def check_supercell(supercell: Sequence[int]) -> Supercell:
     return int(numbers[0]), int(numbers[1]), int(numbers[2])
 
 
-def check_size(matrix: Sequence[Sequence[float]] | np.ndarray, n_atoms: int, limit: int) -> int:
+def check_supercell_size(
+    matrix: Sequence[Sequence[float]] | np.ndarray, n_atoms: int, limit: int
+) -> int:
     """Atoms of a supercell.
 
     Parameters

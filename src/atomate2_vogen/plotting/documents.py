@@ -1,4 +1,4 @@
-"""Which judgements a figure shows, in which order, and what its caption says of the others."""
+"""Selection and order of stability documents in figures, and captions about the others."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.schemas import StabilityDoc, StabilityState
 from atomate2_vogen.stability.phases import anion_fraction
 
-Judged = Mapping[str, Sequence[StabilityDoc]]
-"""Judgements by sampler."""
+BySampler = Mapping[str, Sequence[StabilityDoc]]
+"""Stability documents by sampler."""
 
 
 def one_scheme(documents: Sequence[StabilityDoc], scheme: str | None = None) -> str:
@@ -23,14 +23,14 @@ def one_scheme(documents: Sequence[StabilityDoc], scheme: str | None = None) -> 
     Parameters
     ----------
     documents
-        Judgements.
+        Stability documents.
     scheme
         What it has to be; that of the first document if not given.
 
     Returns
     -------
     str
-        The scheme; a dash if there is nothing to tell it from.
+        The scheme; a dash if there are no documents.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def one_scheme(documents: Sequence[StabilityDoc], scheme: str | None = None) -> 
     return expected
 
 
-def one_scheme_of_all(judged: Judged, scheme: str | None = None) -> str:
+def one_scheme_of_all(judged: BySampler, scheme: str | None = None) -> str:
     """Name the one scheme of all samplers' documents; see `one_scheme`.
 
     Raises
@@ -98,7 +98,7 @@ def energies_of_hull(by_formula: Mapping[str, Sequence[StabilityDoc]]) -> dict[s
 
 
 def count_states(documents: Sequence[StabilityDoc], scheme: str) -> str:
-    """Caption: the judge, how many are ranked, and what became of the others."""
+    """Caption: energy model, number of ranked candidates, and states of the others."""
     states = Counter(document.state for document in documents)
     number = states.pop(StabilityState.RANKED, 0)
     left_out = ", ".join(f"{states[s]} {s.value}" for s in StabilityState if states[s])
@@ -107,7 +107,7 @@ def count_states(documents: Sequence[StabilityDoc], scheme: str) -> str:
     )
 
 
-def count_ranked(judged: Judged, scheme: str) -> str:
-    """Caption: the judge, and how many of each sampler's candidates are ranked."""
+def count_ranked(judged: BySampler, scheme: str) -> str:
+    """Caption: energy model, and number of ranked candidates by sampler."""
     parts = [f"{name} {len(ranked(docs))} of {len(docs)}" for name, docs in judged.items()]
     return f"Energy model: {scheme}. Candidates ranked: {', '.join(parts)}."

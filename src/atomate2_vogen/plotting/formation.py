@@ -54,6 +54,30 @@ def plot_formation_energies(
     ------
     SchemeMismatchError
         If the documents are of several schemes.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.plotting import plot_formation_energies
+    >>> from atomate2_vogen.schemas import StabilityDoc
+    >>> document = StabilityDoc(
+    ...     stability_id="VO-1|CHGNet-0.3.0",
+    ...     candidate_id="VO-1",
+    ...     scheme="CHGNet-0.3.0",
+    ...     hull_id="made by hand",
+    ...     chemsys="O-V",
+    ...     formula="VO",
+    ...     natoms=2,
+    ...     sampler="files",
+    ...     model_id="none",
+    ...     state="ranked",
+    ...     is_converged=True,
+    ...     formation_energy_per_atom=-2.0,
+    ...     energy_above_hull=0.2,
+    ...     paper_class="stable",
+    ...     field_class="above hull",
+    ... )
+    >>> plot_formation_energies([document], "formation.png").name
+    'formation.png'
     """
     caption = count_states(stability, one_scheme(stability))
     by_formula = ranked_by_formula(stability, system)

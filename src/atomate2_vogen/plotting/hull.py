@@ -28,7 +28,7 @@ def plot_hull(
     """Draw candidates on the reference hull, as in the paper's Figs. 7-9.
 
     Panel a: formation energy over anion fraction, with the hull and the names of its phases.
-    Panel b: energy above hull by formula, where crystals of one composition can be told
+    Panel b: energy above hull by formula, where crystals of one composition can be distinguished
     apart; what lies above the frame is counted at its upper edge.
 
     Parameters
@@ -36,7 +36,7 @@ def plot_hull(
     stability
         Judged candidates; only ranked ones are drawn, the others are counted in the caption.
     references
-        The phases that they were judged against.
+        Reference phases of the hull.
     path
         Picture to write: PNG, PDF or SVG by its suffix.
     system
@@ -53,6 +53,13 @@ def plot_hull(
         If documents and references are of different schemes.
     MissingReferenceError, ElementError, NonFiniteError
         As `ReferenceHull`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.plotting import plot_hull
+    >>> plot_hull([], load_references("CHGNet-0.3.0"), "hull.png").name
+    'hull.png'
     """
     hull = ReferenceHull(references, system)
     scheme = one_scheme(stability, hull.scheme)

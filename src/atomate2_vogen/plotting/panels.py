@@ -1,6 +1,6 @@
 """Panels of a hull: candidates on it, and their energies above it formula by formula.
 
-Each class has a marker of its own and a brightness of its own, so the panels survive grey
+Each class has a distinct marker and a distinct brightness, so the panels survive grey
 printing.
 """
 

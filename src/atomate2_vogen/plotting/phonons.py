@@ -50,6 +50,37 @@ def plot_phonons(document: PhononDoc, path: str | PathLike[str]) -> Path:
     ------
     InputError
         If the document has failed or lacks dispersion or density of states.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.phonons import phonon_bands, phonon_dos, summarise_phonons
+    >>> from atomate2_vogen.plotting import plot_phonons
+    >>> from atomate2_vogen.schemas import PhononDoc
+    >>> from phonopy import Phonopy
+    >>> from phonopy.structure.atoms import PhonopyAtoms
+    >>> from pymatgen.io.phonopy import get_pmg_structure
+    >>> cell = PhonopyAtoms(symbols=["O"], cell=np.eye(3) * 4.0, scaled_positions=[[0, 0, 0]])
+    >>> phonon = Phonopy(cell, np.eye(3, dtype=int) * 2, primitive_matrix="P")
+    >>> n = len(phonon.supercell)
+    >>> springs = n * np.eye(n) - np.ones((n, n))  # every atom is tied to every other one
+    >>> phonon.force_constants = springs[..., None, None] * np.eye(3)  # eV/Å²
+    >>> bands = phonon_bands(phonon, points=5)
+    >>> document = PhononDoc(
+    ...     phonon_id="made by hand",
+    ...     candidate_id="O-1",
+    ...     scheme="springs",
+    ...     engine="springs",
+    ...     requested_supercell="2x2x2",
+    ...     state="completed",
+    ...     formula="O2",
+    ...     structure=get_pmg_structure(cell),
+    ...     phonons=summarise_phonons(phonon, bands, mesh_length=20.0),
+    ...     phonon_bands=bands.as_dict(),
+    ...     phonon_dos=phonon_dos(phonon, mesh_length=20.0).as_dict(),
+    ... )
+    >>> plot_phonons(document, "phonons.png").name
+    'phonons.png'
     """
     from pymatgen.phonon.plotter import PhononBSPlotter
 
@@ -93,6 +124,38 @@ def plot_phonon_series(documents: Sequence[PhononDoc], path: str | PathLike[str]
         If nothing is completed, or the documents are of several candidates.
     SchemeMismatchError
         If they are of several schemes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from atomate2_vogen.phonons import phonon_bands, summarise_phonons
+    >>> from atomate2_vogen.plotting import plot_phonon_series
+    >>> from atomate2_vogen.schemas import PhononDoc
+    >>> from phonopy import Phonopy
+    >>> from phonopy.structure.atoms import PhonopyAtoms
+    >>> from pymatgen.io.phonopy import get_pmg_structure
+    >>> def document(edge):
+    ...     # Phonons of a cubic crystal in a supercell of edge³ cells
+    ...     cell = PhonopyAtoms(symbols=["O"], cell=np.eye(3) * 4.0, scaled_positions=[[0, 0, 0]])
+    ...     phonon = Phonopy(cell, np.eye(3, dtype=int) * edge, primitive_matrix="P")
+    ...     n = len(phonon.supercell)
+    ...     springs = n * np.eye(n) - np.ones((n, n))  # every atom is tied to every other one
+    ...     phonon.force_constants = springs[..., None, None] * np.eye(3)  # eV/Å²
+    ...     bands = phonon_bands(phonon, points=5)
+    ...     return PhononDoc(
+    ...         phonon_id=f"{edge}",
+    ...         candidate_id="O-1",
+    ...         scheme="springs",
+    ...         engine="springs",
+    ...         requested_supercell=f"{edge}x{edge}x{edge}",
+    ...         state="completed",
+    ...         formula="O2",
+    ...         structure=get_pmg_structure(cell),
+    ...         phonons=summarise_phonons(phonon, bands, mesh_length=20.0),
+    ...         phonon_bands=bands.as_dict(),
+    ...     )
+    >>> plot_phonon_series([document(2), document(3)], "series.png").name
+    'series.png'
     """
     from pymatgen.phonon.plotter import PhononBSPlotter
 

@@ -64,7 +64,7 @@ _MONITORED = {
 
 
 def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
-    """Draw the learning curves of all networks that a training document tells of.
+    """Draw the learning curves of all networks in a training document.
 
     Parameters
     ----------
@@ -81,7 +81,27 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        If the document tells of no network.
+        If the document holds no history of a network.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.plotting import plot_training
+    >>> from atomate2_vogen.schemas import Artefact, TrainingDoc
+    >>> document = TrainingDoc(
+    ...     model_id="abc",
+    ...     preset="quick",
+    ...     seed=1,
+    ...     chemsys="O-V",
+    ...     dataset_id="shipped",
+    ...     config={"wgan": {"steps": 100}},
+    ...     history={"energy": {"mae": [0.9, 0.5], "val_mae": [0.8, 0.7]}},
+    ...     backend="tensorflow 2",
+    ...     wall_time=1.0,
+    ...     peak_memory=1.0,
+    ...     artefact=Artefact(filename="x", sha256="y", content=""),
+    ... )
+    >>> plot_training(document, "curves.png").name
+    'curves.png'
     """
     known = [name for name in _PANELS if document.history.get(name)]
     if not known:
@@ -107,7 +127,7 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
 def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | PathLike[str]) -> Path:
     """Draw the generator's loss of several trainings, as GAN against WGAN in the paper's Fig. 5.
 
-    Losses of two kinds have two scales, so each has an axis of its own.
+    Losses of two kinds have two scales, so each has a separate axis.
 
     Parameters
     ----------
@@ -125,6 +145,26 @@ def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | Path
     ------
     InputError
         If there are not one or two, or one has no history of a generator.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.plotting import plot_generator_losses
+    >>> from atomate2_vogen.schemas import Artefact, TrainingDoc
+    >>> document = TrainingDoc(
+    ...     model_id="abc",
+    ...     preset="quick",
+    ...     seed=1,
+    ...     chemsys="O-V",
+    ...     dataset_id="shipped",
+    ...     config={"wgan": {"steps": 100}},
+    ...     history={"wgan": {"critic": [-1.0, -0.5], "loss": [0.1, 0.2], "energy": [0.5, 0.1]}},
+    ...     backend="tensorflow 2",
+    ...     wall_time=1.0,
+    ...     peak_memory=1.0,
+    ...     artefact=Artefact(filename="x", sha256="y", content=""),
+    ... )
+    >>> plot_generator_losses({"quick": document}, "losses.png").name
+    'losses.png'
     """
     if len(documents) not in {1, 2}:
         raise InputError(f"{len(documents)} trainings given; one or two can be compared")
@@ -153,7 +193,7 @@ def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | Path
 
 
 def _steps(document: TrainingDoc, name: str) -> float:
-    """What one entry of the history stands for: an epoch, for the WGAN some steps."""
+    """Unit of the entries of a history: an epoch, or a number of steps for the WGAN."""
     if name != "wgan":
         return 1.0
     steps = document.config.get("wgan", {}).get("steps", len(document.history[name]["critic"]))

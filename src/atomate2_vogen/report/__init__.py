@@ -1,4 +1,4 @@
-"""One self-contained HTML file about a run: what people look at, show and hand on.
+"""Self-contained HTML report about a run.
 
 >>> from atomate2_vogen.report import ReportDocuments, write_report
 >>> with VogenStores.open("vogen_output") as stores:  # doctest: +SKIP

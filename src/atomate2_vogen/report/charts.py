@@ -17,7 +17,7 @@ import numpy as np
 
 from atomate2_vogen.report.numbers import number
 
-SHAPES = {
+MARKER_PATHS = {
     "circle": "M-4.2 0a4.2 4.2 0 1 0 8.4 0a4.2 4.2 0 1 0-8.4 0Z",
     "triangle": "M0-5.2L4.8 3.6H-4.8Z",
     "cross": "M-4.4-2.8L-2.8-4.4L0-1.6L2.8-4.4L4.4-2.8L1.6 0L4.4 2.8L2.8 4.4L0 1.6L-2.8 4.4"
@@ -181,7 +181,7 @@ class Chart:
         index: int | None = None,
         size: float = 1.0,
     ) -> None:
-        """A marker that tells `text` when pointed at, and leads to `link`."""
+        """Marker that shows `text` when pointed at, and links to `link`."""
         px, py = self.place(x, y)
         attributes = {"class": "point", "data-x": f"{x:.6g}", "data-y": f"{y:.6g}"}
         if index is not None:
@@ -193,7 +193,7 @@ class Chart:
         _child(
             holder,
             "path",
-            d=SHAPES[shape],
+            d=MARKER_PATHS[shape],
             transform=f"translate({px:.1f} {py:.1f})" + (f" scale({size:g})" if size != 1 else ""),
             **{"class": f"mark {kind}"},
         )

@@ -159,7 +159,7 @@ def _histogram(
 
 
 def _known(measure: Callable[..., float], structures: Sequence[Structure]) -> list[float]:
-    """What can be measured; a crystal whose atoms lie on each other has no distance."""
+    """Finite values; a crystal with atoms at the same place has no distance."""
     found = []
     for structure in structures:
         try:

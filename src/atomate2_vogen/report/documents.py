@@ -1,4 +1,4 @@
-"""What a report is made from: documents of one judge, wherever they are kept."""
+"""Documents that a report shows, all of one energy model."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReportDocuments:
-    """Documents of one judge and one hull.
+    """Documents of one energy model and one hull.
 
     Parameters
     ----------
     stability
-        One per candidate.
+        One stability document per candidate.
     references
-        The phases that they were judged against.
+        Reference phases of the hull.
     calculations
         Of the same candidates: the crystals as generated, and what relaxing them took. A
-        candidate without one is shown with what its stability document tells.
+        candidate without one is shown with the values of its stability document.
     metrics
         Of the same candidates; measured anew where it is missing or of other candidates, which
         then knows nothing of attempts.
@@ -60,6 +60,31 @@ class ReportDocuments:
         If a ranked document is of no compound of the system.
     MissingReferenceError, ElementError, NonFiniteError
         As `ReferenceHull`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.report import ReportDocuments
+    >>> from atomate2_vogen.schemas import StabilityDoc
+    >>> from atomate2_vogen.stability.hull import hull_id
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> document = StabilityDoc(
+    ...     stability_id="VO-1|CHGNet-0.3.0",
+    ...     candidate_id="VO-1",
+    ...     scheme="CHGNet-0.3.0",
+    ...     hull_id=hull_id(references),
+    ...     chemsys="O-V",
+    ...     formula="VO",
+    ...     natoms=2,
+    ...     sampler="files",
+    ...     model_id="none",
+    ...     state="failed",
+    ...     reason="out of memory",
+    ...     is_converged=False,
+    ... )
+    >>> documents = ReportDocuments([document], references)
+    >>> documents.scheme
+    'CHGNet-0.3.0'
     """
 
     stability: Sequence[StabilityDoc]
@@ -72,10 +97,10 @@ class ReportDocuments:
     system: OxideSystem = VANADIUM
 
     def __post_init__(self) -> None:
-        """Refuse what would draw candidates on a hull that they were not judged by."""
+        """Raise if the candidates belong to another hull than the reference phases."""
         if not self.stability:
             raise InputError(
-                "nothing to report: there is no stability document; judge the calculations first "
+                "nothing to report: there is no stability document; make them first "
                 "(vogen build FOLDER)"
             )
         for name in ("scheme", "hull_id"):
@@ -92,12 +117,12 @@ class ReportDocuments:
                 self.system.reduced_formula(document.formula)
         if self.hull.scheme != self.scheme:
             raise SchemeMismatchError(
-                f"references of {self.hull.scheme} for candidates judged by {self.scheme}"
+                f"references of {self.hull.scheme} for candidates of {self.scheme}"
             )
         if self.hull.hull_id != self.hull_id:
             raise InputError(
                 f"the references make the hull {self.hull.hull_id}, but the candidates were "
-                f"judged on {self.hull_id}; judge them again (vogen build FOLDER)"
+                f"placed on {self.hull_id}; place them again (vogen build FOLDER)"
             )
 
     @classmethod
@@ -120,9 +145,9 @@ class ReportDocuments:
         stores
             Connected: embedded, in memory, or in MongoDB.
         scheme
-            The judge; may be left out where the stores hold judgements of one only.
+            Energy scale; may be left out where the stores hold stability documents of one only.
         candidate_ids
-            The candidates; all that are judged where left out.
+            Ids of candidates; all with a stability document where left out.
         metrics, run, system
             As for the class.
 
@@ -162,7 +187,7 @@ class ReportDocuments:
 
     @property
     def scheme(self) -> str:
-        """Name of the judge's energy scale."""
+        """Name of the energy scale."""
         return self.stability[0].scheme
 
     @property

@@ -18,7 +18,7 @@ from atomate2_vogen.schemas import PaperClass, ReferenceDoc, StabilityDoc, Stabi
 from atomate2_vogen.stability.judging import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
 from atomate2_vogen.stability.phases import anion_fraction
 
-SHAPES = {
+CLASS_MARKERS = {
     PaperClass.STABLE: "circle",
     PaperClass.METASTABLE: "triangle",
     PaperClass.UNSTABLE: "cross",
@@ -96,7 +96,7 @@ def _hull(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
         chart.marker(
             anion_fraction(Composition(document.formula), system),
             document.formation_energy_per_atom,
-            shape=SHAPES[document.paper_class],
+            shape=CLASS_MARKERS[document.paper_class],
             kind=document.paper_class.value,
             text=_tip(document),
             link=page_link(document.candidate_id) if listed else None,
@@ -116,7 +116,7 @@ def _hull(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
         f"reference phases.{f' {beyond} candidates lie above the frame.' if beyond else ''}",
         (
             ("square", "reference", f"reference phase ({len(known)})"),
-            *((SHAPES[k], k.value, f"{k.value} ({n})") for k, n in counts.items() if n),
+            *((CLASS_MARKERS[k], k.value, f"{k.value} ({n})") for k, n in counts.items() if n),
         ),
         zoomable=True,
     )
@@ -173,7 +173,7 @@ def _distances(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
             chart.marker(
                 column + float(offset),
                 float(height),
-                shape=SHAPES[document.paper_class],
+                shape=CLASS_MARKERS[document.paper_class],
                 kind=document.paper_class.value,
                 text=_tip(document),
                 link=page_link(document.candidate_id) if document.candidate_id in rows else None,
@@ -192,7 +192,7 @@ def _distances(documents: ReportDocuments, rows: dict[str, int]) -> Figure:
 
 
 def _tip(document: StabilityDoc) -> str:
-    """What a marker tells."""
+    """Text shown for a marker."""
     kind = "" if document.paper_class is None else document.paper_class.value
     lines = [
         f"{formula_text(document.formula)}  {document.candidate_id}",
@@ -201,9 +201,9 @@ def _tip(document: StabilityDoc) -> str:
     ]
     if document.space_group_symbol:
         lines.append(f"{document.space_group_symbol} ({document.space_group_number})")
-    told = [
+    parts = [
         text
         for flag, text in ((document.is_unique, "unique"), (document.is_novel, "novel"))
         if flag
     ]
-    return "\n".join([*lines, ", ".join(told)] if told else lines)
+    return "\n".join([*lines, ", ".join(parts)] if parts else lines)

@@ -1,4 +1,4 @@
-"""Numbers and formulas as people read them."""
+"""Formatting of numbers and formulas."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from atomate2_vogen.schemas import Proportion
 Facts = list[tuple[str, str]]
 """Names, with units, and values."""
 
-UNKNOWN = "–"
+DASH = "–"
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -21,14 +21,14 @@ def formula_text(formula: str) -> str:
 def number(value: float | None, digits: int = 3) -> str:
     """A number with a true minus sign; a dash where it is unknown or not finite."""
     if value is None or not math.isfinite(value):
-        return UNKNOWN
+        return DASH
     rounded = round(value, digits) or 0.0  # no minus before what rounds to zero
     return f"{rounded:.{digits}f}".replace("-", "−")
 
 
 def answer(value: bool | None) -> str:
     """Yes, no, or unknown."""
-    return UNKNOWN if value is None else "yes" if value else "no"
+    return DASH if value is None else "yes" if value else "no"
 
 
 def finite(value: float | None, digits: int = 6) -> float | None:
@@ -45,5 +45,5 @@ def percent(share: float) -> str:
 def interval(part: Proportion | None) -> str:
     """A share with its 95 % interval, e.g. ``42 % (25 to 61)``."""
     if part is None or part.share is None or part.low is None or part.high is None:
-        return UNKNOWN
+        return DASH
     return f"{percent(part.share)} ({100 * part.low:.0f} to {100 * part.high:.0f})"

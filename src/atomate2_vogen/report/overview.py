@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atomate2_vogen.report.documents import ReportDocuments
-from atomate2_vogen.report.numbers import UNKNOWN, Facts, interval, number
+from atomate2_vogen.report.numbers import DASH, Facts, interval, number
 from atomate2_vogen.schemas import FormulaMetrics, Proportion, Rate, StabilityState
 
 JUDGES = {
@@ -16,12 +16,12 @@ JUDGES = {
     "curvature of the energy and with it phonon frequencies (DOI 10.1038/s41524-024-01500-6).",
     "SevenNet": "SevenNet is a machine-learned potential: its energies carry the error of its fit.",
 }
-"""What judges are known to get wrong, by the beginning of their scheme's name."""
+"""Known errors of energy models, by the beginning of the name of their scale."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One of the figures at the top."""
+    """One of the numbers at the top of the report."""
 
     value: str
     label: str
@@ -30,7 +30,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Row:
-    """One property of many crystals, against each whole that people divide by."""
+    """One property of many crystals as shares of several totals."""
 
     name: str
     cells: tuple[str, ...]
@@ -41,7 +41,7 @@ class Row:
 
 
 def tiles(documents: ReportDocuments) -> list[Tile]:
-    """How many candidates, how many ranked, near the hull, and stable, unique and novel."""
+    """Numbers of candidates: all, ranked, near the hull, and stable, unique and novel."""
     whole = len(documents.stability)
     ranked = [d for d in documents.stability if d.state is StabilityState.RANKED]
     found = [Tile(str(whole), "candidates"), Tile(str(len(ranked)), f"ranked of {whole}")]
@@ -70,7 +70,7 @@ def _of(part: Proportion) -> str:
 
 
 def attempt_rows(metrics: FormulaMetrics) -> list[Row]:
-    """What became of the sampler's attempts, where they are known."""
+    """Rejections of the sampler's attempts by reason, where they are known."""
     rows = [
         _proportion("gave a crystal of any composition", metrics.decoded),
         _proportion("gave one of the composition asked for", metrics.exact_composition),
@@ -118,7 +118,7 @@ def _cell(part: Proportion | None) -> str:
 
 
 def run_facts(documents: ReportDocuments) -> Facts:
-    """What was run, by whom it was judged."""
+    """Command, samplers, energy model and times of a run."""
     run, metrics = documents.run, documents.measured
     facts: Facts = []
     if command := run.get("command"):
@@ -133,7 +133,7 @@ def run_facts(documents: ReportDocuments) -> Facts:
     models = sorted({document.model_id for document in documents.stability})
     facts.append(("model id", ", ".join(models[:5]) + (", …" if len(models) > 5 else "")))
     facts += [
-        ("judge", documents.scheme),
+        ("energy model", documents.scheme),
         ("hull id", documents.hull_id),
         ("reference phases", str(len(documents.hull.references))),
     ]
@@ -141,12 +141,12 @@ def run_facts(documents: ReportDocuments) -> Facts:
         if run.get(name) is not None:
             facts.append((name, _plain(run[name])))
     last = max(document.last_updated for document in documents.stability)
-    facts.append(("judged", last.strftime("%Y-%m-%d %H:%M UTC")))
+    facts.append(("stability computed", last.strftime("%Y-%m-%d %H:%M UTC")))
     return [(name, value) for name, value in facts if value]
 
 
 def versions(documents: ReportDocuments) -> Facts:
-    """Of the package and of what the numbers depend on."""
+    """Versions of the package and of the packages that the numbers depend on."""
     found = documents.run.get("versions")
     versions = {str(k): str(v) for k, v in found.items()} if isinstance(found, Mapping) else {}
     versions.setdefault("atomate2-vogen", documents.stability[0].package_version)
@@ -160,7 +160,7 @@ def stage_rows(run: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     stages: dict[str, list[Mapping[str, Any]]] = {}
     for entry in run.get("stages") or ():
         if isinstance(entry, Mapping):
-            stages.setdefault(str(entry.get("stage", UNKNOWN)), []).append(entry)
+            stages.setdefault(str(entry.get("stage", DASH)), []).append(entry)
     return [
         (
             name,
@@ -182,13 +182,13 @@ def _seconds(entry: Mapping[str, Any]) -> float:
 
 
 def limits(documents: ReportDocuments) -> list[str]:
-    """What to doubt, in plain words."""
+    """Limits of the results, as sentences."""
     scheme = documents.scheme
     found = [
         (
             f"Every energy is by {scheme}, at 0 K, on a hull of "
             f"{len(documents.hull.references)} reference phases computed the same way. Another "
-            "judge gives other energies, another order and other classes."
+            "energy model gives other energies, another order and other classes."
         ),
     ]
     found += [text for name, text in JUDGES.items() if scheme.startswith(name)]

@@ -44,7 +44,7 @@ def make_pages(documents: ReportDocuments, listed: Sequence[StabilityDoc]) -> li
 
 
 def make_palette(system: OxideSystem) -> dict[str, Any]:
-    """How the atoms of the system are drawn: colours of Jmol, covalent radii (Å), longest bond."""
+    """Drawing of the atoms of a system: colours of Jmol, covalent radii (Å), longest bond."""
     radii = {symbol: float(covalent_radii[Element(symbol).Z]) for symbol in system.elements}
     return {
         "elements": {
@@ -252,15 +252,15 @@ def _provenance(document: StabilityDoc, calculation: CalculationDoc | None) -> F
         facts += [("sampler", document.sampler), ("model id", document.model_id)]
     facts += [
         ("candidate id", document.candidate_id),
-        ("judge", document.scheme),
+        ("energy model", document.scheme),
         ("hull id", document.hull_id),
-        ("judgement", document.stability_id),
+        ("stability id", document.stability_id),
     ]
     if calculation is not None:
         facts.append(("calculation", calculation.calculation_id))
         facts += [(name, version) for name, version in calculation.engine_versions.items()]
         if calculation.cpu_time is not None:
-            facts.append(("CPU time in the judge (s)", number(calculation.cpu_time, 1)))
+            facts.append(("CPU time of the energy model (s)", number(calculation.cpu_time, 1)))
     return facts
 
 

@@ -22,7 +22,7 @@ from atomate2_vogen import __version__
 from atomate2_vogen.errors import CountsError, OutputFolderError
 from atomate2_vogen.files import write_atomically
 from atomate2_vogen.report import overview
-from atomate2_vogen.report.charts import SHAPES
+from atomate2_vogen.report.charts import MARKER_PATHS
 from atomate2_vogen.report.documents import ReportDocuments
 from atomate2_vogen.report.figures import make_figures, page_link
 from atomate2_vogen.report.numbers import answer, formula_text, number
@@ -33,7 +33,7 @@ SCRIPTS = ("charts.js", "viewer.js", "page.js", "table.js", "report.js")
 
 @dataclass(frozen=True)
 class ReportSummary:
-    """What was written.
+    """Summary of a written report.
 
     Parameters
     ----------
@@ -42,9 +42,34 @@ class ReportSummary:
     n_bytes
         Its size.
     n_candidates, n_listed
-        Candidates judged, and those with a row and a page.
+        Number of candidates, and number of those with a row and a page.
     scheme, hull_id
-        The judge.
+        Name of the energy scale.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references, write_report
+    >>> from atomate2_vogen.report import ReportDocuments
+    >>> from atomate2_vogen.schemas import StabilityDoc
+    >>> from atomate2_vogen.stability.hull import hull_id
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> document = StabilityDoc(
+    ...     stability_id="VO-1|CHGNet-0.3.0",
+    ...     candidate_id="VO-1",
+    ...     scheme="CHGNet-0.3.0",
+    ...     hull_id=hull_id(references),
+    ...     chemsys="O-V",
+    ...     formula="VO",
+    ...     natoms=2,
+    ...     sampler="files",
+    ...     model_id="none",
+    ...     state="failed",
+    ...     reason="out of memory",
+    ...     is_converged=False,
+    ... )
+    >>> documents = ReportDocuments([document], references)
+    >>> write_report("report.html", documents).scheme
+    'CHGNet-0.3.0'
     """
 
     path: Path
@@ -71,8 +96,8 @@ def write_report(
     documents
         What it is about.
     top
-        Most candidates per formula with a row and a page of their own, the lowest above hull;
-        all count in the numbers and stand in the figures. None lists every candidate.
+        Most candidates per formula with a row and a page, the lowest above hull;
+        all of them are in the numbers and in the figures. None lists every candidate.
     title
         Heading; made from the documents where left out.
 
@@ -87,6 +112,32 @@ def write_report(
         If `top` is no whole number of at least 1.
     OutputFolderError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references, write_report
+    >>> from atomate2_vogen.report import ReportDocuments
+    >>> from atomate2_vogen.schemas import StabilityDoc
+    >>> from atomate2_vogen.stability.hull import hull_id
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> document = StabilityDoc(
+    ...     stability_id="VO-1|CHGNet-0.3.0",
+    ...     candidate_id="VO-1",
+    ...     scheme="CHGNet-0.3.0",
+    ...     hull_id=hull_id(references),
+    ...     chemsys="O-V",
+    ...     formula="VO",
+    ...     natoms=2,
+    ...     sampler="files",
+    ...     model_id="none",
+    ...     state="failed",
+    ...     reason="out of memory",
+    ...     is_converged=False,
+    ... )
+    >>> documents = ReportDocuments([document], references)
+    >>> summary = write_report("report.html", documents)
+    >>> summary.n_candidates, summary.path.name
+    (1, 'report.html')
     """
     content = render_report(documents, top=top, title=title).encode()
     target = Path(path)
@@ -108,7 +159,33 @@ def write_report(
 def render_report(
     documents: ReportDocuments, *, top: int | None = None, title: str | None = None
 ) -> str:
-    """The report as text; see `write_report`."""
+    """The report as text; see `write_report`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.report import ReportDocuments, render_report
+    >>> from atomate2_vogen.schemas import StabilityDoc
+    >>> from atomate2_vogen.stability.hull import hull_id
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> document = StabilityDoc(
+    ...     stability_id="VO-1|CHGNet-0.3.0",
+    ...     candidate_id="VO-1",
+    ...     scheme="CHGNet-0.3.0",
+    ...     hull_id=hull_id(references),
+    ...     chemsys="O-V",
+    ...     formula="VO",
+    ...     natoms=2,
+    ...     sampler="files",
+    ...     model_id="none",
+    ...     state="failed",
+    ...     reason="out of memory",
+    ...     is_converged=False,
+    ... )
+    >>> documents = ReportDocuments([document], references)
+    >>> "<html" in render_report(documents, title="One crystal")
+    True
+    """
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
         raise CountsError(f"the best {top} of each formula are asked for; give 1 or more")
     listed = documents.listed(top)
@@ -128,7 +205,7 @@ def render_report(
         tiles=overview.tiles(documents),
         limits=overview.limits(documents),
         figures=make_figures(documents, listed),
-        shapes=SHAPES,
+        shapes=MARKER_PATHS,
         pages=pages,
         n_all=len(documents.stability),
         left_out=len(documents.stability) - len(listed),

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Anything that makes crystals of a requested composition."""
+    """Anything that makes crystals of a requested composition.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import Sampler, SubstitutionSampler
+    >>> sampler: Sampler = SubstitutionSampler()
+    >>> sampler.sample({"V2O3": 1}, seed=1).requested
+    {'V2O3': 1}
+    """
 
     @property
     def name(self) -> str:
@@ -58,30 +66,39 @@ class Sampler(Protocol):
         Returns
         -------
         SampleDoc
-            Candidates of exactly the requested compositions; whatever else was made is
-            counted as rejected with its reason.
+            Candidates of exactly the requested compositions; all other crystals are
+            counted as rejected with their reasons.
         """
         ...
 
 
 class RefusedError(Exception):
-    """An attempt that does not become a candidate; raised and caught inside samplers."""
+    """An attempt that does not become a candidate; raised and caught inside samplers.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import RefusedError
+    >>> from atomate2_vogen.schemas import RejectionReason
+    >>> error = RefusedError(RejectionReason.ATOMS_TOO_CLOSE, "V and O are 0.80 Å apart")
+    >>> error.reason.value
+    'atoms too close'
+    """
 
     def __init__(self, reason: RejectionReason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
 
-Outcome = tuple["Structure", dict[str, Any]] | RefusedError
-"""What an attempt came to: a crystal and its details, or the reason why there is none."""
+Attempt = tuple["Structure", dict[str, Any]] | RefusedError
+"""Result of an attempt: a crystal and its details, or the reason why there is none."""
 
 
-def collect(
+def collect_sample(
     sampler: Sampler,
     system: OxideSystem,
     counts: Mapping[str, int],
     seed: int,
-    outcomes: Callable[[str, int, int], Iterable[Outcome]],
+    outcomes: Callable[[str, int, int], Iterable[Attempt]],
     *,
     options: Mapping[str, Any] | None = None,
     known: KnownStructures | None = None,
@@ -95,19 +112,19 @@ def collect(
     Parameters
     ----------
     sampler
-        Gives its name and model id.
+        Sampler, for its name and model id.
     system
-        The oxide.
+        Oxide system.
     counts, seed
         As `Sampler.sample`.
     outcomes
-        Called with a reduced formula, the number wanted and the seed; yields what each attempt
-        came to, one after the other, and ends when the sampler gives up.
+        Called with a reduced formula, the number wanted and the seed; yields the result of each
+        attempt, one after the other, and ends when the sampler gives up.
     options
-        Options with which another crystal comes out of the same seed and attempt; they become
+        Options that change the crystal of a seed and attempt; they become
         part of a candidate's id and are kept in the document.
     known
-        As `Sampler.sample`; the document's options then tell ``novel_only`` and the margin.
+        As `Sampler.sample`; the document's options then hold ``novel_only`` and the margin.
     progress
         Called with formula, candidates so far, candidates wanted.
 
@@ -169,7 +186,7 @@ def collect(
     )
 
 
-def _new(known: KnownStructures, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+def _new(known: KnownStructures, outcomes: Iterable[Attempt]) -> Iterator[Attempt]:
     """Refuse known crystals."""
     for outcome in outcomes:
         if not isinstance(outcome, RefusedError) and (twin := known.find(outcome[0])):
@@ -179,7 +196,7 @@ def _new(known: KnownStructures, outcomes: Iterable[Outcome]) -> Iterator[Outcom
 
 
 def _novelty(known: KnownStructures | None) -> dict[str, Any]:
-    """What a sample's options tell of the crystals that were refused."""
+    """Options of a sample that concern the rejection of known crystals."""
     if known is None:
         return {}
     return {"novel_only": True} | ({"novelty_margin": known.margin} if known.margin > 1 else {})
@@ -273,7 +290,7 @@ def formula_rng(seed: int, formula: str, *path: int) -> np.random.Generator:
     formula
         Reduced formula.
     path
-        Further numbers, e.g. the attempt, each combination with a stream of its own.
+        Further numbers, e.g. the attempt, each combination with a separate stream.
 
     Raises
     ------

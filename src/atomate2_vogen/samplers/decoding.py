@@ -20,24 +20,24 @@ def read_box(
     lattice: np.ndarray,
     atoms: tuple[int, int],
     *,
-    told: bool,
+    composition_given: bool,
 ) -> Structure:
-    """The crystal of two grids, if it is the one asked for and sane.
+    """Crystal of two grids, if it has the requested composition and is physical.
 
-    Atoms are read before the cell, so that the composition of every box is judged, whatever
-    its lattice.
+    Atoms are read before the cell, so that the composition of every box is checked, for any
+    lattice.
 
     Parameters
     ----------
     codec
-        Of the grids.
+        Codec of the grids.
     sites, lattice
         Grids of one box.
     atoms
         Atoms of metal and anion asked for.
-    told
-        Whether the reader may know `atoms` and take as many of the highest peaks, or must read
-        the composition from the grid.
+    composition_given
+        Whether the composition `atoms` is given, so that the reader takes as many of the highest
+        peaks, or must read the composition from the grid.
 
     Raises
     ------
@@ -45,10 +45,14 @@ def read_box(
         With the reason.
     """
     try:
-        coords, numbers, _ = codec.decode_sites(sites, atoms if told else None)
+        coords, numbers, _ = codec.decode_sites(sites, atoms if composition_given else None)
     except GridError as error:
-        # with the counts told, only missing peaks can be in the way
-        reason = RejectionReason.WRONG_COMPOSITION if told else RejectionReason.UNREADABLE_GRID
+        # with the counts given, only missing peaks can be in the way
+        reason = (
+            RejectionReason.WRONG_COMPOSITION
+            if composition_given
+            else RejectionReason.UNREADABLE_GRID
+        )
         raise RefusedError(reason, shortened(str(error))) from error
     system = codec.system
     got = atoms_of(codec, numbers)

@@ -11,7 +11,7 @@ import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.labels import (
-    CHUNK,
+    CRYSTALS_PER_CHECKPOINT,
     JUDGE_SCHEME,
     EnergyFunction,
     chgnet_energies,
@@ -23,41 +23,53 @@ from atomate2_vogen.structures.matching import DistinctStructures, KnownStructur
 
 
 class _OfSystem(Sampler, Protocol):
-    """A sampler that tells its oxide."""
+    """A sampler with a known oxide system."""
 
     @property
     def system(self) -> OxideSystem: ...
 
 
 class FilteredSampler:
-    """Draws more crystals than asked for and keeps the best by single points of a judge.
+    """Sampler that draws more crystals than requested and keeps those of lowest energy.
 
     A single point takes about a hundredth of a relaxation, so crystals that a relaxation would
     hardly save are left out before it. Within one formula the energy per atom orders crystals
-    as the energy above hull does, whatever the number of formula units, so no reference phase
+    as the energy above hull does, for any number of formula units, so no reference phase
     is needed. Of crystals that match each other the lowest in energy is kept.
 
     The candidates are those of the wrapped sampler, with its name, model id and candidate ids;
-    their details tell the judge, the energy and the rank. Drawing is deterministic and ranking
-    is too, so the same seed gives the same crystals.
+    their details hold the energy model, the energy and the rank. Drawing is deterministic and
+    ranking is too, so the same seed gives the same crystals.
 
     Parameters
     ----------
     sampler
-        Any sampler that tells its `system`.
+        Any sampler with an attribute `system`.
     judge
-        Loads the function that gives the energies; called once, when it is first needed.
+        Function that loads the energy model; called once, when energies are first needed.
     oversample
         Crystals drawn per crystal asked for.
     scheme
-        Name of the judge's energy scale.
+        Name of the energy model's scale.
     progress
-        Called with formula, crystals judged, crystals to judge.
+        Callback with formula, number of crystals with an energy, and their total number.
 
     Raises
     ------
     InputError
         If `oversample` is no positive whole number.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import FilteredSampler, SubstitutionSampler
+    >>> def volumes(structures):
+    ...     # stand-in for an energy model: energies per atom of crystals
+    ...     return [structure.volume / len(structure) for structure in structures]
+    >>> sampler = FilteredSampler(
+    ...     SubstitutionSampler(), lambda: volumes, oversample=2, scheme="volume"
+    ... )
+    >>> len(sampler.sample({"VO2": 2}, seed=0).candidates)
+    2
     """
 
     def __init__(
@@ -105,14 +117,14 @@ class FilteredSampler:
             Per formula the candidates in the order of their energy, lowest first. Attempts and
             rejections are those of the wrapped sampler, and one more rejection per crystal
             that was drawn and not kept: a duplicate, one whose energy is too high, or one for
-            which the judge has none.
+            which there is no energy.
 
         Raises
         ------
         UnknownFormulaError, CountsError, InputError
             As the wrapped sampler.
         MissingDependencyError
-            If the judge is not installed.
+            If the energy model is not installed.
         """
         begin, begin_cpu = time.perf_counter(), time.process_time()
         self._judge_cpu = 0.0
@@ -189,8 +201,10 @@ class FilteredSampler:
         """Energy in eV/atom, or why there is none."""
         begin = time.process_time()
         energies: list[tuple[float, str]] = []
-        for start in range(0, len(drawn), CHUNK):
-            structures = [candidate.structure for candidate in drawn[start : start + CHUNK]]
+        for start in range(0, len(drawn), CRYSTALS_PER_CHECKPOINT):
+            structures = [
+                candidate.structure for candidate in drawn[start : start + CRYSTALS_PER_CHECKPOINT]
+            ]
             energies += single_points(structures, self._judge, self.system)
             if self.progress:
                 self.progress(formula, len(energies), len(drawn))

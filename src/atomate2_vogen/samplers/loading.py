@@ -43,10 +43,10 @@ def load_sampler(
     preset
         Which of the shipped ones.
     judge_oversample
-        Crystals drawn per crystal asked for; the lowest in energy by the judge's single points
-        are kept (`FilteredSampler`). 1 keeps all and asks no judge.
+        Crystals drawn per crystal asked for; those of the lowest single-point energies
+        are kept (`FilteredSampler`). 1 keeps all and computes no energies.
     judge, scheme
-        Loads the judge, and the name of its energy scale; CHGNet by default.
+        Function that loads the energy model, and the name of its scale; CHGNet by default.
     options
         Further arguments of the sampler's constructor.
 
@@ -64,6 +64,13 @@ def load_sampler(
         If no model is given and none is shipped.
     ArtefactError
         If the model's file is damaged.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_sampler
+    >>> sampler = load_sampler("substitution")
+    >>> len(sampler.sample({"VO2": 2}, seed=0).candidates)
+    2
     """
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.samplers.base import check_whole

@@ -25,7 +25,7 @@ from atomate2_vogen.samplers.base import (
     RefusedError,
     check_number,
     check_whole,
-    collect,
+    collect_sample,
     formula_rng,
 )
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
@@ -47,8 +47,8 @@ class RandomSampler(MSONable):
     Each attempt draws a number of formula units that fits in `max_atoms`, one of the space
     groups that can hold them in a primitive cell, a cell of the system's atomic volumes and
     Wyckoff positions. Attempts whose atoms find no place, or come closer than the minimum
-    distances, are rejected. Attempt i of a formula has a random stream of its own, so it comes
-    out the same whatever else is asked for.
+    distances, are rejected. Attempt i of a formula has a separate random stream, so it gives
+    the same crystal for any other request.
 
     Parameters
     ----------
@@ -63,6 +63,12 @@ class RandomSampler(MSONable):
     ------
     InputError
         If the factor or the number of attempts is not positive.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import RandomSampler
+    >>> RandomSampler(max_attempts=20).sample({"VO2": 1}, seed=0).requested
+    {'VO2': 1}
     """
 
     system: OxideSystem = VANADIUM
@@ -105,12 +111,12 @@ class RandomSampler(MSONable):
         MissingDependencyError
             If PyXtal is not installed.
         """
-        return collect(self, self.system, counts, seed, self._outcomes, known=known)
+        return collect_sample(self, self.system, counts, seed, self._outcomes, known=known)
 
     def _outcomes(
         self, formula: str, wanted: int, seed: int
     ) -> Iterator[tuple[Structure, dict[str, Any]] | RefusedError]:
-        """Attempts, each from a random stream of its own."""
+        """Attempts, each from a separate random stream."""
         for index in range(self.max_attempts * wanted):
             try:
                 yield self._try(formula, seed, index)

@@ -20,7 +20,7 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.prototypes import load_prototypes
-from atomate2_vogen.samplers.base import RefusedError, collect, formula_rng
+from atomate2_vogen.samplers.base import RefusedError, collect_sample, formula_rng
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
 from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.matching import KnownStructures
@@ -42,6 +42,13 @@ class SubstitutionSampler(MSONable):
     ----------
     system
         The oxide.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import SubstitutionSampler
+    >>> sample = SubstitutionSampler().sample({"VO2": 2}, seed=0)
+    >>> [candidate.formula for candidate in sample.candidates]
+    ['VO2', 'VO2']
     """
 
     system: OxideSystem = VANADIUM
@@ -82,13 +89,13 @@ class SubstitutionSampler(MSONable):
         InputError
             If the seed is negative or not whole.
         """
-        return collect(self, self.system, counts, seed, self._outcomes, known=known)
+        return collect_sample(self, self.system, counts, seed, self._outcomes, known=known)
 
     def _outcomes(
         self, formula: str, wanted: int, seed: int
     ) -> Iterator[tuple[Structure, dict[str, Any]] | RefusedError]:
         """Members of the pool in random order."""
-        del wanted  # the pool ends by itself
+        del wanted  # the pool is finite
         members = np.flatnonzero(self._formulas == formula)
         for member in formula_rng(seed, formula).permutation(members).tolist():
             structure = self.pool.structure(member)

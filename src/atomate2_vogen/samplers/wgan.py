@@ -15,7 +15,7 @@ from atomate2_vogen.samplers.base import (
     RefusedError,
     check_number,
     check_whole,
-    collect,
+    collect_sample,
     formula_rng,
 )
 from atomate2_vogen.samplers.decoding import read_box, wrong_composition
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.models.energy_descent import EnergyDescent
     from atomate2_vogen.models.trained_model import TrainedModel
 
-DEFAULTS: dict[str, Any] = {
+DECODING_DEFAULTS: dict[str, Any] = {
     "min_atoms": 7,
     "preselect": 16,
     "oversample": 1,
@@ -42,9 +42,9 @@ DEFAULTS: dict[str, Any] = {
     "symmetry_tolerance": 0.0,
     "batch": 64,
 }
-"""Options that decide what comes out of a seed, and what they are unless told otherwise."""
+"""Default values of the options that, with the seed, determine the crystals."""
 
-PART = 16
+DECODING_BATCH = 16
 """Number of latents decoded at once: small, so that few are wasted at the end."""
 
 
@@ -80,8 +80,8 @@ class WGANSampler:
         largest cell is smaller gets that one.
     preselect
         Latents generated for each that goes on, the one that the acceptance network thinks
-        likeliest to decode to atoms as asked for and apart (`models.networks.acceptance`). The sizes of
-        cells are drawn before, so that they stay as they are. 1 takes every latent.
+        likeliest to decode to atoms as asked for and apart (`models.networks.acceptance`). The
+        sizes of cells are drawn before, so that they stay as they are. 1 takes every latent.
     oversample
         Latents that go on per latent decoded; those of the lowest predicted energy are decoded.
         1 decodes all.
@@ -99,24 +99,24 @@ class WGANSampler:
         Length of the first step in units of the standardised latent, whose typical norm is the
         square root of its length (15 for 225).
     projections
-        How often a decoded box is read with the counts told, voxelised afresh, encoded and
+        How often a decoded box is read with the composition given, voxelised afresh, encoded and
         decoded again (`TrainedModel.project`). Generated boxes are blurred; one projection
-        makes their composition readable without being told.
+        makes their composition readable when it is not given.
     miscount
-        Most atoms by which a decoded box, read by itself, may differ from what was asked for if
-        it is to be projected at all. Those further off hardly ever end as asked for, and a
-        projection costs more than the reading.
+        Most atoms by which a decoded box, read without the composition, may differ from what was
+        asked for if it is to be projected at all. Those further off hardly ever end as asked for,
+        and a projection costs more than the reading.
     stop_when_read
-        Whether `projections` is a maximum: a box that by itself reads as what was asked for is
+        Whether `projections` is a maximum: a box that is read with the right composition anyway is
         projected no further.
     told_counts
         How the box is read in the end. False reads the composition from the grid and rejects
         any other than the one asked for. True (composition-aware reading) takes the highest
         peaks, as many as atoms were asked for, and rejects a box that lacks them. Each
-        candidate's details tell which it was, and what the grid alone would have said.
+        candidate's details state which it was, and the composition that the grid alone gives.
     symmetry_tolerance
         Å within which a symmetry that a crystal almost has is made exact; 0 leaves crystals as
-        they are (`analysis.symmetry.symmetrise`; 0.1 to 0.3 are sensible).
+        they are (`structures.symmetry.symmetrise`; 0.1 to 0.3 are sensible).
     batch
         Latents generated at once; part of what decides the outcome of a seed.
     progress
@@ -126,6 +126,14 @@ class WGANSampler:
     ------
     InputError
         If an option is out of range.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.models import load_shipped
+    >>> from atomate2_vogen.samplers import WGANSampler
+    >>> sampler = WGANSampler(load_shipped(), symmetry_tolerance=0.1)
+    >>> sampler.options["symmetry_tolerance"]
+    0.1
     """
 
     name = "wgan"
@@ -135,19 +143,19 @@ class WGANSampler:
         model: TrainedModel,
         *,
         max_attempts: int = 16384,
-        min_atoms: int = DEFAULTS["min_atoms"],
-        preselect: int = DEFAULTS["preselect"],
-        oversample: int = DEFAULTS["oversample"],
-        truncation: float = DEFAULTS["truncation"],
-        latent_noise: float = DEFAULTS["latent_noise"],
-        energy_steps: int = DEFAULTS["energy_steps"],
-        energy_step: float = DEFAULTS["energy_step"],
-        projections: int = DEFAULTS["projections"],
-        miscount: int = DEFAULTS["miscount"],
-        stop_when_read: bool = DEFAULTS["stop_when_read"],
-        told_counts: bool = DEFAULTS["told_counts"],
-        symmetry_tolerance: float = DEFAULTS["symmetry_tolerance"],
-        batch: int = DEFAULTS["batch"],
+        min_atoms: int = DECODING_DEFAULTS["min_atoms"],
+        preselect: int = DECODING_DEFAULTS["preselect"],
+        oversample: int = DECODING_DEFAULTS["oversample"],
+        truncation: float = DECODING_DEFAULTS["truncation"],
+        latent_noise: float = DECODING_DEFAULTS["latent_noise"],
+        energy_steps: int = DECODING_DEFAULTS["energy_steps"],
+        energy_step: float = DECODING_DEFAULTS["energy_step"],
+        projections: int = DECODING_DEFAULTS["projections"],
+        miscount: int = DECODING_DEFAULTS["miscount"],
+        stop_when_read: bool = DECODING_DEFAULTS["stop_when_read"],
+        told_counts: bool = DECODING_DEFAULTS["told_counts"],
+        symmetry_tolerance: float = DECODING_DEFAULTS["symmetry_tolerance"],
+        batch: int = DECODING_DEFAULTS["batch"],
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.model, self.model_id, self.system = model, model.model_id, model.system
@@ -171,7 +179,7 @@ class WGANSampler:
     @property
     def options(self) -> dict[str, Any]:
         """Options that are not at their defaults and decide what comes out of a seed."""
-        return {k: getattr(self, k) for k, v in DEFAULTS.items() if getattr(self, k) != v}
+        return {k: getattr(self, k) for k, v in DECODING_DEFAULTS.items() if getattr(self, k) != v}
 
     def sample(
         self,
@@ -187,8 +195,8 @@ class WGANSampler:
         counts
             Number of crystals wanted per formula.
         seed
-            The same seed, model and options give the same crystals of a formula, whatever
-            other formulas are asked for beside it.
+            The same seed, model and options give the same crystals of a formula, for any
+            other formulas that are requested.
         known
             As `Sampler.sample`.
 
@@ -197,7 +205,7 @@ class WGANSampler:
         SampleDoc
             Candidates of exactly the requested compositions, and the count of every
             rejection by its reason. Fewer candidates than asked for after `max_attempts`
-            are told by `SampleDoc.missing`.
+            are in `SampleDoc.missing`.
 
         Raises
         ------
@@ -206,7 +214,7 @@ class WGANSampler:
         InputError
             If the seed is negative or not whole.
         """
-        return collect(
+        return collect_sample(
             self,
             self.system,
             counts,
@@ -220,7 +228,7 @@ class WGANSampler:
     def _outcomes(
         self, formula: str, wanted: int, seed: int
     ) -> Iterator[tuple[Structure, dict[str, Any]] | RefusedError]:
-        """What becomes of one decoded latent after the other."""
+        """Results of the decoded latents, one after the other."""
         del wanted  # the number of attempts is what ends it
         distinct = DistinctStructures()
         for index, box in enumerate(self._boxes(formula, seed)):
@@ -255,8 +263,8 @@ class WGANSampler:
                 )
                 energies = self.model.predict_energy(latents, counts)
             rows = min(self.batch, self.max_attempts - tried)
-            for start in range(0, rows, PART):
-                part = slice(start, min(start + PART, rows))
+            for start in range(0, rows, DECODING_BATCH):
+                part = slice(start, min(start + DECODING_BATCH, rows))
                 yield from self._decoded(latents[part], counts[part], energies[part])
 
     def _decoded(
@@ -305,7 +313,9 @@ class WGANSampler:
     def _read(self, box: _Box) -> tuple[Structure, dict[str, Any]]:
         """Crystal and details of a box, or `RefusedError`."""
         codec = self.model.codec
-        structure = read_box(codec, box.sites, box.lattice, box.atoms, told=self.told_counts)
+        structure = read_box(
+            codec, box.sites, box.lattice, box.atoms, composition_given=self.told_counts
+        )
         read = counts_read(codec, box.sites) if self.told_counts else box.atoms
         details: dict[str, Any] = {
             "predicted_energy_above_line": round(box.energy, 4),

@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 FileName = Annotated[str, AfterValidator(check_name)]
 """Text that files are named by: a document that would lead out of a folder is refused."""
 
-SHOWN = 3
+NAMED_FIELDS = 3
 """Fields that an error names."""
 
 
@@ -23,9 +23,10 @@ def wrong_fields(error: ValidationError) -> str:
     """Which fields of a document do not fit, and why; their values are not repeated."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     parts = [
-        f"{'.'.join(map(str, one['loc'])) or 'all'}: {_why(one['msg'])}" for one in found[:SHOWN]
+        f"{'.'.join(map(str, one['loc'])) or 'all'}: {_why(one['msg'])}"
+        for one in found[:NAMED_FIELDS]
     ]
-    rest = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    rest = f"; and {len(found) - NAMED_FIELDS} more" if len(found) > NAMED_FIELDS else ""
     return "; ".join(parts) + rest
 
 

@@ -1,4 +1,4 @@
-"""Who was asked for what, what became of it and what it cost: sums over documents."""
+"""Bookkeeping of requested, delivered and rejected crystals and of CPU time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, SampleDoc, StabilityDoc
 
 Delivered: TypeAlias = SampleDoc | CandidateDoc
-Document = TypeVar("Document", StabilityDoc, CalculationDoc)
+Doc = TypeVar("Doc", StabilityDoc, CalculationDoc)
 
 
-def unpack(
+def samples_and_candidates(
     delivered: Delivered | Sequence[Delivered],
 ) -> tuple[list[SampleDoc], list[CandidateDoc]]:
     """Samples, and all candidates in the order of their ids."""
@@ -39,10 +39,10 @@ def unpack(
 
 
 def by_candidate(
-    documents: Sequence[Document], crystals: Sequence[CandidateDoc], what: str
-) -> dict[str, Document]:
+    documents: Sequence[Doc], crystals: Sequence[CandidateDoc], what: str
+) -> dict[str, Doc]:
     """Documents by candidate id: one for each candidate, or none at all."""
-    found: dict[str, Document] = {}
+    found: dict[str, Doc] = {}
     for document in documents:
         if document.candidate_id in found:
             raise InputError(f"{what} of candidate {document.candidate_id} is there twice")
@@ -56,7 +56,7 @@ def by_candidate(
 
 
 def only(values: set[str], what: str) -> str | None:
-    """The one value; None if there is none."""
+    """Single value of a set; None if the set is empty."""
     if len(values) > 1:
         raise SchemeMismatchError(
             f"documents of {len(values)} {what}: {', '.join(sorted(values))}; measure each apart"
@@ -84,7 +84,7 @@ def _bare(samples: Sequence[SampleDoc], crystals: Sequence[CandidateDoc]) -> lis
 def attempts_and_rejections(
     samples: Sequence[SampleDoc], crystals: Sequence[CandidateDoc]
 ) -> tuple[dict[str, int] | None, dict[str, Counter[str]]]:
-    """Attempts and rejections by formula; None where some candidates tell nothing of theirs."""
+    """Attempts and rejections by formula; None where some candidates have no sample."""
     if not samples or _bare(samples, crystals):
         return None, {}
     attempts: Counter[str] = Counter()
@@ -101,9 +101,9 @@ def cpu_seconds_by_stage(
     calculations: Sequence[CalculationDoc],
     given: Mapping[str, float],
 ) -> tuple[dict[str, float], int]:
-    """CPU seconds by stage, and the number of calculations that do not tell theirs.
+    """CPU seconds by stage, and the number of calculations without a time.
 
-    Wall seconds stand in where a document does not tell CPU seconds.
+    Wall seconds are used where a document has no CPU seconds.
     """
     seconds: dict[str, float] = {}
     if samples:
@@ -116,9 +116,9 @@ def cpu_seconds_by_stage(
         )
         if judging:
             seconds["single points"] = math.fsum(judging)
-    told = [c.wall_time if c.cpu_time is None else c.cpu_time for c in calculations]
-    timed = [value for value in told if value is not None]
-    n_untimed = len(told) - len(timed)
+    times = [c.wall_time if c.cpu_time is None else c.cpu_time for c in calculations]
+    timed = [value for value in times if value is not None]
+    n_untimed = len(times) - len(timed)
     if timed:
         seconds["relaxation"] = math.fsum([*timed, n_untimed * max(timed)])
     for stage, value in given.items():
@@ -127,14 +127,14 @@ def cpu_seconds_by_stage(
     return seconds | dict(given), n_untimed
 
 
-def sampler_options(samples: Sequence[SampleDoc]) -> list[dict[str, Any]]:
+def distinct_options(samples: Sequence[SampleDoc]) -> list[dict[str, Any]]:
     """Distinct options of the samplers that are not at their defaults."""
     distinct = {json.dumps(s.options, sort_keys=True): s.options for s in samples if s.options}
     return [distinct[key] for key in sorted(distinct)]
 
 
 def engine_versions(calculations: Sequence[CalculationDoc]) -> dict[str, str]:
-    """Versions of the engine, all that occur."""
+    """Versions of the engine's packages, all that occur."""
     found: dict[str, set[str]] = {}
     for calculation in calculations:
         for package, version in calculation.engine_versions.items():

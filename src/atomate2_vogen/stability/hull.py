@@ -1,4 +1,4 @@
-"""Where candidates stand on the convex hull of the reference phases.
+"""Stability of candidates on the convex hull of the reference phases.
 
 `assess` is a pure function from documents to documents; builders and command lines wrap it.
 
@@ -7,7 +7,7 @@ Conventions
 - Formation energies are per atom and relative to the lowest-energy element references of the
   same scheme.
 - ``energy_above_hull`` is measured from the hull of the reference phases alone, so a candidate
-  never lowers the hull it is judged against and is negative when below it.
+  never lowers the hull that it is compared with and is negative when below it.
   ``energy_above_joint_hull`` is measured from references and ranked candidates together.
 """
 
@@ -22,7 +22,7 @@ from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc, StabilityDoc
 from atomate2_vogen.stability.judging import Judged, field_class, judge, paper_class
 from atomate2_vogen.stability.phases import ReferenceHull, hull_id
-from atomate2_vogen.structures.duplicates import Comparable, compare
+from atomate2_vogen.structures.duplicates import Comparable, compare_crystals
 from atomate2_vogen.structures.matching import KnownStructures
 
 __all__ = [
@@ -39,16 +39,27 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Ranked:
-    """A ranked candidate, as far as others depend on it.
+    """Properties of a ranked candidate that other candidates depend on.
 
     Parameters
     ----------
     candidate_id
-        Names a group that it leads.
+        Candidate id, which names the group that the candidate leads.
     energy_per_atom
         eV/atom in the hull's scheme.
     comparable
-        Its crystal; bears the stability id, and orders by formation energy.
+        Crystal with the stability id as its name and the formation energy as its energy.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import Ranked
+    >>> from atomate2_vogen.structures.duplicates import Comparable
+    >>> from atomate2_vogen.structures.reduction import ReducedCrystal
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> comparable = Comparable("VO-1|EMT", "VO", -2.0, ReducedCrystal(crystal))
+    >>> Ranked("VO-1", energy_per_atom=-8.0, comparable=comparable).candidate_id
+    'VO-1'
     """
 
     candidate_id: str
@@ -57,7 +68,7 @@ class Ranked:
 
     @classmethod
     def of(cls, judged: Judged) -> Ranked | None:
-        """From what is known of a candidate alone; None if it is not ranked."""
+        """Ranked candidate of a judged one; None if it is not ranked."""
         document = judged.document
         if judged.crystal is None:
             return None
@@ -92,9 +103,9 @@ def assess(
     references
         Known phases and both elements.
     system
-        The oxide; its minimum distances decide what has collapsed.
+        Oxide system whose minimum distances decide which crystals have collapsed.
     known
-        Pool that novelty is judged against; without it novelty stays unknown (None). A crystal
+        Known crystals that decide on novelty; without them novelty stays unknown (None). A crystal
         is novel if it matches nothing there, neither as relaxed nor as generated.
     joint
         Also measure ranked candidates from the hull of references and ranked candidates.
@@ -114,6 +125,28 @@ def assess(
         If a candidate or reference holds an element outside the system.
     InputError
         If a calculation is given twice.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import load_references
+    >>> from atomate2_vogen.samplers import SubstitutionSampler
+    >>> from atomate2_vogen.schemas import CalculationDoc
+    >>> from atomate2_vogen.stability import assess
+    >>> (candidate,) = SubstitutionSampler().sample({"VO2": 1}, seed=0).candidates
+    >>> calculation = CalculationDoc(
+    ...     calculation_id=f"{candidate.candidate_id}|CHGNet-0.3.0",
+    ...     candidate_id=candidate.candidate_id,
+    ...     scheme="CHGNet-0.3.0",
+    ...     state="completed",
+    ...     candidate=candidate,
+    ...     structure=candidate.structure,
+    ...     initial_energy_per_atom=-8.0,
+    ...     energy_per_atom=-8.2,
+    ...     max_force=0.01,
+    ... )
+    >>> (document,) = assess([calculation], load_references("CHGNet-0.3.0"))
+    >>> document.state.value, round(document.energy_above_hull, 2)
+    ('ranked', 0.56)
     """
     hull = ReferenceHull(references, system)
     seen: set[str] = set()
@@ -129,24 +162,24 @@ def assess(
 def complete(
     judged: Sequence[Judged], others: Sequence[Ranked], hull: ReferenceHull | None
 ) -> dict[str, dict[str, Any]]:
-    """Write into documents that were judged alone what depends on the others.
+    """Fill in the fields of documents that depend on other candidates.
 
     Parameters
     ----------
     judged
-        Candidates whose documents are completed in place.
+        Candidates whose documents are changed in place.
     others
-        Ranked candidates of the same system and scheme that were judged before.
+        Ranked candidates of the same system and scheme with documents from earlier.
     hull
         As for `relate`.
 
     Returns
     -------
     dict
-        What now holds for the others, as `relate` gives it.
+        New values for the others, as `relate` returns them.
     """
     ranked = [*others, *(one for one in map(Ranked.of, judged) if one is not None)]
-    compare([one.comparable for one in ranked])
+    compare_crystals([one.comparable for one in ranked])
     relations = relate(ranked, hull)
     for one in judged:
         for name, value in relations.pop(one.document.stability_id, {}).items():
@@ -155,7 +188,7 @@ def complete(
 
 
 def relate(ranked: Sequence[Ranked], hull: ReferenceHull | None) -> dict[str, dict[str, Any]]:
-    """What documents say about the others: groups, and energies above the joint hull.
+    """Fields that depend on other candidates: groups, and energies above the joint hull.
 
     Arithmetic only; crystals must have been compared.
 
@@ -164,12 +197,27 @@ def relate(ranked: Sequence[Ranked], hull: ReferenceHull | None) -> dict[str, di
     ranked
         All ranked candidates of a system and scheme.
     hull
-        Of their references; None leaves out the joint hull.
+        Hull of the reference phases; None leaves out the joint hull.
 
     Returns
     -------
     dict
         Fields of `StabilityDoc` and their values, by stability id.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import Ranked, relate
+    >>> from atomate2_vogen.structures.duplicates import Comparable, compare_crystals
+    >>> from atomate2_vogen.structures.reduction import ReducedCrystal
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> ranked = [
+    ...     Ranked(name, energy, Comparable(name, "VO", energy, ReducedCrystal(crystal)))
+    ...     for name, energy in (("first", -2.0), ("second", -2.1))
+    ... ]
+    >>> compare_crystals([one.comparable for one in ranked])
+    >>> relate(ranked, hull=None)["first"]["duplicate_group"]
+    'second'
     """
     candidates = {one.comparable.name: one.candidate_id for one in ranked}
     above: Sequence[float | None] = [None] * len(ranked)

@@ -1,4 +1,4 @@
-"""What can be said about one candidate without the others.
+"""Stability of one candidate, without comparison with other candidates.
 
 Conventions
 -----------
@@ -50,7 +50,14 @@ SYMMETRY_PRECISION = 0.1
 
 
 def paper_class(formation_energy: float, energy_above_hull: float) -> PaperClass:
-    """Class by the paper, section 3.3: negative formation energy, and 0.3 or 0.5 eV/atom."""
+    """Class by the paper, section 3.3: negative formation energy, and 0.3 or 0.5 eV/atom.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import paper_class
+    >>> paper_class(formation_energy=-2.0, energy_above_hull=0.4).value
+    'metastable'
+    """
     if as_printed(formation_energy) >= 0:
         return PaperClass.UNSTABLE
     if at_most(energy_above_hull, STABLE_LIMIT):
@@ -61,7 +68,14 @@ def paper_class(formation_energy: float, energy_above_hull: float) -> PaperClass
 
 
 def field_class(energy_above_hull: float) -> FieldClass:
-    """Class by the field's thresholds of 0 and 0.1 eV/atom above hull."""
+    """Class by the field's thresholds of 0 and 0.1 eV/atom above hull.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import field_class
+    >>> [field_class(energy).value for energy in (0.0, 0.05, 0.4)]
+    ['on hull', 'near hull', 'above hull']
+    """
     if at_most(energy_above_hull, 0.0):
         return FieldClass.ON_HULL
     if at_most(energy_above_hull, NEAR_HULL_LIMIT):
@@ -71,7 +85,7 @@ def field_class(energy_above_hull: float) -> FieldClass:
 
 @dataclass(frozen=True)
 class Judged:
-    """A candidate as far as it can be judged alone.
+    """Stability document of one candidate before comparison with other candidates.
 
     Parameters
     ----------
@@ -79,6 +93,18 @@ class Judged:
         Lacks what depends on the others.
     crystal
         Relaxed and reduced, if the candidate is ranked.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM, load_references
+    >>> from atomate2_vogen.samplers import SubstitutionSampler
+    >>> from atomate2_vogen.schemas import CalculationDoc
+    >>> from atomate2_vogen.stability import ReferenceHull, judge
+    >>> (candidate,) = SubstitutionSampler().sample({"VO2": 1}, seed=0).candidates
+    >>> failed = CalculationDoc.failed(candidate, "CHGNet-0.3.0", "out of memory")
+    >>> judged = judge(failed, ReferenceHull(load_references("CHGNet-0.3.0"), VANADIUM))
+    >>> judged.crystal is None
+    True
     """
 
     document: StabilityDoc
@@ -88,7 +114,7 @@ class Judged:
 def judge(
     calculation: CalculationDoc, hull: ReferenceHull, known: KnownStructures | None = None
 ) -> Judged:
-    """Everything about one candidate that does not depend on the others.
+    """Stability document of one candidate, without the fields that depend on others.
 
     Parameters
     ----------
@@ -97,7 +123,7 @@ def judge(
     hull
         Of the reference phases.
     known
-        Pool that novelty is judged against; without it novelty stays unknown (None).
+        Known crystals that decide on novelty; without them novelty stays unknown (None).
 
     Raises
     ------
@@ -105,6 +131,19 @@ def judge(
         If it is not of the hull's scheme or system.
     InputError
         If the relaxed crystal is of another composition.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM, load_references
+    >>> from atomate2_vogen.samplers import SubstitutionSampler
+    >>> from atomate2_vogen.schemas import CalculationDoc
+    >>> from atomate2_vogen.stability import ReferenceHull, judge
+    >>> (candidate,) = SubstitutionSampler().sample({"VO2": 1}, seed=0).candidates
+    >>> failed = CalculationDoc.failed(candidate, "CHGNet-0.3.0", "out of memory")
+    >>> hull = ReferenceHull(load_references("CHGNet-0.3.0"), VANADIUM)
+    >>> judged = judge(failed, hull)
+    >>> judged.document.state.value, judged.document.reason
+    ('failed', 'out of memory')
     """
     _check(calculation, hull)
     candidate = calculation.candidate
@@ -158,7 +197,7 @@ def judge(
 
 
 def _state(calculation: CalculationDoc, system: OxideSystem) -> tuple[StabilityState, str | None]:
-    """Whether a calculation can be ranked, and if not, why."""
+    """State of a calculation on the hull, and the reason where it cannot be ranked."""
     if calculation.state is CalculationState.FAILED:
         return StabilityState.FAILED, calculation.error or "the calculation failed without a reason"
     for name in ("energy_per_atom", "initial_energy_per_atom", "max_force"):

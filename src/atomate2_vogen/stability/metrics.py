@@ -6,7 +6,8 @@ Conventions
   crystal that failed, collapsed or did not converge, or that is a layer, chain or molecule in
   vacuum after relaxation, is neither stable nor unique nor novel.
 - *Unique* is counted as generated and again after relaxation; S.U.N. and finds use the latter.
-  It is counted among the candidates measured, also where more were judged together with them.
+  It is counted among the candidates measured, also where more candidates were on the hull together
+  with them.
 - Intervals are Wilson's at 95 % and take the candidates for independent draws. Uniqueness
   depends on the size of the sample: compare samplers at the same number of candidates only.
 - Thresholds above the hull are met by the number that tables print; see `thresholds`.
@@ -38,11 +39,11 @@ from atomate2_vogen.stability.bookkeeping import (
     attempts_and_rejections,
     by_candidate,
     cpu_seconds_by_stage,
+    distinct_options,
     engine_versions,
     only,
     requested_counts,
-    sampler_options,
-    unpack,
+    samples_and_candidates,
 )
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.stability.statistics import INTERVAL, distribution, proportion
@@ -84,7 +85,7 @@ def measure(
     cpu_seconds: Mapping[str, float] | None = None,
     novelty_pool: Mapping[str, int] | None = None,
 ) -> MetricsDoc:
-    """Metrics of samples, or of crystals of any origin, with or without a judge.
+    """Metrics of samples, or of crystals of any origin, with or without stability documents.
 
     Parameters
     ----------
@@ -92,17 +93,17 @@ def measure(
         Samples, whose requests and attempts are counted; or candidates without a sample, each
         of which counts as asked for.
     calculations
-        One per candidate, or none; they tell what the judge cost.
+        One calculation per candidate, or none; their times are added up.
     stability
-        One per candidate, as `hull.assess` gives them, or none: then nothing that needs a
-        judge is told.
+        One document per candidate, as `hull.assess` returns them, or none: then all metrics that
+        need energies are None.
     system
-        Gives the minimum distances.
+        Oxide system with the minimum distances.
     cpu_seconds
-        Seconds by stage, beside or instead of what the documents tell, e.g. ``{"training": 230}``
-        to have the training paid for by the finds.
+        Seconds by stage, in addition to or instead of the seconds in the documents, e.g.
+        ``{"training": 230}`` to divide the finds by the time of training too.
     novelty_pool
-        What novelty was judged against, for the record.
+        Number of known crystals by kind with which candidates were compared for novelty.
 
     Returns
     -------
@@ -117,8 +118,17 @@ def measure(
         asked for; or if a time is negative or not finite.
     SchemeMismatchError
         If the documents are of several schemes or hulls.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers import SubstitutionSampler
+    >>> from atomate2_vogen.stability import measure
+    >>> sample = SubstitutionSampler().sample({"VO2": 3}, seed=0)
+    >>> metrics = measure(sample)
+    >>> metrics.overall.n_requested, metrics.overall.n_delivered
+    (3, 3)
     """
-    samples, crystals = unpack(delivered)
+    samples, crystals = samples_and_candidates(delivered)
     judged = by_candidate(stability, crystals, "stability document")
     by_candidate(calculations, crystals, "calculation")
     schemes = {doc.scheme for doc in stability} | {doc.scheme for doc in calculations}
@@ -156,7 +166,7 @@ def measure(
         samplers=dict(sorted(Counter(c.sampler for c in crystals).items())),
         model_ids=sorted({sample.model_id for sample in samples}),
         seeds=sorted({sample.seed for sample in samples}),
-        options=sampler_options(samples),
+        options=distinct_options(samples),
         scheme=scheme,
         hull_id=hull,
         engine_versions=engine_versions(calculations),
@@ -182,14 +192,14 @@ def measure(
 
 
 def metrics_id(candidate_ids: Iterable[str], scheme: str | None, hull: str | None) -> str:
-    """Key of the metrics of these candidates, by one judge on one hull."""
+    """Key of the metrics of these candidates, by one energy model on one hull."""
     keys = "|".join([*sorted(candidate_ids), scheme or "", hull or ""])
     return hashlib.sha256(keys.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class _Fact:
-    """What the counts need to know about one candidate."""
+    """Properties of one candidate that are counted."""
 
     formula: str
     distances: bool
@@ -310,7 +320,7 @@ def _formula_metrics(
 def _facts(
     crystals: Sequence[CandidateDoc], judged: Mapping[str, StabilityDoc], system: OxideSystem
 ) -> list[_Fact]:
-    """What is known of each candidate as generated, beside its judgement."""
+    """Properties of each candidate as generated, with its stability document."""
     structures = [candidate.structure for candidate in crystals]
     leaders = matching.duplicate_groups(structures, [0.0] * len(structures))
     lowest = _lowest_of_groups(judged.values())
@@ -350,7 +360,7 @@ def _lowest_of_groups(documents: Iterable[StabilityDoc]) -> set[str]:
 
 
 def _finds_per_hour(overall: FormulaMetrics, seconds: Mapping[str, float]) -> float | None:
-    """Finds per hour of all stages; crystals from files do not tell what making them cost."""
+    """Finds per hour of all stages; None for crystals from files, whose generation time is unknown."""
     total = math.fsum(seconds.values())
     if overall.sun is None or not {"sampling", "relaxation"} <= set(seconds) or total <= 0:
         return None

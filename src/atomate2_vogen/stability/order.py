@@ -1,4 +1,4 @@
-"""The order in which judged candidates are listed."""
+"""Order in which candidates are listed."""
 
 from __future__ import annotations
 

@@ -25,7 +25,15 @@ from atomate2_vogen.schemas import DecompositionPhase, ReferenceDoc
 
 @dataclass(frozen=True)
 class Position:
-    """Energies of one composition relative to a hull, in eV/atom."""
+    """Energies of one composition relative to a hull, in eV/atom.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import Position
+    >>> position = Position(formation_energy=-2.3, energy_above_hull=0.1)
+    >>> position.energy_above_hull
+    0.1
+    """
 
     formation_energy: float
     energy_above_hull: float
@@ -53,6 +61,18 @@ class ReferenceHull:
         If an energy is NaN or infinite.
     InputError
         If one id carries two different energies.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM, load_references
+    >>> from atomate2_vogen.stability import ReferenceHull
+    >>> from pymatgen.core import Composition
+    >>> hull = ReferenceHull(load_references("CHGNet-0.3.0"), VANADIUM)
+    >>> position = hull.position(Composition("VO2"), energy_per_atom=-8.0)
+    >>> round(position.energy_above_hull, 2)
+    0.76
+    >>> [phase.formula for phase in hull.decomposition(Composition("V5O9"))]
+    ['V5O9']
     """
 
     def __init__(self, references: Sequence[ReferenceDoc], system: OxideSystem) -> None:

@@ -1,4 +1,4 @@
-"""Which judged crystals are worth the next, dearer stage."""
+"""Selection of the most stable crystals for more expensive calculations."""
 
 from __future__ import annotations
 
@@ -37,6 +37,30 @@ def best_per_formula(
         If `top` is no whole number of at least 1.
     InputError
         If the threshold is not finite.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.schemas import StabilityDoc
+    >>> from atomate2_vogen.stability import best_per_formula
+    >>> documents = [
+    ...     StabilityDoc(
+    ...         stability_id=name,
+    ...         candidate_id=name,
+    ...         scheme="CHGNet-0.3.0",
+    ...         hull_id="made by hand",
+    ...         chemsys="O-V",
+    ...         formula="VO",
+    ...         natoms=2,
+    ...         sampler="files",
+    ...         model_id="none",
+    ...         state="ranked",
+    ...         is_converged=True,
+    ...         energy_above_hull=energy,
+    ...     )
+    ...     for name, energy in (("high", 0.3), ("low", 0.02), ("middle", 0.08))
+    ... ]
+    >>> [one.candidate_id for one in best_per_formula(documents, top=2, threshold=0.1)]
+    ['low', 'middle']
     """
     if isinstance(top, bool) or not isinstance(top, int) or top < 1:
         raise CountsError(f"the best {top} of each formula are asked for; give 1 or more")

@@ -1,4 +1,4 @@
-"""Shares with an interval, and what a list of numbers looks like."""
+"""Shares with confidence intervals, and quartiles."""
 
 from __future__ import annotations
 
@@ -22,6 +22,13 @@ def proportion(count: int, total: int) -> Proportion:
     ------
     InputError
         If the count is negative or above the total.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import proportion
+    >>> share = proportion(8, 10)
+    >>> share.share, round(share.low, 2), round(share.high, 2)
+    (0.8, 0.49, 0.94)
     """
     if not 0 <= count <= total:
         raise InputError(f"{count} of {total} is no share")
@@ -38,7 +45,14 @@ def proportion(count: int, total: int) -> Proportion:
 
 
 def distribution(values: Iterable[float | None]) -> Distribution:
-    """Median and quartiles of the finite numbers among the values."""
+    """Median and quartiles of the finite numbers among the values.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.stability import distribution
+    >>> distribution([1.0, 2.0, 3.0, None]).median
+    2.0
+    """
     finite = [value for value in values if value is not None and math.isfinite(value)]
     if not finite:
         return Distribution(n=0, quartile_1=None, median=None, quartile_3=None)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OUTPUTS: dict[type[VogenDoc], tuple[str, str]] = {
+COLLECTIONS_OF: dict[type[VogenDoc], tuple[str, str]] = {
     SampleDoc: ("candidates", "candidate_id"),
     CalculationDoc: ("calculations", "calculation_id"),
     ReferenceDoc: ("references", "reference_id"),
@@ -57,8 +57,8 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
     seen from these alone, not from a time up to which all was read: outputs come late, from
     clocks that differ.
     """
-    written = dict.fromkeys((collection for collection, _ in OUTPUTS.values()), 0)
-    for output_class, (collection, key) in OUTPUTS.items():
+    written = dict.fromkeys((collection for collection, _ in COLLECTIONS_OF.values()), 0)
+    for output_class, (collection, key) in COLLECTIONS_OF.items():
         store: Store = getattr(stores, collection)
         held = {
             content[key]: moment(content)

@@ -72,7 +72,7 @@ class CrystalRow(BaseModel):
     lowest_frequency: float | None = None
 
 
-COLUMNS = tuple(CrystalRow.model_fields)
+ROW_COLUMNS = tuple(CrystalRow.model_fields)
 
 _ELECTRONS = {
     "electronic_scheme": "scheme",
@@ -87,7 +87,7 @@ _PHONONS = {
     "phonon_verdict": "phonons.verdict",
     "lowest_frequency": "phonons.lowest_frequency",
 }
-_STABILITY = tuple(name for name in COLUMNS if name not in {*_ELECTRONS, *_PHONONS})
+_STABILITY = tuple(name for name in ROW_COLUMNS if name not in {*_ELECTRONS, *_PHONONS})
 _ALWAYS = {name for name, field in CrystalRow.model_fields.items() if field.is_required()}
 _WHERE_RANKED = {"energy_above_hull", "formation_energy_per_atom", "paper_class", "field_class"}
 
@@ -135,16 +135,18 @@ class CrystalRows(Sequence[CrystalRow]):
         """A pandas frame, one column per field of `CrystalRow`."""
         import pandas as pd
 
-        return pd.DataFrame([row.model_dump() for row in self._rows], columns=list(COLUMNS))
+        return pd.DataFrame([row.model_dump() for row in self._rows], columns=list(ROW_COLUMNS))
 
     def to_csv(self) -> str:
         """The same as text with a line of names."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(ROW_COLUMNS)
         for row in self._rows:
             content = row.model_dump()
-            writer.writerow(["" if content[name] is None else content[name] for name in COLUMNS])
+            writer.writerow(
+                ["" if content[name] is None else content[name] for name in ROW_COLUMNS]
+            )
         return text.getvalue()
 
     def documents(self) -> Iterator[StabilityDoc]:
@@ -189,8 +191,8 @@ def find(
     looked up first, and give the candidates to look for among the many.
     """
     name, direction = sort.removeprefix("-"), -1 if sort.startswith("-") else 1
-    if name not in COLUMNS:
-        raise InputError(unknown_name("column to sort by", name, COLUMNS))
+    if name not in ROW_COLUMNS:
+        raise InputError(unknown_name("column to sort by", name, ROW_COLUMNS))
     if limit < 0:
         raise InputError(f"limit is {limit}; 0 is for all")
     criteria = conditions.stability()

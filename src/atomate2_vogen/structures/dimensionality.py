@@ -51,7 +51,7 @@ _HOME = len(_IMAGES) // 2  # row of (0, 0, 0) in _IMAGES
 
 @dataclass(frozen=True)
 class Extent:
-    """How far the bonds of a crystal reach, and how wide the empty space between its pieces is.
+    """Bonding dimensionality of a crystal, and width of the empty space between its pieces.
 
     Parameters
     ----------
@@ -99,6 +99,7 @@ def extent(structure: Structure) -> Extent:
     Examples
     --------
     >>> from pymatgen.core import Lattice, Structure
+    >>> from atomate2_vogen.structures.dimensionality import extent
     >>> rock_salt = Structure.from_spacegroup(
     ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
     ... )

@@ -1,14 +1,16 @@
-"""Which crystal stands for those that are equal to it, found once and kept up to date.
+"""Groups of duplicate crystals, each led by its crystal of lowest energy, updated incrementally.
 
-Crystals of one formula are gone through from the lowest energy up. One that matches leaders is a
-duplicate of the lowest of them; one that matches none is a leader itself, and unique. So does
-pymatgen's `StructureMatcher.group_structures`, given the lowest first. The outcome does not depend
-on who came first, a chain of crystals each of which matches the next is not taken for one crystal,
-and each is compared with leaders alone, whose number levels off while that of crystals grows.
+The crystals of one formula are processed in the order of rising energy. A crystal that matches
+leaders is a duplicate of the lowest of them; one that matches none becomes a leader, and is unique.
+This is what pymatgen's `StructureMatcher.group_structures` does when the lowest comes first. The
+result does not depend on the order of the input; a chain of crystals each of which matches the
+next does not become one group; and each crystal is compared with leaders only, whose number levels
+off while the number of crystals grows.
 
 So that nothing is compared twice, each crystal keeps the name of its leader and a digest of the
-leaders that it was compared with. Whatever a digest does not vouch for is compared again: a build
-that was killed, or two at once, cannot leave a claim behind that is relied on and was never tested.
+leaders that it was compared with. A crystal whose digest does not fit the present leaders is
+compared again, so a build that was killed, or two builds at once, leave no result that was never
+tested.
 """
 
 from __future__ import annotations
@@ -31,23 +33,23 @@ from atomate2_vogen.structures.sameness import same
 
 @dataclass
 class Comparable:
-    """A crystal among which duplicates are looked for.
+    """One crystal in the search for duplicates.
 
     Parameters
     ----------
     name
-        Unique among those that are compared.
+        Name of the crystal, unique in the search.
     formula
         Reduced formula.
     energy
-        Of which the lowest leads; the first by name where energies are equal.
+        Energy that decides which crystal leads: the lowest, or the first by name where equal.
     crystal
         Its reduced cell.
     leader
-        Name of the lowest leader that it matches, its own if there is none; None before it was
-        compared.
+        Name of the lowest leader that the crystal matches, or its own name if it matches none;
+        None before the comparison.
     compared
-        Digest of the leaders below it that it was compared with, up to its own.
+        Digest of the leaders of lower energy that the crystal was compared with.
     """
 
     name: str
@@ -59,12 +61,12 @@ class Comparable:
 
     @property
     def leads(self) -> bool:
-        """Whether it stands for itself."""
+        """Whether the crystal is the leader of its group."""
         return self.leader == self.name
 
 
-def compare(crystals: Sequence[Comparable]) -> None:
-    """Set `leader` and `compared` of all; those that are unsettled are compared."""
+def compare_crystals(crystals: Sequence[Comparable]) -> None:
+    """Set `leader` and `compared` of all crystals, comparing only those that are not up to date."""
     matcher = default_matcher()
     for shelf in _shelves(crystals):
         known = _ends(shelf)

@@ -1,4 +1,4 @@
-"""Distances between atoms, and what makes a cell unphysical.
+"""Distances between atoms, and checks of cells.
 
 All distances are in Å and count every periodic image; an atom is also its own neighbour
 across the cell boundary, so a cell with one atom has a shortest distance as well.
@@ -107,6 +107,16 @@ def minimum_distances(structure: Structure) -> dict[str, float]:
         As `distance_matrix`.
     DisorderError
         If a site is partially occupied.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import minimum_distances
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> {pair: round(distance, 2) for pair, distance in minimum_distances(rock_salt).items()}
+    {'O-O': 2.87, 'O-V': 2.03, 'V-V': 2.87}
     """
     return {pair: distance for pair, (distance, _, _) in _closest(structure).items()}
 
@@ -118,19 +128,29 @@ def shortest_distance(structure: Structure) -> float:
     ------
     NonFiniteError, OverlapError
         As `distance_matrix`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import shortest_distance
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> round(shortest_distance(rock_salt), 2)
+    2.03
     """
     return float(distance_matrix(structure).min())
 
 
 def too_close(structure: Structure, system: OxideSystem) -> str | None:
-    """Say which atoms lie closer than the system's minimum distances, if any do.
+    """Message on the atoms that lie closer than the system's minimum distances, if any do.
 
     Parameters
     ----------
     structure
         Crystal of the system's elements.
     system
-        Its `minimum_distances` are the limits.
+        Oxide system whose `minimum_distances` are the limits.
 
     Returns
     -------
@@ -149,14 +169,14 @@ def too_close(structure: Structure, system: OxideSystem) -> str | None:
 
 
 def check_structure(structure: Structure, system: OxideSystem) -> None:
-    """Refuse a crystal that no energy of this system can be trusted for.
+    """Raise if a crystal is not a physical one of this system.
 
     Parameters
     ----------
     structure
         Crystal as read from a file or made by other code.
     system
-        Gives the allowed elements and the minimum distances.
+        Oxide system with the allowed elements and the minimum distances.
 
     Raises
     ------
@@ -169,6 +189,17 @@ def check_structure(structure: Structure, system: OxideSystem) -> None:
     OverlapError
         If the cell is flat, or two atoms lie below `OVERLAP_FRACTION` of their minimum
         distance.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.structures import check_structure
+    >>> from pymatgen.core import Lattice, Structure
+    >>> overlapping = Structure(Lattice.cubic(4), ["V", "O"], [[0, 0, 0], [0.1, 0, 0]])
+    >>> check_structure(overlapping, VANADIUM)
+    Traceback (most recent call last):
+        ...
+    atomate2_vogen.errors.OverlapError: atoms overlap: O (site 1) and V (site 0) are 0.40 ...
     """
     _check_finite(structure)
     if len(structure) == 0:
@@ -206,7 +237,7 @@ def _check_finite(structure: Structure) -> None:
 
 
 def check_ordered(structure: Structure) -> None:
-    """Refuse a crystal with a site that is partially occupied or shared.
+    """Raise if a site of a crystal is partially occupied or shared.
 
     Raises
     ------

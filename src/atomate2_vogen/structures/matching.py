@@ -1,4 +1,4 @@
-"""Which crystals are the same: duplicates, known phases, and how far a relaxation moved.
+"""Comparison of crystals: duplicates, known phases, and displacements during a relaxation.
 
 Two crystals are the same if pymatgen's `StructureMatcher` at its default tolerances says so
 in either direction (its result depends on the order of the two). Taking either direction
@@ -16,7 +16,7 @@ from pymatgen.core import Structure
 from pymatgen.core.structure_matcher import StructureMatcher
 
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.structures.duplicates import Comparable, compare
+from atomate2_vogen.structures.duplicates import Comparable, compare_crystals
 from atomate2_vogen.structures.reduction import (
     ReducedCrystal,
     default_matcher,
@@ -60,6 +60,17 @@ def duplicate_groups(structures: Sequence[Structure], energies: Sequence[float])
     ------
     InputError
         If the two sequences differ in length.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import duplicate_groups
+    >>> from pymatgen.core import Lattice, Structure
+    >>> first, second, third = (
+    ...     Structure(Lattice.tetragonal(3.0, c), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    ...     for c in (3.0, 3.1, 6.0)
+    ... )
+    >>> duplicate_groups([first, second, third], energies=[-8.0, -8.1, -7.0])
+    [1, 1, 2]
     """
     if len(structures) != len(energies):
         raise InputError(f"{len(structures)} structures but {len(energies)} energies")
@@ -68,7 +79,7 @@ def duplicate_groups(structures: Sequence[Structure], energies: Sequence[float])
         Comparable(name, structure.composition.reduced_formula, energy, ReducedCrystal(structure))
         for name, structure, energy in zip(names, structures, energies, strict=True)
     ]
-    compare(comparable)
+    compare_crystals(comparable)
     return [int(str(one.leader)) for one in comparable]
 
 
@@ -93,7 +104,7 @@ class _Pool:
 
 
 class KnownStructures:
-    """A pool of known crystals that novelty is judged against.
+    """Pool of known crystals with which candidates are compared for novelty.
 
     Parameters
     ----------
@@ -105,12 +116,23 @@ class KnownStructures:
         too: a generated crystal mostly relaxes into the one that it resembles. Claims of
         novelty are made with 1.
     pool_id
-        Hash that names the pool in the documents that are judged against it.
+        Hash that names the pool in the documents of candidates compared with it.
 
     Raises
     ------
     InputError
         If `margin` is out of range.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import KnownStructures
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> known = KnownStructures({"rock salt": rock_salt})
+    >>> known.find(rock_salt.get_primitive_structure())
+    'rock salt'
     """
 
     def __init__(
@@ -184,6 +206,16 @@ class DistinctStructures:
 
     A generator makes some crystals far more often than others, so a newcomer is compared with
     those first that were found most often.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import DistinctStructures
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> distinct = DistinctStructures()
+    >>> distinct.twin_or_add("first", crystal)
+    >>> distinct.twin_or_add("second", crystal * (2, 1, 1))
+    'first'
     """
 
     def __init__(self) -> None:
@@ -234,6 +266,15 @@ def rmsd(generated: Structure, relaxed: Structure) -> float | None:
     -------
     float or None
         Å; None if the two no longer match.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import rmsd
+    >>> from pymatgen.core import Lattice, Structure
+    >>> generated = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.45]])
+    >>> relaxed = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> round(rmsd(generated, relaxed), 3)
+    0.065
     """
     matcher = StructureMatcher(**RMSD_SETTINGS)
     distances = matcher.get_rms_dist(generated, relaxed)

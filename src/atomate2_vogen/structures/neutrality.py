@@ -25,6 +25,13 @@ def charge_neutral(formula: str, system: OxideSystem) -> bool:
         Reduced formula of elements of the system.
     system
         Oxide system, e.g. V from +2 to +5 and O at -2: then VO3, which needs V6+, is refused.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.structures import charge_neutral
+    >>> charge_neutral("V2O5", VANADIUM), charge_neutral("VO4", VANADIUM)
+    (True, False)
     """
     guesses = Composition(formula).oxi_state_guesses(oxi_states_override=_states(system))
     return bool(guesses)

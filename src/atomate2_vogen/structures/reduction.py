@@ -1,4 +1,4 @@
-"""Primitive Niggli cells, and what two of them must share if they can match.
+"""Primitive Niggli cells, and necessary conditions for a match of two of them.
 
 The conditions here are necessary for `StructureMatcher.fit` without supercells, so leaving out
 those pairs that fail them changes no result.
@@ -37,6 +37,17 @@ def default_matcher(margin: float = 1.0) -> StructureMatcher:
     ----------
     margin
         Factor on all three. Above 1 a match means resemblance, not sameness.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import default_matcher
+    >>> from pymatgen.core import Lattice, Structure
+    >>> small, large = (
+    ...     Structure(Lattice.cubic(edge), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    ...     for edge in (2.5, 2.6)
+    ... )
+    >>> bool(default_matcher().fit(small, large))
+    True
     """
     return StructureMatcher(
         ltol=margin * LENGTH_TOLERANCE,
@@ -54,7 +65,7 @@ class ReducedCrystal:
         Crystal, reduced as `StructureMatcher.fit` itself does, once instead of at every
         comparison; or its content as JSON.
     cell
-        Its lattice, if it is known already: then nothing is reduced before it must be.
+        Reduced lattice, if it is known already; then the structure is reduced only when needed.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Symmetry that a generated crystal almost has, made exact.
+"""Symmetrisation of generated crystals within a tolerance.
 
-A decoded crystal never has a symmetry to the last digit. Where spglib finds one within a
-tolerance, averaging over its operations takes out the noise of the decoder, at no energy
-evaluation. What is done to the crystal is bounded: see `symmetrise`.
+The symmetry of a decoded crystal is never exact. Where spglib finds operations within a
+tolerance, averaging over them removes the noise of the decoder without any energy evaluation.
+`symmetrise` limits how much the crystal may change.
 """
 
 from __future__ import annotations
@@ -22,26 +22,39 @@ from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.reduction import default_matcher
 
 EXACT = 0.01
-"""Å within which a symmetry counts as there already."""
+"""Tolerance in Å within which a symmetry counts as exact."""
 
 ROUNDS = 3
-"""Tolerances that are tried, each half the one before."""
+"""Number of tolerances that are tried, each half the one before."""
 
 
 @dataclass(frozen=True)
 class Symmetrised:
-    """A crystal before and after.
+    """Result of a symmetrisation.
 
     Parameters
     ----------
     structure
-        The crystal to go on with: with the same sites in the same order, in the same setting.
+        Crystal with the same sites in the same order and setting; unchanged where no
+        symmetrisation was accepted.
     before, after
-        Space group symbols at `EXACT`; the same where nothing was done.
+        Space group symbols found with a tolerance of `EXACT`, before and after; equal where
+        nothing was changed.
     tolerance
-        At which the symmetry was found, Å; 0 where nothing was done.
+        Tolerance at which the symmetry was found, in Å; 0 where nothing was changed.
     displacement
-        Farthest that a site moved within the cell, rigid shifts taken out, Å.
+        Largest displacement of a site within the cell in Å, without rigid shifts.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.structures import symmetrise
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> symmetrise(rock_salt, VANADIUM).changed
+    False
     """
 
     structure: Structure
@@ -52,7 +65,7 @@ class Symmetrised:
 
     @property
     def changed(self) -> bool:
-        """Whether anything was done."""
+        """Whether the crystal was changed."""
         return self.tolerance > 0
 
     def details(self) -> dict[str, Any]:
@@ -66,7 +79,7 @@ class Symmetrised:
 
 
 def symmetrise(structure: Structure, system: OxideSystem, tolerance: float = 0.2) -> Symmetrised:
-    """Make the symmetry exact that a crystal has within a tolerance.
+    """Symmetrise a crystal with the operations that it has within a tolerance.
 
     Cell and positions are averaged over the operations that spglib finds (as
     `ase.spacegroup.symmetrize` does). The cell keeps its setting and all of its atoms, also
@@ -84,19 +97,33 @@ def symmetrise(structure: Structure, system: OxideSystem, tolerance: float = 0.2
     structure
         Ordered crystal.
     system
-        Its minimum distances are the limits.
+        Oxide system whose minimum distances are the limits.
     tolerance
         spglib's ``symprec`` in Å.
 
     Returns
     -------
     Symmetrised
-        The crystal to go on with, and what was done.
+        Symmetrised or unchanged crystal, with details.
 
     Raises
     ------
     InputError
         If the tolerance is not finite and positive.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.structures import symmetrise
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rutile = Structure.from_spacegroup(
+    ...     "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
+    ... )
+    >>> noisy = rutile.copy()
+    >>> _ = noisy.translate_sites([2], [0.01, 0, 0])
+    >>> found = symmetrise(noisy, VANADIUM, tolerance=0.2)
+    >>> found.before, found.after
+    ('Pm', 'P4_2/mnm')
     """
     if not (np.isfinite(tolerance) and tolerance > 0):
         raise InputError(f"the symmetry tolerance is {tolerance!r}; give a positive number in Å")
@@ -111,7 +138,7 @@ def symmetrise(structure: Structure, system: OxideSystem, tolerance: float = 0.2
             operations > order
             and moved <= attempt
             and averaged.composition == structure.composition
-            and not _unphysical(averaged, system)
+            and not _has_close_atoms(averaged, system)
             and default_matcher().fit(structure, averaged)
         ):
             return Symmetrised(averaged, symbol, after, attempt, moved)
@@ -119,7 +146,7 @@ def symmetrise(structure: Structure, system: OxideSystem, tolerance: float = 0.2
 
 
 def largest_displacement(before: Structure, after: Structure) -> float:
-    """Farthest that a site moved relative to the cell, in Å of the cell after.
+    """Largest displacement of a site relative to the cell, in Å of the later cell.
 
     Parameters
     ----------
@@ -163,7 +190,7 @@ def _group(structure: Structure) -> tuple[str, int]:
         return "unknown", 0
 
 
-def _unphysical(structure: Structure, system: OxideSystem) -> bool:
+def _has_close_atoms(structure: Structure, system: OxideSystem) -> bool:
     try:
         return too_close(structure, system) is not None
     except VogenError:

@@ -24,7 +24,7 @@ SITES_CHANNELS, LATTICE_CHANNELS = 2, 1
 """Channels of the grids."""
 
 
-MAX_WEIGHTS = 50_000_000
+MAX_TOTAL_WEIGHTS = 50_000_000
 """Most weights of all networks together; those of the paper's sizes have 8.3 million."""
 
 
@@ -36,7 +36,7 @@ def count_weights(preset: Preset, system: OxideSystem) -> dict[str, int]:
     Raises
     ------
     InputError
-        If they are more than `MAX_WEIGHTS` in all.
+        If they are more than `MAX_TOTAL_WEIGHTS` in all.
     """
     n_latent = preset.sites.latent + preset.lattice.latent
     n_condition = condition_length(system)
@@ -50,8 +50,10 @@ def count_weights(preset: Preset, system: OxideSystem) -> dict[str, int]:
         "generator": _generator(preset.wgan, n_latent, n_condition),
         "acceptance": _acceptance(preset.acceptance, n_latent + n_condition),
     }
-    if (total := sum(found.values())) > MAX_WEIGHTS:
-        raise InputError(f"preset {preset.name}: {total:,} weights, more than {MAX_WEIGHTS:,}")
+    if (total := sum(found.values())) > MAX_TOTAL_WEIGHTS:
+        raise InputError(
+            f"preset {preset.name}: {total:,} weights, more than {MAX_TOTAL_WEIGHTS:,}"
+        )
     return found
 
 

@@ -8,7 +8,7 @@ from atomate2_vogen.errors import GridError, TrainingError
 from atomate2_vogen.models.networks.energy import EnergyScale, composition_baseline
 from atomate2_vogen.models.networks.hyperparameters import VAEPreset
 from atomate2_vogen.models.networks.vae import VAE
-from atomate2_vogen.models.reconstruction import Reconstruction, compare, summarise
+from atomate2_vogen.models.reconstruction import Reconstruction, compare, summarise_reconstruction
 from atomate2_vogen.models.trained_model import TrainedModel
 from atomate2_vogen.models.training.crystal_pool import (
     Pool,
@@ -66,12 +66,12 @@ def reconstruction(model: TrainedModel, pool: Pool) -> dict[str, float]:
     Returns
     -------
     dict
-        As `summarise` gives them for all crystals together: ``exact_composition``, ``match``
+        As `summarise_reconstruction` gives them for all crystals together: ``exact_composition``, ``match``
         (0.3 / 0.5 / 10°) and ``default_match`` (pymatgen's defaults) as shares, medians of
         ``rmsd`` and ``median_displacement`` in Å, ``length_mae`` in Å and ``angle_mae`` in
         degrees, each left out if no grid could be read for it, and ``reconstruction_n``.
     """
-    found = summarise(reconstruct_pool(model, pool))["all"]
+    found = summarise_reconstruction(reconstruct_pool(model, pool))["all"]
     number = float(found.pop("n"))
     there = {key: float(value) for key, value in found.items() if value is not None}
     return there | {"reconstruction_n": number}

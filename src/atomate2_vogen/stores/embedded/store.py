@@ -43,6 +43,7 @@ class EmbeddedStore(Store):
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> from atomate2_vogen.stores import EmbeddedStore
     >>> with TemporaryDirectory() as folder:
     ...     with EmbeddedStore("crystals", folder, key="name") as store:
     ...         store.update([{"name": "rutile", "volume": 62.4}, {"name": "corundum"}])

@@ -34,7 +34,7 @@ _TO_G_PER_CM3 = 1.66053907  # of u/Å3
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d*\)?)?", re.ASCII)
 
 
-def number(text: str, tag: str) -> float:
+def cif_number(text: str, tag: str) -> float:
     """A CIF's number, without the standard uncertainty in brackets.
 
     Raises
@@ -57,7 +57,7 @@ def number(text: str, tag: str) -> float:
 
 @dataclass(frozen=True)
 class Content:
-    """What a block says about its cell's content; None where it says nothing.
+    """Statements of a data block about the content of its cell; None where there are none.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class Content:
 
 
 def read_content(block: CifBlock, volume: float) -> Content:
-    """What a block says about its cell's content.
+    """Read the statements of a data block about the content of its cell.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def _formula(block: CifBlock) -> tuple[str, dict[str, float] | None]:
 def _number_of(block: CifBlock, tag: str) -> float | None:
     if (text := block.value(tag)) is None:
         return None
-    value = number(text, block.spelled[tag])
+    value = cif_number(text, block.spelled[tag])
     if value <= 0:
         raise StructureFileError(f"{block.spelled[tag]} is {text}; correct or remove it")
     return value

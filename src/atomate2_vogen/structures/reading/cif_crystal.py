@@ -3,7 +3,7 @@
 gemmi reads the text and knows the settings of the space groups (`cif_blocks`, `cif_settings`);
 the crystal is built here, from explicit elements and operations, with the numbers, the
 orientation and the order of sites that pymatgen's parser gives a file without symmetry. What the
-package writes is so read to the last bit as it was computed (`analysis.cif.as_in_cif`).
+package writes is so read to the last bit as it was computed (`structures.cif.as_in_cif`).
 
 Where symbols stand for several settings, all of them are built. A setting is ruled out if it
 contradicts the stated formula, number of formula units or density, or puts two atoms on one
@@ -21,7 +21,7 @@ from pymatgen.core import Element, Lattice, Structure
 
 from atomate2_vogen.errors import DisorderError, ElementError, StructureFileError
 from atomate2_vogen.structures.reading.cif_blocks import CifBlock
-from atomate2_vogen.structures.reading.cif_checks import Content, number, read_content
+from atomate2_vogen.structures.reading.cif_checks import Content, cif_number, read_content
 from atomate2_vogen.structures.reading.cif_labels import element_of
 from atomate2_vogen.structures.reading.cif_settings import Operations
 from atomate2_vogen.structures.reading.cif_sites import (
@@ -33,7 +33,7 @@ from atomate2_vogen.structures.reading.cif_sites import (
     same_atoms,
 )
 from atomate2_vogen.structures.reading.cif_symmetry import OPERATION_TAGS, Symmetry, read_symmetry
-from atomate2_vogen.structures.reading.limits import check_size
+from atomate2_vogen.structures.reading.limits import check_read_size
 
 _THIRDS = (1 / 3, 2 / 3)
 _THIRDS_TOLERANCE = 1e-4  # relative, as in pymatgen's parser
@@ -93,7 +93,7 @@ def _lattice(block: CifBlock) -> Lattice:
     texts = {tag: block.value(tag) for tag in tags}
     if missing := [tag for tag, text in texts.items() if text is None]:
         raise StructureFileError(f"the CIF file lacks {', '.join(missing)}")
-    lengths_angles = [number(text, tag) for tag, text in texts.items() if text is not None]
+    lengths_angles = [cif_number(text, tag) for tag, text in texts.items() if text is not None]
     cosines = np.cos(np.radians(lengths_angles[3:]))
     # squared volume of a cell with edges of 1; angles that meet in no corner make it negative
     squared = 1 - cosines @ cosines + 2 * np.prod(cosines)
@@ -111,7 +111,7 @@ def _sites(block: CifBlock, max_atoms: int) -> _Sites:
     if missing := [tag for tag in tags if tag not in block.columns]:
         raise StructureFileError(f"the CIF file lacks {', '.join(missing)}")
     count = len(block.columns[tags[0]])
-    check_size(count, max_atoms)
+    check_read_size(count, max_atoms)
     if not count:
         raise StructureFileError("the CIF file lists no atoms (an empty loop_)")
     columns = {tag: _column(block, tag, count) for tag in (*tags, *_OTHER_COLUMNS)}
@@ -149,18 +149,18 @@ def _check_row(row: Mapping[str, str | None], name: str) -> None:
     """Refuse a site that is no whole atom; a missing occupancy means 1."""
     if (flag := row["_atom_site_calc_flag"]) and flag.lower() == "dum":
         raise StructureFileError(f"site {name} is a dummy; take it out of the file")
-    if (text := row["_atom_site_attached_hydrogens"]) and number(text, "attached hydrogens"):
+    if (text := row["_atom_site_attached_hydrogens"]) and cif_number(text, "attached hydrogens"):
         raise ElementError(f"hydrogen without coordinates at site {name}")
     if (text := row["_atom_site_occupancy"]) is None:
         return
-    if (occupancy := number(text, f"the occupancy of site {name}")) != 1:
+    if (occupancy := cif_number(text, f"the occupancy of site {name}")) != 1:
         raise DisorderError(f"site {name} has an occupancy of {occupancy:g}; give an ordered cell")
 
 
 def _fraction(text: str | None, tag: str) -> float:
     if text is None:
         raise StructureFileError(f"an atom has no coordinates ({tag})")
-    value = number(text, tag)
+    value = cif_number(text, tag)
     # pymatgen's rule, so that what it wrote and read is read alike
     return next((third for third in _THIRDS if abs(value / third - 1) <= _THIRDS_TOLERANCE), value)
 
@@ -191,7 +191,7 @@ def _resolve(
             "the rest of the file does not single one out; add the operations "
             f"({OPERATION_TAGS[0]}), a Hall symbol, or the full symbol with its setting, and Z"
         )
-    check_size(len(left[0].coords), max_atoms)
+    check_read_size(len(left[0].coords), max_atoms)
     return left[0]
 
 
@@ -200,7 +200,7 @@ def _single(
 ) -> Expansion:
     """The crystal of known operations."""
     expansion = expand(sites.coords, operations, lattice.matrix)
-    check_size(len(expansion.coords), max_atoms)
+    check_read_size(len(expansion.coords), max_atoms)
     _check_one_atom_per_place(sites, expansion, lattice)
     if not expansion.is_certain:
         row = int(np.flatnonzero(expansion.least < expansion.most)[0])

@@ -102,7 +102,7 @@ def split_symbol(text: str) -> tuple[str, str | None]:
 
 
 @lru_cache(maxsize=512)
-def named(text: str) -> tuple[Setting, ...]:
+def settings_named(text: str) -> tuple[Setting, ...]:
     """Every setting that a Hermann-Mauguin symbol can stand for; none if it is unknown."""
     name, code = split_symbol(text)
     return tuple(

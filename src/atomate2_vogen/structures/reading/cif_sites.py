@@ -2,7 +2,7 @@
 
 An atom next to a special position stands on it: where operations move a site by less than
 `SAME` Å, it is put where they leave it (0.333 becomes one third), and its images coincide. Where
-they move it by less than `CLASH` Å, nobody can tell whether the digits are too few or the
+they move it by less than `CLASH` Å, it is unknown whether the digits are too few or the
 operations wrong; `Expansion` then gives the least and the largest number of atoms.
 """
 
@@ -40,7 +40,7 @@ class Expansion:
     least
         Fewest atoms that each site can stand for, shape (sites,).
     most
-        The number that stands in `coords`, shape (sites,).
+        Number of positions in `coords`, shape (sites,).
     """
 
     coords: np.ndarray

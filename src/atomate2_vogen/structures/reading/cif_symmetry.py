@@ -27,9 +27,9 @@ from atomate2_vogen.structures.reading.cif_settings import (
     coded,
     group_number,
     matrices,
-    named,
     numbered,
     operations_of,
+    settings_named,
     split_symbol,
     table,
 )
@@ -55,10 +55,10 @@ OTHER_SYMMETRY = (
 )
 """Beginnings of tags of magnetic and modulated structures."""
 
-LENGTH_TOLERANCE = 1e-3
+CELL_LENGTH_TOLERANCE = 1e-3
 """Relative difference of edges that count as equal."""
 
-ANGLE_TOLERANCE = 0.1
+CELL_ANGLE_TOLERANCE = 0.1
 """Difference of angles that count as equal, in degrees."""
 
 MAX_OPERATIONS = 384
@@ -67,7 +67,7 @@ MAX_OPERATIONS = 384
 
 @dataclass(frozen=True)
 class Symmetry:
-    """What a block says about its symmetry.
+    """Statements of a data block about its symmetry.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Symmetry:
 
 
 class _Scope(Enum):
-    """How far a statement can contradict operations."""
+    """Kind of a statement by how it can contradict operations."""
 
     TYPE = "only the space-group type"
     SETTING = "type and setting"
@@ -140,8 +140,8 @@ def fits_cell(operations: Operations, lattice: np.ndarray) -> bool:
     turned = np.einsum("nji,jk,nkl->nil", rotations, metric, rotations)
     (lengths, angles), (edges, corners) = _cells(turned), _cells(metric[None])
     return bool(
-        (np.abs(lengths / edges - 1) < LENGTH_TOLERANCE).all()
-        and (np.abs(angles - corners) < ANGLE_TOLERANCE).all()
+        (np.abs(lengths / edges - 1) < CELL_LENGTH_TOLERANCE).all()
+        and (np.abs(angles - corners) < CELL_ANGLE_TOLERANCE).all()
     )
 
 
@@ -204,7 +204,7 @@ def _hall(block: CifBlock) -> tuple[str, Operations] | None:
 
 
 def _statements(block: CifBlock) -> Iterator[_Statement]:
-    """What symbols, number and setting code allow; nothing where they are unknown."""
+    """Settings that symbols, number and setting code allow; none where they are unknown."""
     for tags, read in ((SYMBOL_TAGS, _of_symbol), (NUMBER_TAGS, _of_number), (CODE_TAGS, _of_code)):
         for tag in tags:
             if (text := block.value(tag)) is not None:
@@ -213,7 +213,7 @@ def _statements(block: CifBlock) -> Iterator[_Statement]:
 
 
 def _of_symbol(text: str) -> tuple[tuple[Setting, ...], _Scope]:
-    settings = named(text)
+    settings = settings_named(text)
     _, code = split_symbol(text)
     is_name_of_type = code is None and any(setting.is_reference for setting in settings)
     return settings, _Scope.TYPE if is_name_of_type else _Scope.SETTING

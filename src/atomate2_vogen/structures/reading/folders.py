@@ -12,6 +12,6 @@ CIFS = "cifs"
 
 
 def crystal_folder(path: Path) -> Path:
-    """Where the crystals of a folder are: in ``cifs`` if it is the output folder of a run."""
+    """Folder that holds the crystals: ``cifs`` in the output folder of a run, else the folder."""
     inside = path / CIFS
     return inside if (path / RUN_FILE).is_file() and inside.is_dir() else path

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from atomate2_vogen.errors import StructureFileError
 
-MAX_ATOMS = 200
+MAX_READ_ATOMS = 200
 """Largest cell that is read: beyond it one relaxation takes hours on one core."""
 
 MAX_BYTES = 10_000_000
 """Largest file that is opened, and largest content that is decompressed."""
 
 
-def check_size(count: int, max_atoms: int) -> None:
+def check_read_size(count: int, max_atoms: int) -> None:
     """Refuse a cell that is too large.
 
     Raises

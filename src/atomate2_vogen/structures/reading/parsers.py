@@ -26,7 +26,7 @@ PATTERNS = ("*.cif", "*.vasp", "*.poscar", "*.json", "POSCAR*", "CONTCAR*")
 
 
 def is_structure_name(name: str) -> bool:
-    """Whether a file of this name is taken for a structure file."""
+    """Whether the name of a file is that of a structure file."""
     lowered = plain_name(name).lower()
     return any(fnmatchcase(lowered, pattern.lower()) for pattern in PATTERNS)
 
@@ -36,7 +36,7 @@ def is_structure_dict(content: object) -> bool:
     return isinstance(content, dict) and "lattice" in content and "sites" in content
 
 
-def parse(name: str, text: str, max_atoms: int) -> list[Structure | InputError]:
+def parse_structures(name: str, text: str, max_atoms: int) -> list[Structure | InputError]:
     """Read the structures of one file.
 
     Parameters
@@ -46,7 +46,7 @@ def parse(name: str, text: str, max_atoms: int) -> list[Structure | InputError]:
     text
         Content.
     max_atoms
-        Limit per cell, checked before anything is built where the text already tells.
+        Limit per cell, checked before a structure is built where the text states the number.
 
     Returns
     -------
@@ -63,18 +63,18 @@ def parse(name: str, text: str, max_atoms: int) -> list[Structure | InputError]:
     if lowered.endswith(".cif"):
         return _parse_cif(text, max_atoms)
     if lowered.endswith(".json"):
-        return [guarded("JSON structure", lambda: _parse_json(text))]
+        return [with_clear_errors("JSON structure", lambda: _parse_json(text))]
     if is_structure_name(name):
         from atomate2_vogen.structures.reading.poscar import parse_poscar
 
-        return [guarded("POSCAR file", lambda: parse_poscar(text, max_atoms))]
+        return [with_clear_errors("POSCAR file", lambda: parse_poscar(text, max_atoms))]
     raise StructureFileError(
         f"unknown kind of file; the name must match one of {', '.join(PATTERNS)}, or one of "
         "these with .gz or .bz2"
     )
 
 
-def guarded(what: str, read: Callable[[], T]) -> T:
+def with_clear_errors(what: str, read: Callable[[], T]) -> T:
     """Read one file or crystal; an error concerns this one only.
 
     Parameters
@@ -107,7 +107,7 @@ def _parse_cif(text: str, max_atoms: int) -> list[Structure | InputError]:
     from atomate2_vogen.structures.reading.cif_crystal import crystal_of
 
     def crystal(block: CifBlock) -> Structure:
-        return guarded("CIF file", lambda: crystal_of(block, max_atoms))
+        return with_clear_errors("CIF file", lambda: crystal_of(block, max_atoms))
 
     results: list[Structure | InputError] = []
     for block in read_blocks(text):

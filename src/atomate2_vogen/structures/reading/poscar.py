@@ -13,7 +13,7 @@ import numpy as np
 from pymatgen.core import Element, Structure
 
 from atomate2_vogen.errors import NonFiniteError, StructureFileError
-from atomate2_vogen.structures.reading.limits import check_size
+from atomate2_vogen.structures.reading.limits import check_read_size
 
 _FLAT = 1e-12
 
@@ -131,7 +131,7 @@ def _species(lines: _Lines, max_atoms: int) -> tuple[list[str] | None, list[int]
             raise _unparsed(f"{line[:60]!r} should be the numbers of atoms")
         counts += [int(token) for token in tokens]
         # before the sites are read: a forged count would fill the memory
-        check_size(sum(counts), max_atoms)
+        check_read_size(sum(counts), max_atoms)
         if len(counts) >= len(symbols):
             break
         line = lines.next("line with the numbers of atoms")

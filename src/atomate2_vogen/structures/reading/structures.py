@@ -16,13 +16,13 @@ from atomate2_vogen.errors import InputError, StructureFileError
 from atomate2_vogen.files import user_path
 from atomate2_vogen.structures.geometry import check_structure
 from atomate2_vogen.structures.reading.folders import crystal_folder
-from atomate2_vogen.structures.reading.limits import MAX_ATOMS, check_size
+from atomate2_vogen.structures.reading.limits import MAX_READ_ATOMS, check_read_size
 from atomate2_vogen.structures.reading.parsers import (
     PATTERNS,
-    guarded,
     is_structure_dict,
     is_structure_name,
-    parse,
+    parse_structures,
+    with_clear_errors,
 )
 from atomate2_vogen.structures.reading.texts import plain_name, read_text, reason_of
 
@@ -42,6 +42,16 @@ class ReadStructure:
         The crystal as written there, without oxidation states and site properties.
     block
         Which data block of a CIF with several structures, from 1; None where there is one.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import read_structures
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> _ = crystal.to("POSCAR")
+    >>> ((one,), _) = read_structures(["POSCAR"])
+    >>> one.structure.reduced_formula, one.block is None
+    ('VO', True)
     """
 
     path: Path
@@ -56,14 +66,24 @@ class ReadStructure:
 
 @dataclass(frozen=True)
 class BadFile:
-    """A file, or one block of it, that cannot be used; `error` names it and says why."""
+    """A file, or one block of it, that cannot be used; `error` names it and says why.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from atomate2_vogen.structures import read_structures
+    >>> _ = Path("broken.cif").write_text("data_broken")
+    >>> (_, (bad,)) = read_structures(["broken.cif"])
+    >>> bad.path.name, type(bad.error).__name__
+    ('broken.cif', 'StructureFileError')
+    """
 
     path: Path
     error: InputError
 
 
 def read_structures(
-    paths: Iterable[str | Path], system: OxideSystem = VANADIUM, max_atoms: int = MAX_ATOMS
+    paths: Iterable[str | Path], system: OxideSystem = VANADIUM, max_atoms: int = MAX_READ_ATOMS
 ) -> tuple[list[ReadStructure], list[BadFile]]:
     """Read every structure file that is named or lies in a named folder.
 
@@ -83,6 +103,17 @@ def read_structures(
     tuple of lists
         What can be used, and what cannot with the reason; each in the order of `paths`, then
         by name. One bad file never hides the others.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from atomate2_vogen.structures import read_structures
+    >>> from pymatgen.core import Lattice, Structure
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> _ = crystal.to("VO.cif"), Path("broken.cif").write_text("data_broken")
+    >>> read, bad = read_structures(["VO.cif", "broken.cif"])
+    >>> read[0].label, read[0].structure.reduced_formula, len(bad)
+    ('VO.cif', 'VO', 1)
     """
     good: list[ReadStructure] = []
     bad: list[BadFile] = []
@@ -145,7 +176,9 @@ def _read_file(
 ) -> Iterator[tuple[int | None, Structure | InputError]]:
     """Every structure of one file, or why it cannot be used."""
     try:
-        blocks = guarded("file", lambda: parse(path.name, read_text(path), max_atoms))
+        blocks = with_clear_errors(
+            "file", lambda: parse_structures(path.name, read_text(path), max_atoms)
+        )
     except InputError as error:
         yield None, _named(error, path, None)
         return
@@ -155,7 +188,7 @@ def _read_file(
             yield block, _named(found, path, block)
             continue
         try:
-            yield block, guarded("structure", partial(_checked, found, system, max_atoms))
+            yield block, with_clear_errors("structure", partial(_checked, found, system, max_atoms))
         except InputError as error:
             yield block, _named(error, path, block)
 
@@ -169,7 +202,7 @@ def _checked(structure: Structure, system: OxideSystem, max_atoms: int) -> Struc
     """The bare crystal, or the typed error of the first check that it fails."""
     from pymatgen.core import Structure
 
-    check_size(len(structure), max_atoms)
+    check_read_size(len(structure), max_atoms)
     check_structure(structure, system)
     symbols = [site.specie.symbol for site in structure]
     return Structure(structure.lattice, symbols, structure.frac_coords)

@@ -95,7 +95,7 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     try:
         with gzip.open(path) if suffix == ".gz" else bz2.open(path) as file:
-            # one byte more than allowed tells a large file; a bomb is never unpacked whole
+            # one byte more than allowed identifies a file that is too large; a bomb is never unpacked whole
             content = file.read(MAX_BYTES + 1)
     except (EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
