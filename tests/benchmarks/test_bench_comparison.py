@@ -22,7 +22,7 @@ from atomate2_vogen.schemas import StabilityState
 from atomate2_vogen.stability.metrics import measure
 from atomate2_vogen.stability.statistics import proportion
 
-YARDSTICKS = Path(__file__).parents[1] / "benchmarks" / "yardsticks.json"
+YARDSTICKS = Path(__file__).parents[2] / "benchmarks" / "yardsticks.json"
 
 
 def entry(heights, missing=0, sampler="wgan", **changes):
