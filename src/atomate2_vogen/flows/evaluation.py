@@ -34,6 +34,16 @@ class EvaluateMaker(Maker):
     references
         Relaxed reference phases in the engine's scheme, by default those that are shipped; or
         a Maker that relaxes them first, such as `ReferencesFlowMaker`.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rutile = Structure.from_spacegroup(
+    ...     "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
+    ... )
+    >>> from atomate2_vogen.flows import EvaluateMaker
+    >>> [step.name for step in EvaluateMaker().make([rutile]).jobs]
+    ['screening', 'evaluate']
     """
 
     name: str = "evaluation"

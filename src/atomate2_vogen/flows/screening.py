@@ -27,6 +27,17 @@ class ScreeningFlowMaker(Maker):
         Name of the flow.
     engine
         Engine that judges; the default is CHGNet.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rutile = Structure.from_spacegroup(
+    ...     "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), ["V", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
+    ... )
+    >>> from atomate2_vogen.flows import ScreeningFlowMaker
+    >>> flow = ScreeningFlowMaker().make([rutile])
+    >>> sorted(job.name.split()[0] for job, _ in flow.iterflow())
+    ['collect', 'initial', 'record', 'relax', 'static']
     """
 
     name: str = "screening"

@@ -48,6 +48,12 @@ def select_best(
     ------
     CountsError, InputError
         As `stability.selection.best_per_formula`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.jobs import select_best
+    >>> select_best([], top=2, threshold=0.05).name
+    'select best'
     """
     best_per_formula([], top, threshold)  # refuses what is no number
     made: Job = _select_best(judged, top, threshold)
@@ -88,6 +94,17 @@ def characterise_best(
     Response
         Whose output is a `DiscoveryDoc`: the summary with the documents of both stages, large
         objects left out. Nothing below the threshold is a result, not an error.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.jobs import characterise_best
+    >>> from atomate2_vogen.schemas import DiscoveryDoc
+    >>> nothing = DiscoveryDoc(
+    ...     scheme="CHGNet-0.3.0", sample={}, n_candidates=0, n_calculated=0, stability=[]
+    ... )
+    >>> job = characterise_best(nothing, electronic=None, phonons=None, top=1, threshold=0.1)
+    >>> job.name
+    'characterise_best'
     """
     chosen = best_per_formula(summary.stability, top, threshold)
     stages: dict[str, Any] = {"electronic": electronic, "phonons": phonons}

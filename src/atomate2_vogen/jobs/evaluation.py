@@ -180,6 +180,15 @@ def evaluate(
     ------
     SchemeMismatchError, MissingReferenceError, InputError
         As `judge_and_measure`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.chemistry import VANADIUM
+    >>> from atomate2_vogen.engines import load_references
+    >>> from atomate2_vogen.jobs import evaluate
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> evaluate(None, [], references, VANADIUM).name
+    'evaluate'
     """
     candidates = [calculation.candidate for calculation in calculations]
     if not delivered:

@@ -66,6 +66,14 @@ def make_later(maker: Maker, crystals: OutputReference) -> Flow:
     crystals
         Output of a job: a sample, one crystal or a list of them, in any form that the Maker
         takes.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.flows import ScreeningFlowMaker
+    >>> from atomate2_vogen.jobs import SampleMaker, make_later
+    >>> sample = SampleMaker(sampler="substitution").make({"VO2": 2})
+    >>> [job.name for job in make_later(ScreeningFlowMaker(), sample.output).jobs]
+    ['screening']
     """
     made = _later(maker, crystals)
     return Flow([made], output=made.output, name=maker.name)

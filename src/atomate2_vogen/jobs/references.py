@@ -40,6 +40,18 @@ def make_reference(
     SchemeMismatchError
         If a task document tells of another method than `methods` of the stages ``relax`` and
         ``static``, or of another version.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import chgnet
+    >>> from atomate2_vogen.jobs import make_reference
+    >>> from pymatgen.core import Lattice, Structure
+    >>> engine = chgnet()
+    >>> relax = engine.relax_maker.make(Structure(Lattice.cubic(3.0), ["V", "V"], [[0] * 3, [0.5] * 3]))
+    >>> static = engine.static_maker.make(relax.output.structure)
+    >>> versions = engine.engine_versions
+    >>> make_reference(relax.output, static.output, "bcc V", engine.scheme, versions).name
+    'make_reference'
     """
     for stage, calculation in (("relax", relaxed), ("static", static)):
         check_method(calculation, (methods or {}).get(stage), engine_versions)
@@ -63,7 +75,15 @@ def make_reference(
 
 @job
 def collect_references(references: list[ReferenceDoc]) -> list[ReferenceDoc]:
-    """Distinct references; see `distinct_references`."""
+    """Distinct references; see `distinct_references`.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import load_references
+    >>> from atomate2_vogen.jobs import collect_references
+    >>> collect_references(load_references("CHGNet-0.3.0")).name
+    'collect_references'
+    """
     return distinct_references(references)
 
 

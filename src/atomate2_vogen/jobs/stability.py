@@ -52,6 +52,16 @@ def summarise(
     ------
     SchemeMismatchError
         If a calculation is of another scheme than the references.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.chemistry import VANADIUM
+    >>> from atomate2_vogen.engines import load_references
+    >>> from atomate2_vogen.jobs import SampleMaker, summarise
+    >>> sample = SampleMaker(sampler="substitution").make({"VO2": 2})
+    >>> references = load_references("CHGNet-0.3.0")
+    >>> summarise([sample.output], [[]], references, "CHGNet-0.3.0", VANADIUM).name
+    'summarise'
     """
     sample = SampleDoc.merge(samples)
     done = [calculation for part in calculations for calculation in part]

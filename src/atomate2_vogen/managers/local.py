@@ -42,6 +42,13 @@ class Failure:
         Metadata of the job.
     flow_number
         Number of its flow among those that are run.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.managers import Failure
+    >>> failure = Failure("relax VO2-1", "3f0c", "ValueError: the energy is nan")
+    >>> print(f"{failure.name}: {failure.error}")
+    relax VO2-1: ValueError: the energy is nan
     """
 
     name: str
@@ -83,6 +90,16 @@ class Event:
         Reference to the output of that flow.
     failure
         Reason, where the kind is ``failed``.
+
+    Examples
+    --------
+    A function that is given to `run_parallel` as `on_event`:
+
+    >>> from atomate2_vogen.managers import Event
+    >>> def show(event: Event) -> None:
+    ...     print(f"{event.n_ended} of {event.n_jobs}: {event.name} {event.kind}")
+    >>> show(Event("finished", "relax VO2-1", "3f0c", "relax", 3, 8, 1, 2, {}, 0, False))
+    3 of 8: relax VO2-1 finished
     """
 
     kind: str
@@ -116,6 +133,14 @@ class FlowResult:
         Jobs that raised, in the order in which they did.
     skipped
         Names of jobs that did not run because one that they need failed or stopped them.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.managers import Failure, FlowResult
+    >>> FlowResult(n_finished=4).is_complete
+    True
+    >>> FlowResult(failures=[Failure("relax", "3f0c", "ValueError")]).is_complete
+    False
     """
 
     outputs: list[Any] = field(default_factory=list)
