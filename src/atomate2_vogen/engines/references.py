@@ -26,7 +26,7 @@ import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from pymatgen.core import Element, Structure
@@ -38,7 +38,6 @@ from atomate2_vogen.schemas import ReferenceDoc
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from atomate2_vogen.engines.base import Engine
 
 FORMAT_VERSION = 1
 STRUCTURES_FILE = "reference_structures.json.gz"
@@ -70,6 +69,14 @@ def _folder() -> Traversable:
 def references_filename(scheme: str, system: OxideSystem) -> str:
     """Name of the file of relaxed references of a system in a scheme."""
     return f"references_{system.chemsys}_{safe_scheme(scheme)}.json.gz"
+
+
+class HasScheme(Protocol):
+    """Anything with the name of an energy scale, such as an engine."""
+
+    @property
+    def scheme(self) -> str:
+        """Name of the energy scale."""
 
 
 def safe_scheme(scheme: str) -> str:
@@ -173,7 +180,7 @@ def reference_structures(system: OxideSystem = VANADIUM) -> list[ReferencePhase]
     ]
 
 
-def has_references(scheme: str | Engine, system: OxideSystem = VANADIUM) -> bool:
+def has_references(scheme: str | HasScheme, system: OxideSystem = VANADIUM) -> bool:
     """Whether relaxed references of a system are shipped in a scheme; see `load_references`.
 
     Examples
@@ -186,7 +193,7 @@ def has_references(scheme: str | Engine, system: OxideSystem = VANADIUM) -> bool
     return (_folder() / references_filename(name, system)).is_file()
 
 
-def load_references(scheme: str | Engine, system: OxideSystem = VANADIUM) -> list[ReferenceDoc]:
+def load_references(scheme: str | HasScheme, system: OxideSystem = VANADIUM) -> list[ReferenceDoc]:
     """Relaxed reference phases of a system in one scheme, as shipped.
 
     Parameters

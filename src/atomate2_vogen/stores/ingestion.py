@@ -29,7 +29,7 @@ from atomate2_vogen.stores.plans import select
 if TYPE_CHECKING:
     from maggma.core import Store
 
-    from atomate2_vogen.stores.project import VogenStores
+    from atomate2_vogen.stores.document_stores import DocumentStores
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ BATCH = 200
 """Outputs that are read at once: those with crystals and bands are large."""
 
 
-def ingest_jobs(stores: VogenStores) -> dict[str, int]:
+def ingest_jobs(stores: DocumentStores) -> dict[str, int]:
     """Copy what finished jobs returned from the job store; see `VogenStores.ingest_jobs`.
 
     Of outputs that the collections hold already, only ids and times are read. Which are new is
@@ -92,7 +92,7 @@ def ingest_jobs(stores: VogenStores) -> dict[str, int]:
     return written | {"stability": _ingest_stability(stores)}
 
 
-def _ingest_stability(stores: VogenStores) -> int:
+def _ingest_stability(stores: DocumentStores) -> int:
     """Copy the stability documents of flows for calculations that have none; number written.
 
     A document is taken only if it was made from the version of the calculation that the
@@ -138,7 +138,7 @@ def _ingest_stability(stores: VogenStores) -> int:
     return written
 
 
-def _without_stability(stores: VogenStores) -> dict[str, datetime]:
+def _without_stability(stores: DocumentStores) -> dict[str, datetime]:
     """Time of change of the calculations without a stability document of this version, by id."""
     properties = ["calculation_id", "last_updated", "withdrawn"]
     wanted: dict[str, datetime] = {
@@ -155,7 +155,7 @@ def _without_stability(stores: VogenStores) -> dict[str, datetime]:
 
 
 def _read(
-    stores: VogenStores, query: dict[str, Any], properties: list[str], *, whole: bool
+    stores: DocumentStores, query: dict[str, Any], properties: list[str], *, whole: bool
 ) -> Iterator[dict[str, Any]]:
     """Documents of jobs; of samples with their candidates, which lie in the data store."""
     for job in stores.job_store.docs_store.query(query, properties=properties):

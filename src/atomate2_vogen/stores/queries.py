@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pymatgen.core import Structure
 
-    from atomate2_vogen.stores.project import VogenStores
+    from atomate2_vogen.stores.document_stores import DocumentStores
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class CrystalRows(Sequence[CrystalRow]):
     (0, 'stability_id', [])
     """
 
-    def __init__(self, stores: VogenStores, rows: list[CrystalRow]) -> None:
+    def __init__(self, stores: DocumentStores, rows: list[CrystalRow]) -> None:
         self._stores = stores
         self._rows = rows
 
@@ -183,7 +183,10 @@ class CrystalRows(Sequence[CrystalRow]):
 
 
 def find(
-    stores: VogenStores, conditions: CrystalFilter, sort: str = "energy_above_hull", limit: int = 0
+    stores: DocumentStores,
+    conditions: CrystalFilter,
+    sort: str = "energy_above_hull",
+    limit: int = 0,
 ) -> CrystalRows:
     """Rows that meet all conditions; see `VogenStores.query`.
 
@@ -223,7 +226,7 @@ def _within(criteria: Criteria, found: Iterable[str]) -> Criteria:
 
 
 def _stability(
-    stores: VogenStores, criteria: Criteria, sort: str | None, direction: int, limit: int
+    stores: DocumentStores, criteria: Criteria, sort: str | None, direction: int, limit: int
 ) -> list[dict[str, Any]]:
     """Documents in order, those without a value of the field last."""
 
@@ -254,7 +257,7 @@ def _only_ranked(criteria: Criteria) -> bool:
 
 
 def _matching(
-    stores: VogenStores,
+    stores: DocumentStores,
     store: Store,
     criteria: Criteria | None,
     fields: Mapping[str, str],
@@ -269,7 +272,7 @@ def _matching(
 
 
 def _newest(
-    stores: VogenStores, store: Store, criteria: Criteria, fields: Mapping[str, str]
+    stores: DocumentStores, store: Store, criteria: Criteria, fields: Mapping[str, str]
 ) -> dict[str, dict[str, Any]]:
     properties = ["candidate_id", "last_updated", store.key, *fields.values()]
     found = list(stores.read(store, criteria, properties=properties))
@@ -278,7 +281,7 @@ def _newest(
 
 
 def _join(
-    stores: VogenStores,
+    stores: DocumentStores,
     rows: Sequence[dict[str, Any]],
     found: Mapping[str, dict[str, Any]] | None,
     store: Store,
