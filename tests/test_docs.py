@@ -81,10 +81,10 @@ def test_settings_are_those_of_fireworks():
 
 
 def test_the_job_store_is_the_one_that_the_database_is_opened_with(monkeypatch):
-    from atomate2_vogen.stores.opening import plan
+    from atomate2_vogen.stores.opening import plan_for
 
     monkeypatch.setenv("JOBFLOW_CONFIG_FILE", str(ROOT / "examples/fireworks/jobflow.yaml"))
-    settings, by_uri = plan(None), plan("mongodb://localhost/vogen")
+    settings, by_uri = plan_for(None), plan_for("mongodb://localhost/vogen")
     for one, other in (
         (settings.job_store.docs_store, by_uri.job_store.docs_store),
         (settings.data, by_uri.data),

@@ -54,9 +54,6 @@ SAME = {
     "write": "writing of results",
 }
 
-# different things with one name: only to become fewer
-TO_RENAME = {"Document", "build", "plan", "split"}
-
 
 def assigned(target):
     """Names that an assignment to a target makes."""
@@ -88,12 +85,12 @@ def shared():
 
 def test_a_name_means_one_thing():
     """Rename one of the two, or write down in `SAME` which idea they share."""
-    allowed = SAME.keys() | TO_RENAME
+    allowed = SAME.keys()
     assert {name: where for name, where in shared().items() if name not in allowed} == {}
 
 
 def test_no_exception_is_left_over():
-    assert sorted((SAME.keys() | TO_RENAME) - shared().keys()) == []
+    assert sorted(SAME.keys() - shared().keys()) == []
 
 
 @pytest.mark.parametrize(

@@ -138,11 +138,11 @@ def test_an_output_larger_than_any_document(launchpad, store):
 
 def test_no_password_is_in_a_workflow(launchpad, database, monkeypatch):
     from atomate2_vogen.stores.mongo import MongoDocuments
-    from atomate2_vogen.stores.opening import plan
+    from atomate2_vogen.stores.opening import plan_for
 
     monkeypatch.setenv("VOGEN_MONGODB_PASSWORD", PASSWORD)
     where = database.replace("://", "://somebody:oh%2Fso%3Asecret@")
-    job_store = plan(where).job_store
+    job_store = plan_for(where).job_store
     assert isinstance(job_store.docs_store, MongoDocuments)
     submit(discovery(), launchpad, store=job_store)
     text = str(list(launchpad.fireworks.find({})))

@@ -18,7 +18,7 @@ from atomate2_vogen.schemas import (
     StabilityState,
 )
 from atomate2_vogen.stores import CrystalFilter, VogenStores
-from atomate2_vogen.stores.plans import split
+from atomate2_vogen.stores.plans import split_criteria
 
 N = 240
 
@@ -373,7 +373,7 @@ def test_the_two_stages_ask_for_the_same(wanted):
         ("electronic_id", wanted.electronic() or {}),
         ("phonon_id", wanted.phononic() or {}),
     ):
-        first, rest = split(key, criteria)
+        first, rest = split_criteria(key, criteria)
         assert first | rest == criteria
         assert not {*first} & {*rest}
         assert not any(isinstance(value, dict) for value in [*first.values()][:-1])

@@ -161,7 +161,7 @@ class Outcome:
     failure: str | None = None
 
 
-def build(pair: Pair, known: KnownStructures | None) -> Outcome:
+def build_pair(pair: Pair, known: KnownStructures | None) -> Outcome:
     """Judge what changed in a pair, compare it with the rest, and say what is to be written.
 
     Pure: nothing is read or written. Empties `pair.contents`.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from maggma.core import Builder
 from pymatgen.core import Composition
 
-from atomate2_vogen.builders.pairs import DAMAGED, Outcome, Pair, Source, build
+from atomate2_vogen.builders.pairs import DAMAGED, Outcome, Pair, Source, build_pair
 from atomate2_vogen.builders.records import BATCH, KEPT, amend, by_id, write
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import BuildError, MissingReferenceError, VogenError, reason
@@ -119,7 +119,7 @@ class StabilityBuilder(Builder):
         """Judge what changed in one pair."""
         try:
             known = known_structures(item.system, item.references) if self.novelty else None
-            return build(item, known)
+            return build_pair(item, known)
         except DAMAGED as error:
             return Outcome(item.name, failure=reason(error))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from atomate2_vogen.cli.pipeline import FlowOutput, Pipeline
 
-Document = ElectronicDoc | PhononDoc
+Characterised = ElectronicDoc | PhononDoc
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Characterisation:
     """
 
     name: str
-    document: type[Document]
+    document: type[Characterised]
     key: str
     draw: Callable[[Any, Path], Any]
     large: Sequence[str]
@@ -45,7 +45,7 @@ class Characterisation:
 
 def show(
     run: Pipeline, ran: FlowOutput, requested: Sequence[str]
-) -> tuple[list[Document], list[str]]:
+) -> tuple[list[Characterised], list[str]]:
     """Report, list and draw the bands and phonons of a discovery.
 
     Files show these crystals and all others of the folder that were characterised before.
@@ -69,7 +69,7 @@ def show(
     from atomate2_vogen.cli.exports import plain
 
     summary: DiscoveryDoc = ran.output
-    every: list[Document] = []
+    every: list[Characterised] = []
     written: list[str] = []
     run.ingest()
     for kind in (kind for kind in _kinds() if kind.name in requested):
@@ -112,8 +112,8 @@ def _kinds() -> tuple[Characterisation, Characterisation]:
 
 
 def _all_of_folder(
-    run: Pipeline, kind: Characterisation, documents: Sequence[Document]
-) -> list[Document]:
+    run: Pipeline, kind: Characterisation, documents: Sequence[Characterised]
+) -> list[Characterised]:
     """These documents, then those of the same kind about other crystals of the folder.
 
     They are read whole; those whose job left nothing are not in the store.

@@ -65,7 +65,7 @@ class Plan:
         return job_store.additional_stores[DATA]
 
 
-def plan(where: str | Path | None, *, create: bool = False) -> Plan:
+def plan_for(where: str | Path | None, *, create: bool = False) -> Plan:
     """As `VogenStores.open`."""
     if where is None:
         return in_settings()

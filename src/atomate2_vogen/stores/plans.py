@@ -69,7 +69,7 @@ def pipeline(
     limit: int = 0,
 ) -> list[dict[str, Any]]:
     """Stages of an aggregation that gives the documents of the collection with this key."""
-    first, rest = split(key, criteria)
+    first, rest = split_criteria(key, criteria)
     stages: list[dict[str, Any]] = [{"$match": part} for part in (first, rest) if part]
     if sort:
         stages.append({"$sort": dict(sort)})
@@ -80,7 +80,7 @@ def pipeline(
     return stages
 
 
-def split(key: str, criteria: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_criteria(key: str, criteria: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What one index of the collection with this key answers, and the rest."""
     collection = next((name for name, (_, its_key) in KEYS.items() if its_key == key), None)
     indexes = ((key,), *INDEXES.get(collection or "", ()), ("last_updated",))

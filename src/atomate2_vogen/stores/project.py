@@ -14,7 +14,7 @@ from atomate2_vogen.stores.filters import CrystalFilter
 from atomate2_vogen.stores.indexes import INDEXES, ensure_indexes
 from atomate2_vogen.stores.ingestion import ingest_jobs
 from atomate2_vogen.stores.mongo import MongoBlobs, MongoDocuments, has_collections, prove
-from atomate2_vogen.stores.opening import CREATE, Plan, in_memory, in_settings, plan
+from atomate2_vogen.stores.opening import CREATE, Plan, in_memory, in_settings, plan_for
 from atomate2_vogen.stores.queries import CrystalRows, find
 
 
@@ -62,7 +62,7 @@ class VogenStores(DocumentStores):
             If the folder cannot be made, written or read as a store, or the server cannot be
             reached or refuses.
         """
-        return cls._of(plan(where, create=create), create=create or where is None)
+        return cls._of(plan_for(where, create=create), create=create or where is None)
 
     @classmethod
     def from_settings(cls, collection_prefix: str = "vogen_") -> Self:

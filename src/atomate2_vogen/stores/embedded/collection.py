@@ -18,7 +18,7 @@ from atomate2_vogen.stores.embedded.criteria import (
     matches,
     normalised,
     paths,
-    plan,
+    to_sql,
 )
 from atomate2_vogen.stores.embedded.database import Database
 from atomate2_vogen.stores.embedded.projection import Projection, projection
@@ -83,7 +83,7 @@ class Collection:
         wanted, tested, order = projection(properties), normalised(criteria), dict(sort or {})
         with self._database.reading() as connection:
             columns = self._tables.columns(connection)
-            where, undecided = plan(tested, columns)
+            where, undecided = to_sql(tested, columns)
             by_columns = _are_sortable(order, columns)
             in_sql = by_columns and not undecided
             more = _order(order, columns) if by_columns else "ORDER BY row"
@@ -102,7 +102,7 @@ class Collection:
         """Number of documents that meet criteria."""
         tested = normalised(criteria)
         with self._database.reading() as connection:
-            where, undecided = plan(tested, self._tables.columns(connection))
+            where, undecided = to_sql(tested, self._tables.columns(connection))
             if not undecided:
                 return self._tables.count(connection, where)
             rows = self._tables.rows(connection, where)
@@ -113,7 +113,7 @@ class Collection:
         tested = normalised(criteria)
         with self._database.reading() as connection:
             columns = self._tables.columns(connection)
-            (where, undecided), column = plan(tested, columns), columns.get(field)
+            (where, undecided), column = to_sql(tested, columns), columns.get(field)
             if not undecided and column is not None and not column.has_opaque:
                 found = self._tables.distinct(connection, column, where)
                 if None not in found:  # which may be null or missing
@@ -158,7 +158,7 @@ class Collection:
         with self._database.writing() as connection:
             columns = self._tables.columns(connection)
             for criteria, document in asked:
-                where, undecided = plan(normalised(criteria), columns)
+                where, undecided = to_sql(normalised(criteria), columns)
                 rows = self._tables.rows(connection, where)
                 row, held = next(self._matching(connection, rows, undecided), (None, {}))
                 if row is None:
@@ -171,7 +171,7 @@ class Collection:
         """Delete the documents that meet criteria; their number."""
         tested = normalised(criteria)
         with self._database.writing() as connection:
-            where, undecided = plan(tested, self._tables.columns(connection))
+            where, undecided = to_sql(tested, self._tables.columns(connection))
             rows = self._tables.rows(connection, where)
             if undecided:
                 rows = [row for row, _ in self._matching(connection, rows, undecided)]

@@ -117,7 +117,7 @@ def _paths(criteria: Any) -> Iterator[FieldPath | None]:
             yield tuple(name.split("."))
 
 
-def plan(criteria: Criteria, columns: Mapping[str, Column]) -> tuple[Condition, Criteria]:
+def to_sql(criteria: Criteria, columns: Mapping[str, Column]) -> tuple[Condition, Criteria]:
     """Criteria as SQL on the columns of indexed fields, and those that SQL leaves undecided."""
     parts = {name: _top(name, value, columns) for name, value in criteria.items()}
     undecided = {name: criteria[name] for name, part in parts.items() if not part.is_exact}
@@ -125,7 +125,7 @@ def plan(criteria: Criteria, columns: Mapping[str, Column]) -> tuple[Condition, 
 
 
 def _condition(criteria: Criteria, columns: Mapping[str, Column]) -> Condition:
-    return plan(criteria, columns)[0]
+    return to_sql(criteria, columns)[0]
 
 
 def _top(name: str, value: Any, columns: Mapping[str, Column]) -> Condition:

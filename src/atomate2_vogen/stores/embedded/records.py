@@ -20,7 +20,7 @@ DEPTH = 2
 """Levels of a document at which values are looked at one by one."""
 
 
-def split(document: Mapping[str, Any]) -> tuple[bytes, bytes | None]:
+def head_and_body(document: Mapping[str, Any]) -> tuple[bytes, bytes | None]:
     """Head and body of a document; no body where nothing is large."""
     parts: list[Any] = []
     head = _head(document, parts, 1)

@@ -15,7 +15,7 @@ import bson
 from pymongo.errors import DuplicateKeyError
 
 from atomate2_vogen.stores.embedded.criteria import Column, Condition, FieldPath
-from atomate2_vogen.stores.embedded.records import join, needs_body, split
+from atomate2_vogen.stores.embedded.records import head_and_body, join, needs_body
 from atomate2_vogen.stores.embedded.values import Entry, entry_at, is_opaque
 
 Document = dict[str, Any]
@@ -108,7 +108,7 @@ class Tables:
         whole = {"_id": document["_id"] if "_id" in document else bson.ObjectId(), **document}
         row = connection.execute(
             f"INSERT INTO {self.documents} (head, body) VALUES (?, ?)",  # noqa: S608
-            split(whole),
+            head_and_body(whole),
         ).lastrowid
         names = "".join(f", {column.name}" for column in columns.values())
         marks = ", ?" * len(columns)
@@ -134,7 +134,7 @@ class Tables:
         """
         connection.execute(
             f"UPDATE {self.documents} SET head = ?, body = ? WHERE row = ?",  # noqa: S608
-            (*split(document), row),
+            (*head_and_body(document), row),
         )
         entries = self._entries(connection, columns, document)
         self._set_values(connection, columns, row, entries)
