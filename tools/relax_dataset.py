@@ -27,7 +27,7 @@ from atomate2_vogen.data.relaxed import (
     relax_crystals,
     relaxed_path,
 )
-from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.chgnet_engine import chgnet
 from atomate2_vogen.models.training.crystal_pool import physical
 from atomate2_vogen.samplers.random_symmetric import RandomSampler
 

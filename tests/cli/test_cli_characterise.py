@@ -38,13 +38,17 @@ def judged(name, structure):
 @pytest.fixture
 def by_name(monkeypatch):
     made = {
-        "chgnet": loading.ENGINES["chgnet"],
         "toy": toy_engines.toy_dft,
         "lj": toy_engines.lj,
         "broken": lambda: toy_engines.lj("broken"),
         "astray": lambda: toy_engines.toy_dft("static"),
     }
-    monkeypatch.setattr(loading, "ENGINES", made)
+    table = {name: loading.EngineName(name) for name in made} | loading.ENGINES
+    function = loading._function
+    monkeypatch.setattr(loading, "ENGINES", table)
+    monkeypatch.setattr(
+        loading, "_function", lambda entry: made.get(entry.function) or function(entry)
+    )
 
 
 def noted(folder, name):

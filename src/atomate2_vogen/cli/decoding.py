@@ -13,6 +13,7 @@ import click
 
 from atomate2_vogen.cli.options import UserPath
 from atomate2_vogen.errors import InputError
+from atomate2_vogen.samplers.loading import SAMPLERS
 
 # those that users change; `SampleMaker` takes all options of the sampler
 _OPTIONS = (
@@ -84,7 +85,7 @@ class Decoding:
         if self.novelty_margin > 1 and not self.novel_only:
             raise InputError("--novelty-margin: only with --novel-only")
         given = [*(["model"] if self.model else []), *self.options]
-        if sampler != "wgan" and given:
+        if not SAMPLERS[sampler].has_networks and given:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise InputError(f"{names}: only for --sampler wgan, not for {sampler}")
 

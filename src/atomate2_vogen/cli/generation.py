@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from atomate2_vogen.cli.console import native_output_to
 from atomate2_vogen.cli.pipeline import FlowOutput, Pipeline, plural, reuse
 from atomate2_vogen.cli.progress import SAMPLING
+from atomate2_vogen.samplers.loading import SAMPLERS
 from atomate2_vogen.schemas import DatasetDoc, SampleDoc, TrainingDoc, VogenDoc
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def networks(run: Pipeline, sampler: str, preset: str, seed: int, model: Path | 
     from atomate2_vogen.jobs.sharing import keep_artefact
     from atomate2_vogen.models.shipped import shipped_path
 
-    if sampler != "wgan":
+    if not SAMPLERS[sampler].has_networks:
         return None
     if model is not None:
         return keep_artefact(run.stores.job_store, make_artefact(model.name, model.read_bytes()))

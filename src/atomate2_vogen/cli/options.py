@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from atomate2_vogen.engines.loading import ENGINES
 from atomate2_vogen.errors import CountsError
 from atomate2_vogen.files import user_path
+from atomate2_vogen.samplers.loading import SAMPLERS
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
 DEFAULT_COUNT = 8
 """Crystals per target formula where none are asked for."""
 
-SAMPLERS = ("wgan", "substitution", "random")
-ENGINES = ("chgnet",)
-PHONON_ENGINES = ("chgnet", "sevennet", "vasp", "vasp-mp")
-BAND_ENGINES = ("gpaw", "vasp", "vasp-mp")
 PRESETS = ("quick", "paper")
 
 
@@ -142,8 +140,8 @@ def sampler_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
     return click.option(
         "--sampler",
-        type=click.Choice(SAMPLERS),
-        default=SAMPLERS[0],
+        type=click.Choice(list(SAMPLERS)),
+        default="wgan",
         show_default=True,
         help="Generator of crystals: wgan samples from trained networks; substitution and random "
         "are baselines.",
@@ -154,8 +152,8 @@ def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--engine``."""
     return click.option(
         "--engine",
-        type=click.Choice(ENGINES),
-        default=ENGINES[0],
+        type=click.Choice(list(ENGINES)),
+        default="chgnet",
         show_default=True,
         help="Energy model for relaxations and energies.",
     )(function)
@@ -181,12 +179,12 @@ def characterisation_options(function: Callable[..., Any]) -> Callable[..., Any]
     )(function)
     function = click.option(
         "--phonons",
-        type=click.Choice(PHONON_ENGINES),
+        type=click.Choice([name for name, entry in ENGINES.items() if entry.phonons]),
         help="Energy model for harmonic phonons of the crystals lowest above hull.",
     )(function)
     return click.option(
         "--electronic",
-        type=click.Choice(BAND_ENGINES),
+        type=click.Choice([name for name, entry in ENGINES.items() if entry.bands]),
         help="DFT code for bands, density of states and magnetic character of the crystals lowest "
         "above hull.",
     )(function)

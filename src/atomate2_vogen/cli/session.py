@@ -13,6 +13,7 @@ from rich.markup import escape
 from atomate2_vogen import __version__
 from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.output import OutputFolder
+from atomate2_vogen.samplers.loading import SAMPLERS
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -30,7 +31,7 @@ def generation_identity(
     """What decides which crystals are generated."""
     identity = {"version": __version__, "sampler": sampler, "counts": dict(counts), "seed": seed}
     # the baselines train nothing
-    identity |= {"preset": preset} if sampler == "wgan" else {}
+    identity |= {"preset": preset} if SAMPLERS[sampler].has_networks else {}
     return identity | (decoding.identity() if decoding is not None else {})
 
 

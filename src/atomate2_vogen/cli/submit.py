@@ -13,6 +13,7 @@ import click
 from atomate2_vogen.cli import options
 from atomate2_vogen.cli.decoding import Decoding, decoding_options
 from atomate2_vogen.errors import InputError
+from atomate2_vogen.samplers.loading import SAMPLERS
 
 if TYPE_CHECKING:
     from jobflow import Flow
@@ -102,7 +103,7 @@ def submit(
         training: Any = None
         if decoding.model is not None:
             training = _shared_model(decoding.model, stores)
-        elif sampler == "wgan" and not shipped_path(preset, system).is_file():
+        elif SAMPLERS[sampler].has_networks and not shipped_path(preset, system).is_file():
             training = TrainWGANMaker(preset=preset, system=system)
         flow: Flow = replace(maker, training=training).make(wanted, seed)
         submission = add(

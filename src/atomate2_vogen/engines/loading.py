@@ -4,28 +4,48 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines.base import Engine
-from atomate2_vogen.engines.chgnet import chgnet
-from atomate2_vogen.engines.gpaw import gpaw
-from atomate2_vogen.engines.sevennet import sevennet
-from atomate2_vogen.engines.vasp import vasp
-from atomate2_vogen.engines.vasp_mp import vasp_mp
 from atomate2_vogen.errors import InputError
 
-ENGINES: dict[str, Callable[..., Engine]] = {
-    "chgnet": chgnet,
-    "gpaw": gpaw,
-    "sevennet": sevennet,
-    "vasp": vasp,
-    "vasp-mp": vasp_mp,
+if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.engines.base import Engine
+
+
+@dataclass(frozen=True)
+class EngineName:
+    """Entry in the table of engines.
+
+    Parameters
+    ----------
+    function
+        Function that makes the engine, as ``module:function``; it is imported when it is needed.
+    phonons, bands
+        Whether the engine has Makers of phonons and of band structures.
+    """
+
+    function: str
+    phonons: bool = False
+    bands: bool = False
+
+
+HOME = "atomate2_vogen.engines"
+
+# the command line reads this table too: nothing heavy may be imported for it
+ENGINES: dict[str, EngineName] = {
+    "chgnet": EngineName(f"{HOME}.chgnet_engine:chgnet", phonons=True),
+    "gpaw": EngineName(f"{HOME}.gpaw_engine:gpaw", bands=True),
+    "sevennet": EngineName(f"{HOME}.sevennet_engine:sevennet", phonons=True),
+    "vasp": EngineName(f"{HOME}.vasp_engine:vasp", phonons=True, bands=True),
+    "vasp-mp": EngineName(f"{HOME}.vasp_mp_engine:vasp_mp", phonons=True, bands=True),
 }
-"""Makers of engines by name."""
+"""Engines by name."""
 
 
-def load_engine(name: str, system: OxideSystem = VANADIUM, **options: Any) -> Engine:
+def load_engine(name: str, system: OxideSystem | None = None, **options: Any) -> Engine:
     """The engine of a name.
 
     Parameters
@@ -33,7 +53,7 @@ def load_engine(name: str, system: OxideSystem = VANADIUM, **options: Any) -> En
     name
         One of `ENGINES`.
     system
-        Oxide system, for engines whose settings depend on it.
+        Oxide system, for engines whose settings depend on it; by default V-O.
     options
         Arguments of the function of that name in this package.
 
@@ -53,11 +73,19 @@ def load_engine(name: str, system: OxideSystem = VANADIUM, **options: Any) -> En
     """
     if name not in ENGINES:
         raise InputError(f"engine {name!r} is unknown; there are {', '.join(sorted(ENGINES))}")
-    accepted = inspect.signature(ENGINES[name]).parameters
+    make = _function(ENGINES[name])
+    accepted = inspect.signature(make).parameters
     if unknown := sorted(set(options) - set(accepted)):
         raise InputError(
             f"engine {name} has no option {', '.join(unknown)}; it has {', '.join(accepted)}"
         )
-    if "system" in accepted:
+    if "system" in accepted and system is not None:
         options["system"] = system
-    return ENGINES[name](**options)
+    made: Engine = make(**options)
+    return made
+
+
+def _function(entry: EngineName) -> Callable[..., Any]:
+    module, _, name = entry.function.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function

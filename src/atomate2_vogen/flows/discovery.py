@@ -9,7 +9,7 @@ from jobflow import Flow, Job, Maker, OutputReference
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
-from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.chgnet_engine import chgnet
 from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands

@@ -10,7 +10,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
-from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.chgnet_engine import chgnet
 from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.flows.references import references_for
 from atomate2_vogen.flows.screening import ScreeningFlowMaker

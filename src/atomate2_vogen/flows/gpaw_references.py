@@ -10,7 +10,7 @@ from pymatgen.core import Composition
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
-from atomate2_vogen.engines.gpaw import gpaw
+from atomate2_vogen.engines.gpaw_engine import gpaw
 from atomate2_vogen.engines.references import ReferencePhase, reference_structures
 from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.errors import InputError

@@ -10,7 +10,7 @@ import numpy as np
 from jobflow import Flow, Job, Maker, OutputReference
 
 from atomate2_vogen.engines import Engine
-from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.chgnet_engine import chgnet
 from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.errors import EngineCapabilityError, InputError
 from atomate2_vogen.jobs.later import joined_flow, make_later, pieces

@@ -8,7 +8,7 @@ from jobflow import Flow, Job, Maker, OutputReference
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
-from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.chgnet_engine import chgnet
 from atomate2_vogen.engines.references import (
     ReferencePhase,
     load_references,

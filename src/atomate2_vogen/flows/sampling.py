@@ -14,6 +14,7 @@ from atomate2_vogen.jobs.placement import SAMPLING, TRAINING, place
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.models.shipped import require_shipped
 from atomate2_vogen.samplers.base import check_counts, check_seed
+from atomate2_vogen.samplers.loading import SAMPLERS
 from atomate2_vogen.schemas import Artefact, TrainingDoc
 
 DEFAULT_COUNT = 8
@@ -104,7 +105,7 @@ class SamplingFlowMaker(Maker):
 
     def _networks(self, maker: Any, seed: int) -> tuple[list[Job], dict[str, Any]]:
         """Jobs that train networks, and the networks as an argument of the sampler's `make`."""
-        if not isinstance(maker, SampleMaker) or maker.sampler != "wgan":
+        if not isinstance(maker, SampleMaker) or not SAMPLERS[maker.sampler].has_networks:
             if self.training is not None:
                 raise InputError("training: only for the sampler wgan; leave it out")
             return [], {}

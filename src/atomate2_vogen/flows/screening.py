@@ -9,7 +9,7 @@ from jobflow import Flow, Maker, OutputReference
 from pymatgen.core import Structure
 
 from atomate2_vogen.engines import Engine
-from atomate2_vogen.engines.chgnet import chgnet
+from atomate2_vogen.engines.chgnet_engine import chgnet
 from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.jobs.evaluation import as_candidates
 from atomate2_vogen.jobs.later import make_later

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.errors import InputError
@@ -15,8 +17,33 @@ if TYPE_CHECKING:
     from atomate2_vogen.models.trained_model import TrainedModel
     from atomate2_vogen.samplers.base import Sampler
 
-SAMPLERS = ("wgan", "substitution", "random")
-"""Names that `load_sampler` knows."""
+
+@dataclass(frozen=True)
+class SamplerName:
+    """Entry in the table of samplers.
+
+    Parameters
+    ----------
+    sampler
+        Class of the sampler, as ``module:class``; it is imported when it is needed.
+    has_networks
+        Whether it samples from trained networks. Its first argument is then a `TrainedModel`,
+        otherwise it takes the oxide system as ``system``.
+    """
+
+    sampler: str
+    has_networks: bool = False
+
+
+HOME = "atomate2_vogen.samplers"
+
+# the command line reads this table too: nothing heavy may be imported for it
+SAMPLERS: dict[str, SamplerName] = {
+    "wgan": SamplerName(f"{HOME}.wgan:WGANSampler", has_networks=True),
+    "substitution": SamplerName(f"{HOME}.substitution:SubstitutionSampler"),
+    "random": SamplerName(f"{HOME}.random_symmetric:RandomSampler"),
+}
+"""Samplers by name."""
 
 
 def load_sampler(
@@ -77,13 +104,16 @@ def load_sampler(
 
     if name not in SAMPLERS:
         raise InputError(f"unknown sampler {name!r}; take one of {', '.join(SAMPLERS)}")
-    if name != "wgan" and model is not None:
+    entry = SAMPLERS[name]
+    if model is not None and not entry.has_networks:
         raise InputError(f"the sampler {name} uses no trained model; leave `model` out")
     check_whole("judge_oversample", judge_oversample)
     system = system or VANADIUM
-    networks = _networks(model, preset, system) if name == "wgan" else None
+    networks = [_networks(model, preset, system)] if entry.has_networks else []
+    given = options if entry.has_networks else {"system": system, **options}
+    module, _, class_name = entry.sampler.partition(":")
     try:
-        sampler = _build(name, system, networks, options)
+        sampler: Sampler = getattr(import_module(module), class_name)(*networks, **given)
     except TypeError as error:
         raise InputError(f"options of the sampler {name}: {error}") from error
     if judge_oversample == 1:
@@ -115,20 +145,3 @@ def _networks(
             f"train one: vogen train --system {system.metal}-{system.anion}"
         )
     return networks
-
-
-def _build(
-    name: str, system: OxideSystem, model: TrainedModel | None, options: dict[str, Any]
-) -> Sampler:
-    if name == "substitution":
-        from atomate2_vogen.samplers.substitution import SubstitutionSampler
-
-        return SubstitutionSampler(system=system, **options)
-    if name == "random":
-        from atomate2_vogen.samplers.random_symmetric import RandomSampler
-
-        return RandomSampler(system=system, **options)
-    from atomate2_vogen.samplers.wgan import WGANSampler
-
-    assert model is not None
-    return WGANSampler(model, **options)

@@ -13,7 +13,7 @@ from typing import Any
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.base import CATEGORY, DFT, Engine
-from atomate2_vogen.engines.vasp import (
+from atomate2_vogen.engines.vasp_engine import (
     check_k_path,
     hubbard_label,
     input_versions,
