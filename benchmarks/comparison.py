@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from atomate2_vogen.energy_rounding import as_printed
 from atomate2_vogen.schemas import (
     Distribution,
     FormulaMetrics,
@@ -21,7 +22,6 @@ from atomate2_vogen.schemas import (
     StabilityState,
 )
 from atomate2_vogen.stability.statistics import proportion
-from atomate2_vogen.thresholds import as_printed
 
 Value = Proportion | float | None
 Yardsticks = Mapping[str, Mapping[str, str]]

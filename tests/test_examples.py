@@ -22,6 +22,7 @@ from pymatgen.core import SETTINGS
 from tiny_model import eager
 from train_tiny import SHORT
 
+from atomate2_vogen.energy_rounding import at_most
 from atomate2_vogen.jobs import dataset
 from atomate2_vogen.models.networks import presets
 from atomate2_vogen.schemas import (
@@ -34,7 +35,6 @@ from atomate2_vogen.schemas import (
     TrainingDoc,
 )
 from atomate2_vogen.stores import VogenStores
-from atomate2_vogen.thresholds import at_most
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))

@@ -14,8 +14,8 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.cli import makers
 from atomate2_vogen.cli.characterise import show
 from atomate2_vogen.cli.console import Voice
-from atomate2_vogen.cli.decoding import Decoding
 from atomate2_vogen.cli.main import cli
+from atomate2_vogen.cli.sampling_options import SamplingOptions
 from atomate2_vogen.cli.session import open_run
 from atomate2_vogen.cli.tables import failures
 from atomate2_vogen.engines import loading
@@ -73,7 +73,7 @@ def run(folder, wanted, chosen):
         VANADIUM,
         "substitution",
         "paper",
-        Decoding(),
+        SamplingOptions(),
         **{"engine": "chgnet", "electronic": None, "phonons": None, **wanted},
         top=len(chosen) or 1,
         threshold=1,

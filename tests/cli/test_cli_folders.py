@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.cli import reconstruct
 from atomate2_vogen.cli.console import Voice
-from atomate2_vogen.cli.decoding import model_option
 from atomate2_vogen.cli.main import cli
+from atomate2_vogen.cli.sampling_options import model_option
 from atomate2_vogen.cli.session import open_run
 from atomate2_vogen.errors import StoreAddressError
 from atomate2_vogen.schemas import CalculationDoc

@@ -79,9 +79,11 @@ def build(
     with open_run(folder, "build", None, voice) as run:
         from atomate2_vogen.cli.generation import recorded_sample
         from atomate2_vogen.cli.report import print_build
-        from atomate2_vogen.cli.results import export, judge, measure
+        from atomate2_vogen.cli.results import export, measure, update_stability
 
-        judged = judge(run, load_engine(engine, run.system), remove_orphans=remove_orphans)
+        judged = update_stability(
+            run, load_engine(engine, run.system), remove_orphans=remove_orphans
+        )
         written = []
         if judged.stability or (run.folder / "stability.json").exists():
             metrics = measure(run, judged, recorded_sample(run))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from atomate2_vogen.cli import options
-from atomate2_vogen.cli.decoding import Decoding, decoding_options
+from atomate2_vogen.cli.sampling_options import SamplingOptions, sampling_options
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @options.system_option
 @options.counts_option
 @options.sampler_options
-@decoding_options
+@sampling_options
 @options.engine_option
 @options.characterisation_options
 @options.workers_option
@@ -34,7 +34,7 @@ def discover(
     sampler: str,
     preset: str | None,
     seed: int,
-    decoding: Decoding,
+    sampling: SamplingOptions,
     engine: str,
     electronic: str | None,
     phonons: str | None,
@@ -78,33 +78,33 @@ def discover(
     system = system or VANADIUM
     preset = preset or options.default_preset(system)
     wanted = options.parse_counts(counts, system)
-    identity = generation_identity(sampler, preset, wanted, seed, decoding) | {"engine": engine}
+    identity = generation_identity(sampler, preset, wanted, seed, sampling) | {"engine": engine}
     with open_run(out, "discover", identity, voice, system) as run:
         from atomate2_vogen.cli.characterise import show
-        from atomate2_vogen.cli.generation import networks, sampled
+        from atomate2_vogen.cli.generation import networks, report_sample
         from atomate2_vogen.cli.progress import RELAXATION, SAMPLING
         from atomate2_vogen.cli.report import print_discovery
-        from atomate2_vogen.cli.results import export, judge, measure, relaxed
+        from atomate2_vogen.cli.results import export, measure, report_relaxation, update_stability
 
         maker = discovery_maker(
             system,
             sampler,
             preset,
-            decoding,
+            sampling,
             engine=engine,
             electronic=electronic,
             phonons=phonons,
             top=top,
             threshold=threshold,
         )
-        training = networks(run, sampler, preset, seed, decoding.model)
+        training = networks(run, sampler, preset, seed, sampling.model)
         flow = replace(maker, training=training).make(wanted, seed)
         expected = {SAMPLING: len(wanted), RELAXATION: sum(wanted.values())}
         ran = run.run(flow, workers, expected)
-        sample = sampled(run, ran, wanted)
+        sample = report_sample(run, ran, wanted)
         ids = [candidate.candidate_id for candidate in sample.candidates]
-        relaxed(run, ran, maker.engine.scheme, ids)
-        judged = judge(run, maker.engine)
+        report_relaxation(run, ran, maker.engine.scheme, ids)
+        judged = update_stability(run, maker.engine)
         metrics = measure(run, judged, sample, ran.output.metrics)
         written = export(run, judged, metrics)
         stages = {"electronic": electronic, "phonons": phonons}

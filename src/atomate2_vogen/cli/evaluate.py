@@ -80,7 +80,12 @@ def evaluate(
                 open_run(out, "evaluate", engine_identity(engine), voice, system)
             )
             from atomate2_vogen.cli.makers import references_maker
-            from atomate2_vogen.cli.results import export, judge, measure, relaxed
+            from atomate2_vogen.cli.results import (
+                export,
+                measure,
+                report_relaxation,
+                update_stability,
+            )
             from atomate2_vogen.flows import EvaluateMaker
 
             energies = load_engine(engine, system)
@@ -88,8 +93,8 @@ def evaluate(
             references = references_maker(energies, system)
             maker = EvaluateMaker(engine=energies, system=system, references=references)
             ran = run.run(maker.make(candidates), workers)
-            relaxed(run, ran, energies.scheme, names)
-            judged = judge(run, energies, candidates)
+            report_relaxation(run, ran, energies.scheme, names)
+            judged = update_stability(run, energies, candidates)
             metrics = measure(run, judged, measured=ran.output.metrics)
             if kept:
                 export(run, judged, metrics)

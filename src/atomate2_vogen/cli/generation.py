@@ -41,7 +41,7 @@ def networks(run: Pipeline, sampler: str, preset: str, seed: int, model: Path | 
     return train(run, preset, seed)[1]
 
 
-def sampled(run: Pipeline, ran: FlowOutput, counts: Mapping[str, int]) -> SampleDoc:
+def report_sample(run: Pipeline, ran: FlowOutput, counts: Mapping[str, int]) -> SampleDoc:
     """Sample of a flow that has run, from the folder's store; its stage is reported.
 
     Raises

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from atomate2_vogen.cli.decoding import Decoding
+from atomate2_vogen.cli.sampling_options import SamplingOptions
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     from atomate2_vogen.jobs import SampleMaker
 
 
-def sample_maker(system: OxideSystem, sampler: str, preset: str, decoding: Decoding) -> SampleMaker:
+def sample_maker(
+    system: OxideSystem, sampler: str, preset: str, sampling: SamplingOptions
+) -> SampleMaker:
     """Maker of the jobs that generate crystals."""
     from atomate2_vogen.jobs import SampleMaker
 
     return SampleMaker(
         sampler=sampler,
-        options=decoding.options,
+        options=sampling.options,
         system=system,
         preset=preset,
-        judge_oversample=decoding.judge_oversample,
-        novel_only=decoding.novel_only,
-        novelty_margin=decoding.novelty_margin,
+        judge_oversample=sampling.judge_oversample,
+        novel_only=sampling.novel_only,
+        novelty_margin=sampling.novelty_margin,
     )
 
 
@@ -42,7 +44,7 @@ def discovery_maker(
     system: OxideSystem,
     sampler: str,
     preset: str,
-    decoding: Decoding,
+    sampling: SamplingOptions,
     *,
     engine: str,
     electronic: str | None,
@@ -54,7 +56,7 @@ def discovery_maker(
 
     Parameters
     ----------
-    system, sampler, preset, decoding
+    system, sampler, preset, sampling
         What is generated.
     engine
         Name of the engine that relaxes crystals and places them on the hull.
@@ -89,7 +91,7 @@ def discovery_maker(
     if references is not None:
         references.make()  # refuses a system without starting structures before anything is trained
     return DiscoveryFlowMaker(
-        sampler=sample_maker(system, sampler, preset, decoding),
+        sampler=sample_maker(system, sampler, preset, sampling),
         engine=judge,
         references=references,
         system=system,

@@ -9,7 +9,7 @@ import click
 from rich.markup import escape
 
 from atomate2_vogen.cli import options
-from atomate2_vogen.cli.decoding import model_option
+from atomate2_vogen.cli.sampling_options import model_option
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure

@@ -62,7 +62,7 @@ class Results:
         }
 
 
-def judge(
+def update_stability(
     run: Pipeline,
     engine: Engine,
     inputs: Sequence[CandidateDoc] | None = None,
@@ -131,7 +131,9 @@ def _references(run: Pipeline, engine: Engine) -> list[ReferenceDoc]:
     ]
 
 
-def relaxed(run: Pipeline, ran: FlowOutput, scheme: str, candidates: Iterable[str]) -> None:
+def report_relaxation(
+    run: Pipeline, ran: FlowOutput, scheme: str, candidates: Iterable[str]
+) -> None:
     """Report the relaxations of a flow that has run, and where references came from."""
     run.ingest()
     wanted = set(candidates)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from atomate2_vogen.cli import options
-from atomate2_vogen.cli.decoding import Decoding, decoding_options
+from atomate2_vogen.cli.sampling_options import SamplingOptions, sampling_options
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @options.system_option
 @options.counts_option
 @options.sampler_options
-@decoding_options
+@sampling_options
 @options.workers_option
 @options.json_option
 @options.out_option("vogen_sample")
@@ -31,7 +31,7 @@ def sample(
     sampler: str,
     preset: str | None,
     seed: int,
-    decoding: Decoding,
+    sampling: SamplingOptions,
     workers: int,
     as_json: bool,
     out: Path,
@@ -58,23 +58,23 @@ def sample(
     system = system or VANADIUM
     preset = preset or options.default_preset(system)
     wanted = options.parse_counts(counts, system)
-    identity = generation_identity(sampler, preset, wanted, seed, decoding)
+    identity = generation_identity(sampler, preset, wanted, seed, sampling)
     with open_run(out, "sample", identity, voice, system) as run:
         import json
 
         from atomate2_vogen.cli.exports import candidate_cif, plain
-        from atomate2_vogen.cli.generation import networks, sampled
+        from atomate2_vogen.cli.generation import networks, report_sample
         from atomate2_vogen.cli.makers import sample_maker
         from atomate2_vogen.cli.progress import SAMPLING
         from atomate2_vogen.cli.report import print_sample
         from atomate2_vogen.flows import SamplingFlowMaker
 
         flow = SamplingFlowMaker(
-            sampler=sample_maker(system, sampler, preset, decoding),
+            sampler=sample_maker(system, sampler, preset, sampling),
             system=system,
-            training=networks(run, sampler, preset, seed, decoding.model),
+            training=networks(run, sampler, preset, seed, sampling.model),
         ).make(wanted, seed)
-        document = sampled(run, run.run(flow, workers, {SAMPLING: len(wanted)}), wanted)
+        document = report_sample(run, run.run(flow, workers, {SAMPLING: len(wanted)}), wanted)
         for candidate in document.candidates:
             run.folder.write(f"{candidate.candidate_id}.cif", candidate_cif(candidate), "cifs")
         text = json.dumps(plain(document), indent=1) + "\n"

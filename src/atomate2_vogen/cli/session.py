@@ -17,8 +17,8 @@ from atomate2_vogen.samplers.loading import SAMPLERS
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
-    from atomate2_vogen.cli.decoding import Decoding
     from atomate2_vogen.cli.pipeline import Pipeline
+    from atomate2_vogen.cli.sampling_options import SamplingOptions
 
 
 def generation_identity(
@@ -26,13 +26,13 @@ def generation_identity(
     preset: str,
     counts: Mapping[str, int],
     seed: int,
-    decoding: Decoding | None = None,
+    sampling: SamplingOptions | None = None,
 ) -> dict[str, Any]:
     """What decides which crystals are generated."""
     identity = {"version": __version__, "sampler": sampler, "counts": dict(counts), "seed": seed}
     # the baselines train nothing
     identity |= {"preset": preset} if SAMPLERS[sampler].has_networks else {}
-    return identity | (decoding.identity() if decoding is not None else {})
+    return identity | (sampling.identity() if sampling is not None else {})
 
 
 def engine_identity(engine: str) -> dict[str, Any]:

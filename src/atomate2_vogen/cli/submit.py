@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atomate2_vogen.cli import options
-from atomate2_vogen.cli.decoding import Decoding, decoding_options
+from atomate2_vogen.cli.sampling_options import SamplingOptions, sampling_options
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.loading import SAMPLERS
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @options.system_option
 @options.counts_option
 @options.sampler_options
-@decoding_options
+@sampling_options
 @options.engine_option
 @options.characterisation_options
 @options.launchpad_option
@@ -46,7 +46,7 @@ def submit(
     sampler: str,
     preset: str | None,
     seed: int,
-    decoding: Decoding,
+    sampling: SamplingOptions,
     engine: str,
     electronic: str | None,
     phonons: str | None,
@@ -86,7 +86,7 @@ def submit(
         system,
         sampler,
         preset,
-        decoding,
+        sampling,
         engine=engine,
         electronic=electronic,
         phonons=phonons,
@@ -101,8 +101,8 @@ def submit(
 
             stores = open_stores.enter_context(VogenStores.open(where, create=True))
         training: Any = None
-        if decoding.model is not None:
-            training = _shared_model(decoding.model, stores)
+        if sampling.model is not None:
+            training = _shared_model(sampling.model, stores)
         elif SAMPLERS[sampler].has_networks and not shipped_path(preset, system).is_file():
             training = TrainWGANMaker(preset=preset, system=system)
         flow: Flow = replace(maker, training=training).make(wanted, seed)
@@ -110,7 +110,7 @@ def submit(
             flow,
             pad,
             store=None if stores is None else stores.job_store,
-            allow_external_references=decoding.model is not None,
+            allow_external_references=sampling.model is not None,
         )
         commands = _next(launchpad, where, system)
     if as_json:

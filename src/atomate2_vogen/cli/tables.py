@@ -9,8 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from atomate2_vogen.energy_rounding import ENERGY_DECIMALS, as_printed
 from atomate2_vogen.stability.order import by_energy
-from atomate2_vogen.thresholds import ENERGY_DECIMALS, as_printed
 
 if TYPE_CHECKING:
     from atomate2_vogen.schemas import (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from atomate2_vogen.cli import options
-from atomate2_vogen.cli.decoding import MODEL_FILE
+from atomate2_vogen.cli.sampling_options import MODEL_FILE
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atomate2_vogen.energy_rounding import as_printed
 from atomate2_vogen.plotting.documents import energies_above_hull
-from atomate2_vogen.thresholds import as_printed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

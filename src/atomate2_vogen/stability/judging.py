@@ -2,7 +2,7 @@
 
 Conventions
 -----------
-- Thresholds are met by the number that tables print, to 1 meV/atom; see `thresholds`.
+- Thresholds are met by the number that tables print, to 1 meV/atom; see `energy_rounding`.
 - Symmetry of a relaxed cell is found at `SYMMETRY_PRECISION` = 0.1 Å, as the Materials Project
   does: forces of 0.05 eV/Å leave atoms some hundredths of an Å from their special positions,
   and at 0.01 Å most relaxed cells would be called P1.
@@ -17,6 +17,7 @@ from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
 from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.energy_rounding import as_printed, at_most
 from atomate2_vogen.errors import InputError, SchemeMismatchError, VogenError, reason
 from atomate2_vogen.schemas import (
     CalculationDoc,
@@ -31,7 +32,6 @@ from atomate2_vogen.structures.dimensionality import extent
 from atomate2_vogen.structures.geometry import shortest_distance, too_close
 from atomate2_vogen.structures.matching import KnownStructures, rmsd
 from atomate2_vogen.structures.reduction import ReducedCrystal
-from atomate2_vogen.thresholds import as_printed, at_most
 
 STABLE_LIMIT = 0.3
 """Energy above hull of the paper's stable crystals, eV/atom (section 3.3)."""

@@ -10,7 +10,7 @@ Conventions
   with them.
 - Intervals are Wilson's at 95 % and take the candidates for independent draws. Uniqueness
   depends on the size of the sample: compare samplers at the same number of candidates only.
-- Thresholds above the hull are met by the number that tables print; see `thresholds`.
+- Thresholds above the hull are met by the number that tables print; see `energy_rounding`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.energy_rounding import at_most
 from atomate2_vogen.errors import InputError, VogenError
 from atomate2_vogen.schemas import (
     CalculationDoc,
@@ -51,10 +52,10 @@ from atomate2_vogen.structures import matching, reduction
 from atomate2_vogen.structures.dimensionality import BOND_MARGIN, LARGEST_GAP
 from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.neutrality import charge_neutral, neutrality_settings
-from atomate2_vogen.thresholds import at_most
 
-THRESHOLDS = (0.0, 0.025, 0.08, 0.1, 0.3, 0.5)
-"""eV/atom above hull: the field's 0 and 0.1, iMatGen's 0.08, the paper's 0.3 and 0.5."""
+THRESHOLDS = tuple(sorted({0.0, 0.025, 0.08, NEAR_HULL_LIMIT, 0.3, 0.5}))
+"""eV/atom above hull: the field's 0 and its limit near the hull, iMatGen's 0.08, the paper's 0.3
+and 0.5."""
 
 SUN_THRESHOLD = NEAR_HULL_LIMIT
 

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from atomate2_vogen.energy_rounding import at_most
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.schemas import StabilityDoc, StabilityState
-from atomate2_vogen.thresholds import at_most
 
 
 def best_per_formula(
@@ -23,7 +23,7 @@ def best_per_formula(
     top
         Most crystals per formula.
     threshold
-        Largest energy above hull in eV/atom, compared as printed; see `thresholds`.
+        Largest energy above hull in eV/atom, compared as printed; see `energy_rounding`.
 
     Returns
     -------

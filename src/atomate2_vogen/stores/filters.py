@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from pymatgen.symmetry.groups import SpaceGroup
 
 from atomate2_vogen.chemistry import reduced_formula
+from atomate2_vogen.energy_rounding import largest_within, smallest_within
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import (
     ElectronicCharacter,
@@ -20,7 +21,6 @@ from atomate2_vogen.schemas import (
     StabilityState,
 )
 from atomate2_vogen.stores.names import unknown_name
-from atomate2_vogen.thresholds import largest_within, smallest_within
 
 Criteria = dict[str, Any]
 Name = TypeVar("Name", bound=StrEnum)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pymatgen.core import Structure
 
-from atomate2_vogen.thresholds import ENERGY_DECIMALS, as_printed
+from atomate2_vogen.energy_rounding import ENERGY_DECIMALS, as_printed
 
 if TYPE_CHECKING:
     from pymatgen.io.cif import CifParser

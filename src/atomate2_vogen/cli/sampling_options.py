@@ -54,7 +54,7 @@ MODEL_FILE = "model.zip"
 
 
 @dataclass(frozen=True)
-class Decoding:
+class SamplingOptions:
     """Sampling options given on the command line.
 
     Parameters
@@ -103,21 +103,21 @@ class Decoding:
         return identity
 
 
-def decoding_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; the command gets them as one argument ``decoding``."""
+def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options; the command gets them as one argument ``sampling``."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         given = {name: kwargs.pop(name) for name in _NAMES}
-        decoding = Decoding(
+        sampling = SamplingOptions(
             model=kwargs.pop("model"),
             judge_oversample=kwargs.pop("judge_oversample"),
             novel_only=kwargs.pop("novel_only"),
             novelty_margin=kwargs.pop("novelty_margin"),
             options={name: value for name, value in given.items() if value is not None},
         )
-        decoding.check(kwargs["sampler"])
-        return function(*args, decoding=decoding, **kwargs)
+        sampling.check(kwargs["sampler"])
+        return function(*args, sampling=sampling, **kwargs)
 
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from atomate2_vogen.schemas import FieldClass, PaperClass
-from atomate2_vogen.stability.hull import field_class, paper_class
-from atomate2_vogen.thresholds import (
+from atomate2_vogen.energy_rounding import (
     as_printed,
     at_most,
     largest_within,
     smallest_within,
 )
+from atomate2_vogen.schemas import FieldClass, PaperClass
+from atomate2_vogen.stability.hull import field_class, paper_class
 
 ENERGIES = st.floats(-2, 5, allow_nan=False)
 LIMITS = st.integers(-2000, 5000).map(lambda meV: meV / 1000)
