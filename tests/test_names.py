@@ -38,7 +38,6 @@ SAME = {
     "TEXT": "encoding of pipes to GPAW",
     "WATCH": "first line of a request to GPAW, at both ends of the pipe",
     "evaluate": "command, and job",
-    "judge": "stability documents of calculations",
     "layers": "the library's module",
     "logger": "messages of the module",
     "main": "what a script runs",
