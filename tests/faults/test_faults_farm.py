@@ -89,8 +89,21 @@ def differing(ours, theirs):
         (one["calculation_id"], name, one.get(name), other.get(name))
         for one, other in zip(ours, theirs, strict=True)
         for name in sorted({*one, *other})
-        if json.dumps(one.get(name)) != json.dumps(other.get(name))  # NaN is NaN
+        if rounded(one.get(name)) != rounded(other.get(name))
     ]
+
+
+def rounded(content):
+    """JSON with numbers to twelve digits: the last bit of a sum depends on where arrays lie."""
+
+    def digits(value):
+        if isinstance(value, dict):
+            return {key: digits(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [digits(item) for item in value]
+        return f"{value:.12g}" if isinstance(value, float) else value  # NaN is NaN
+
+    return json.dumps(digits(content))
 
 
 @pytest.mark.slow
@@ -136,6 +149,8 @@ def test_a_run_that_all_befalls_ends_like_one_that_nothing_does(farms, database)
     time.sleep(AWAY)
     database.start()
     assert not add(storm).new
+    # a server that dies while a worker locks the workflow keeps the lock, which nobody gives back
+    recover(launchpad, locked_after=5)
     storm.wait()
     storm.finish(memory=farm_engine.MEMORY)
     survived, documents = left(storm)

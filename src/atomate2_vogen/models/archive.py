@@ -189,12 +189,12 @@ def _read_arrays(
     arrays = {}
     for member, info in members.items():
         if info.compress_type != zipfile.ZIP_STORED:
-            raise ArtefactError(f"{member} is compressed, which arrays of training are not")
+            raise ArtefactError(f"damaged or not such a file ({member} is compressed)")
         if not member.endswith(".npy"):
-            raise ArtefactError(f"foreign member: {member}")
+            raise ArtefactError(f"damaged or not such a file (foreign member: {member})")
         arrays[member] = _from_npy(_extract(opened, members, member), member)
     if RECORD not in arrays:
-        raise ArtefactError(f"lacks {RECORD}")
+        raise ArtefactError(f"damaged or not such a file (it lacks {RECORD})")
     header = _parse(arrays.pop(RECORD).tobytes(), RECORD)
     return header, {member.removesuffix(".npy"): array for member, array in arrays.items()}
 
