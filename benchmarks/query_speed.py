@@ -31,7 +31,7 @@ import pymongo
 from explained import reads, scans
 from mongo_server import mongo_uri
 
-from atomate2_vogen.stores import VogenStores, project
+from atomate2_vogen.stores import VogenStores, document_stores
 
 SHARE_CHARACTERISED = 0.02
 BATCH = 2000
@@ -117,7 +117,7 @@ def measure(stores: VogenStores, repeats: int, server: int | None) -> list[dict[
             stores.query(**question)
             walls.append(1000 * (time.perf_counter() - begin))
         cpu = 1000 * (cpu_seconds(server) - before) / repeats
-        examined = [] if project.select is plain_query else reads(stores, question)
+        examined = [] if document_stores.select is plain_query else reads(stores, question)
         found.append(
             {
                 "question": name,
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--server-pid", type=int, help="of MONGODB_URI, to count its CPU seconds")
     options = parser.parse_args()
     if options.plain:
-        project.select = plain_query
+        document_stores.select = plain_query
     with tempfile.TemporaryDirectory() as folder, mongo_uri(Path(folder)) as uri:
         name = f"vogen_speed_{options.documents}"
         client = pymongo.MongoClient(uri)

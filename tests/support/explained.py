@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from atomate2_vogen.stores import plans, project
+from atomate2_vogen.stores import document_stores, plans
 from atomate2_vogen.stores.plans import pipeline
 
 
@@ -18,11 +18,11 @@ def reads(stores: Any, question: dict[str, Any]) -> list[dict[str, Any]]:
         found.append(explain(store, pipeline(store.key, criteria, properties, sort, limit)))
         return plain(store, criteria, properties, sort, limit)
 
-    project.select = watched
+    document_stores.select = watched
     try:
         stores.query(**question)
     finally:
-        project.select = plain
+        document_stores.select = plain
     return found
 
 
