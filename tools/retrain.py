@@ -16,7 +16,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from atomate2_vogen.cli.train import DOCUMENT, FIGURE, MODEL, document_json
+from atomate2_vogen.cli.sampling_options import MODEL_FILE
+from atomate2_vogen.cli.train import DOCUMENT, FIGURE, document_json
 from atomate2_vogen.data.artefact import make_artefact, read_artefact
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.jobs.training import TrainWGANMaker
@@ -65,7 +66,7 @@ def main() -> None:
         arguments.seed,
         vae=make_artefact("vae.npz", stage.to_bytes()),
     )
-    (folder / MODEL).write_bytes(read_artefact(document.artefact))
+    (folder / MODEL_FILE).write_bytes(read_artefact(document.artefact))
     (folder / DOCUMENT).write_text(document_json(document), encoding="utf-8")
     plot_training(document, folder / FIGURE)
 

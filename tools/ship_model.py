@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from atomate2_vogen.cli.train import DOCUMENT, MODEL
+from atomate2_vogen.cli.sampling_options import MODEL_FILE
+from atomate2_vogen.cli.train import DOCUMENT
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.reconstruction import summarise_reconstruction
@@ -46,9 +47,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-    model = TrainedModel.load(folder / MODEL)
+    model = TrainedModel.load(folder / MODEL_FILE)
     if model.model_id != document["model_id"]:
-        raise InputError(f"{folder}: {MODEL} and {DOCUMENT} are of different models")
+        raise InputError(f"{folder}: {MODEL_FILE} and {DOCUMENT} are of different models")
     pool = make_pool(load_dataset(model.system), "test", model.preset, model.codec)
     before = summarise_reconstruction(reconstruct_pool(model, pool))
     for network in model.networks.values():
