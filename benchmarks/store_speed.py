@@ -150,7 +150,7 @@ def ask_on_the_command_line(folder: Path) -> dict[str, float]:
     question = ["--formula", "VO2", "--max-hull", "0.05", "--unique", "--novel", "--limit", "20"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
-    told = subprocess.run(
+    measured = subprocess.run(
         [sys.executable, "-c", PEAK, "query", folder, *question],
         check=True,
         stdout=subprocess.DEVNULL,
@@ -160,7 +160,7 @@ def ask_on_the_command_line(folder: Path) -> dict[str, float]:
     wall = time.perf_counter() - begin
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    peak = int(told.stderr.rpartition("VmHWM:")[2].split()[0]) / 1024
+    peak = int(measured.stderr.rpartition("VmHWM:")[2].split()[0]) / 1024
     return {"wall_s": round(wall, 2), "cpu_s": round(cpu, 2), "peak_mb": round(peak)}
 
 

@@ -114,7 +114,7 @@ def test_documents_are_those_of_the_flow(stores, judged):
 
 
 def test_the_form_in_the_store_is_that_of_the_builder(stores):
-    """Queries and indexes see the same types, whoever judged."""
+    """Queries and indexes see the same types, made by a flow or by the builder."""
     stores, _ = stores
     stores.save(cheap_engine.references())
     build_stability(stores)

@@ -35,20 +35,24 @@ def judged(name, structure):
     return judged_documents.document("VO2", 0.05, 1).model_copy(update=update)
 
 
+def broken():
+    return toy_engines.lj("broken")
+
+
+def astray():
+    return toy_engines.toy_dft("static")
+
+
 @pytest.fixture
 def by_name(monkeypatch):
     made = {
-        "toy": toy_engines.toy_dft,
-        "lj": toy_engines.lj,
-        "broken": lambda: toy_engines.lj("broken"),
-        "astray": lambda: toy_engines.toy_dft("static"),
+        "toy": "toy_engines:toy_dft",
+        "lj": "toy_engines:lj",
+        "broken": f"{__name__}:broken",
+        "astray": f"{__name__}:astray",
     }
-    table = {name: loading.EngineName(name) for name in made} | loading.ENGINES
-    function = loading._function
-    monkeypatch.setattr(loading, "ENGINES", table)
-    monkeypatch.setattr(
-        loading, "_function", lambda entry: made.get(entry.function) or function(entry)
-    )
+    table = {name: loading.EngineName(function) for name, function in made.items()}
+    monkeypatch.setattr(loading, "ENGINES", loading.ENGINES | table)
 
 
 def noted(folder, name):

@@ -196,7 +196,7 @@ def test_one_maker_makes_flows_of_several_requests():
         seeds = {job.function_args[1] for job in samples}
         counts = {f: n for job in samples for f, n in job.function_args[0].items()}
         assert (counts, seeds) == (expected[0], {expected[1]})
-        # each formula in a job of its own
+        # one job per formula
         assert [job.name for job in samples] == [f"grid sampler {f}" for f in expected[0]]
 
 

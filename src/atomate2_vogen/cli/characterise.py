@@ -67,19 +67,17 @@ def show(
         Names of files.
     """
     from atomate2_vogen.cli.exports import plain
+    from atomate2_vogen.jobs.characterisation import without_large
 
     summary: DiscoveryDoc = ran.output
     every: list[Characterised] = []
     written: list[str] = []
-    run.ingest()
     for kind in (kind for kind in _kinds() if kind.name in requested):
         documents: list[Any] = getattr(summary, kind.name)
         run.report_states(ran, kind.name, [document.state.value for document in documents])
         every += documents
         shown = _all_of_folder(run, kind, documents)
-        listed = [
-            plain(document.model_copy(update=dict.fromkeys(kind.large))) for document in shown
-        ]
+        listed = [plain(without_large(document, kind.large)) for document in shown]
         run.folder.write(f"{kind.name}.json", json.dumps(listed, indent=1) + "\n")
         written.append(f"{kind.name}.json")
         (run.folder / kind.name).mkdir(exist_ok=True)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -88,14 +89,14 @@ class Voice:
     @contextmanager
     def stage(self, title: str, *, bar: bool = True) -> Iterator[Stage]:
         """Announce a stage; its end says what came out and how long it took."""
-        stage = Stage(title)
+        stage, begin = Stage(), time.perf_counter()
         with self.bars() if bar else nullcontext() as bars:
             if bars is None:  # what runs draws its own bar, and rich shows one at a time
                 self.say(f"  {title:<11} …")
             else:
                 bars.advance(title, 0, None)
             yield stage
-        self.ended(title, stage.result, time.perf_counter() - stage.begin)
+        self.ended(title, stage.result, time.perf_counter() - begin)
 
     def bars(self) -> Bars:
         """Progress bars of stages that run at the same time; a context manager."""
@@ -106,19 +107,17 @@ class Voice:
         self.say(f"[green]✓[/green] {title:<11} {result} [dim]{seconds:.1f} s")
 
 
+@dataclass
 class Stage:
     """A stage that runs in this process.
 
     Parameters
     ----------
-    title
-        Name of the stage.
+    result
+        What came out, for its line.
     """
 
-    def __init__(self, title: str) -> None:
-        self.title = title
-        self.result = ""
-        self.begin = time.perf_counter()
+    result: str = ""
 
 
 class Bars:

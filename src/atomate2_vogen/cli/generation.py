@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from atomate2_vogen.cli.console import native_output_to
+from atomate2_vogen.cli.makers import kept_networks
 from atomate2_vogen.cli.pipeline import FlowOutput, Pipeline, plural, reuse
 from atomate2_vogen.cli.progress import SAMPLING
 from atomate2_vogen.samplers.loading import SAMPLERS
@@ -28,14 +29,12 @@ def networks(run: Pipeline, sampler: str, preset: str, seed: int, model: Path | 
     They come from the file that was given or from a training that is run here, with its progress
     on the console; None stands for those that are shipped, and for samplers without networks.
     """
-    from atomate2_vogen.data.artefact import make_artefact
-    from atomate2_vogen.jobs.sharing import keep_artefact
     from atomate2_vogen.models.shipped import shipped_path
 
     if not SAMPLERS[sampler].has_networks:
         return None
     if model is not None:
-        return keep_artefact(run.stores.job_store, make_artefact(model.name, model.read_bytes()))
+        return kept_networks(run.stores, model)
     if shipped_path(preset, run.system).is_file():
         return None
     return train(run, preset, seed)[1]

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 from atomate2_vogen.cli.sampling_options import SamplingOptions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobflow import OutputReference
+
     from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.engines import Engine
     from atomate2_vogen.flows import DiscoveryFlowMaker, ReferencesFlowMaker
     from atomate2_vogen.jobs import SampleMaker
+    from atomate2_vogen.stores import VogenStores
 
 
 def sample_maker(
@@ -28,6 +33,14 @@ def sample_maker(
         novel_only=sampling.novel_only,
         novelty_margin=sampling.novelty_margin,
     )
+
+
+def kept_networks(stores: VogenStores, file: Path) -> OutputReference:
+    """Reference to trained networks of a file, which are put into the job store for the jobs."""
+    from atomate2_vogen.data.artefact import make_artefact
+    from atomate2_vogen.jobs.sharing import keep_artefact
+
+    return keep_artefact(stores.job_store, make_artefact(file.name, file.read_bytes()))
 
 
 def references_maker(engine: Engine, system: OxideSystem) -> ReferencesFlowMaker | None:
@@ -74,7 +87,7 @@ def discovery_maker(
     MissingReferenceError
         If neither references nor their starting structures are shipped for the system.
     """
-    from atomate2_vogen.engines import load_engine
+    from atomate2_vogen.engines import load_engine, reference_structures
     from atomate2_vogen.flows import DiscoveryFlowMaker, ElectronicFlowMaker, PhononFlowMaker
     from atomate2_vogen.flows.electronic import check_bands
 
@@ -89,7 +102,7 @@ def discovery_maker(
     judge = load_engine(engine, system)
     references = references_maker(judge, system)
     if references is not None:
-        references.make()  # refuses a system without starting structures before anything is trained
+        reference_structures(system)  # refuses a system without any before anything is trained
     return DiscoveryFlowMaker(
         sampler=sample_maker(system, sampler, preset, sampling),
         engine=judge,

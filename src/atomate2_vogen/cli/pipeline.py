@@ -60,11 +60,7 @@ class Pipeline:
     voice: Voice
     system: OxideSystem
     ingested: Counter[str] = field(default_factory=Counter)
-    """Number of documents that jobs left and `ingest` took into the collections, by collection."""
-
-    def ingest(self) -> None:
-        """Take what finished jobs left into the collections."""
-        self.ingested.update(self.stores.ingest_jobs())
+    """Number of documents that `run` has copied into the collections, by collection."""
 
     @property
     def logs(self) -> Path:
@@ -76,7 +72,7 @@ class Pipeline:
     def run(
         self, flow: Flow | Job, workers: int, expected: Mapping[str, int] | None = None
     ) -> FlowOutput:
-        """Run a flow on worker processes.
+        """Run a flow on worker processes, and copy its documents into the collections.
 
         Jobs that ended in an earlier run into this folder are taken from its store; those that
         failed are run again.
@@ -115,7 +111,12 @@ class Pipeline:
         needed = {reference.uuid for reference in find_and_get_references(result.output)}
         if not needed <= progress.ended:
             result.raise_for_failures()
-        output = find_and_resolve_references(result.output, self.stores.job_store)
+        try:
+            output = find_and_resolve_references(result.output, self.stores.job_store)
+        except ValueError:  # jobflow's error for an output that never came
+            result.raise_for_failures()
+            raise
+        self.ingested.update(self.stores.ingest_jobs())
         return FlowOutput(output, progress.stages)
 
     def report(self, ran: FlowOutput, title: str, result: str, **notes: Any) -> None:

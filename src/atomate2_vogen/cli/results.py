@@ -78,7 +78,8 @@ def update_stability(
     engine
         The judge.
     inputs
-        Crystals that the folder is to show, in the order of the documents returned; None leaves
+        Crystals that the folder is to show, in the order of the documents returned; a
+        flow has calculated them (`Pipeline.run`). None leaves
         those that it shows and all that other flows have written into its store.
     remove_orphans
         Remove stability documents whose calculation is gone; with inputs they are in any case.
@@ -88,14 +89,13 @@ def update_stability(
 
     stores = run.stores
     with run.folder.stage("stability") as notes, run.voice.stage("stability") as stage:
-        run.ingest()
         if inputs is not None:
             set_inputs(stores.calculations, engine.scheme, inputs)
         built = build_stability(
             stores, [run.system], remove_orphans=remove_orphans or inputs is not None
         )
         # what a flow judged is not judged again, but taken from the job store
-        written = built.written + run.ingested["stability"]
+        written = built.written + built.ingested["stability"] + run.ingested["stability"]
         notes |= {"written": written, "removed": built.removed}
         references = _references(run, engine)
         ours = {"scheme": engine.scheme, "chemsys": run.system.chemsys}
@@ -135,7 +135,6 @@ def report_relaxation(
     run: Pipeline, ran: FlowOutput, scheme: str, candidates: Iterable[str]
 ) -> None:
     """Report the relaxations of a flow that has run, and where references came from."""
-    run.ingest()
     wanted = set(candidates)
     found = run.stores.read(
         run.stores.calculations, {"scheme": scheme}, properties=["candidate_id", "state"]

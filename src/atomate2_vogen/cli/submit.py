@@ -73,7 +73,7 @@ def submit(
 
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
-    from atomate2_vogen.cli.makers import discovery_maker
+    from atomate2_vogen.cli.makers import discovery_maker, kept_networks
     from atomate2_vogen.flows.launchpads import location, open_launchpad
     from atomate2_vogen.flows.submission import submit as add
     from atomate2_vogen.jobs.training import TrainWGANMaker
@@ -102,7 +102,12 @@ def submit(
             stores = open_stores.enter_context(VogenStores.open(where, create=True))
         training: Any = None
         if sampling.model is not None:
-            training = _shared_model(sampling.model, stores)
+            if stores is None:
+                raise InputError(
+                    "--model: give --store too; the networks travel to the workers through the "
+                    "store"
+                )
+            training = kept_networks(stores, sampling.model)
         elif SAMPLERS[sampler].has_networks and not shipped_path(preset, system).is_file():
             training = TrainWGANMaker(preset=preset, system=system)
         flow: Flow = replace(maker, training=training).make(wanted, seed)
@@ -125,18 +130,6 @@ def submit(
     voice = Voice()
     for line in _told(submission, location(pad), commands):
         voice.out.print(line, soft_wrap=True, markup=False)
-
-
-def _shared_model(file: Path, stores: VogenStores | None) -> Any:
-    """A reference to networks of a file, which is put where workers find it."""
-    from atomate2_vogen.data.artefact import make_artefact
-    from atomate2_vogen.jobs.sharing import keep_artefact
-
-    if stores is None:
-        raise InputError(
-            "--model: give --store too; the networks travel to the workers through the store"
-        )
-    return keep_artefact(stores.job_store, make_artefact(file.name, file.read_bytes()))
 
 
 def _next(launchpad: Path | None, store: str | None, system: OxideSystem) -> list[str]:

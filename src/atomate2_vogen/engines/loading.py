@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.errors import InputError
@@ -73,7 +72,7 @@ def load_engine(name: str, system: OxideSystem | None = None, **options: Any) ->
     """
     if name not in ENGINES:
         raise InputError(f"engine {name!r} is unknown; there are {', '.join(sorted(ENGINES))}")
-    make = _function(ENGINES[name])
+    make = resolve_name(ENGINES[name].function)
     accepted = inspect.signature(make).parameters
     if unknown := sorted(set(options) - set(accepted)):
         raise InputError(
@@ -83,9 +82,3 @@ def load_engine(name: str, system: OxideSystem | None = None, **options: Any) ->
         options["system"] = system
     made: Engine = make(**options)
     return made
-
-
-def _function(entry: EngineName) -> Callable[..., Any]:
-    module, _, name = entry.function.partition(":")
-    function: Callable[..., Any] = getattr(import_module(module), name)
-    return function

@@ -23,7 +23,7 @@ DEFAULT_COUNT = 8
 
 @dataclass
 class SamplingFlowMaker(Maker):
-    """Generate crystals of some formulas, each in a job of its own.
+    """Generate crystals of some formulas, one job per formula.
 
     Parameters
     ----------

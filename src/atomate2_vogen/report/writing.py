@@ -48,28 +48,11 @@ class ReportSummary:
 
     Examples
     --------
-    >>> from atomate2_vogen import load_references, write_report
-    >>> from atomate2_vogen.report import ReportDocuments
-    >>> from atomate2_vogen.schemas import StabilityDoc
-    >>> from atomate2_vogen.stability.hull import hull_id
-    >>> references = load_references("CHGNet-0.3.0")
-    >>> document = StabilityDoc(
-    ...     stability_id="VO-1|CHGNet-0.3.0",
-    ...     candidate_id="VO-1",
-    ...     scheme="CHGNet-0.3.0",
-    ...     hull_id=hull_id(references),
-    ...     chemsys="O-V",
-    ...     formula="VO",
-    ...     natoms=2,
-    ...     sampler="files",
-    ...     model_id="none",
-    ...     state="failed",
-    ...     reason="out of memory",
-    ...     is_converged=False,
-    ... )
-    >>> documents = ReportDocuments([document], references)
-    >>> write_report("report.html", documents).scheme
-    'CHGNet-0.3.0'
+    >>> from pathlib import Path
+    >>> from atomate2_vogen.report import ReportSummary
+    >>> summary = ReportSummary(Path("report.html"), 812_000, 24, 24, "CHGNet-0.3.0", "8fbe19b3")
+    >>> f"{summary.n_listed} of {summary.n_candidates} by {summary.scheme}"
+    '24 of 24 by CHGNet-0.3.0'
     """
 
     path: Path

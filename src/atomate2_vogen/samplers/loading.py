@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.errors import InputError
@@ -111,9 +111,8 @@ def load_sampler(
     system = system or VANADIUM
     networks = [_networks(model, preset, system)] if entry.has_networks else []
     given = options if entry.has_networks else {"system": system, **options}
-    module, _, class_name = entry.sampler.partition(":")
     try:
-        sampler: Sampler = getattr(import_module(module), class_name)(*networks, **given)
+        sampler: Sampler = resolve_name(entry.sampler)(*networks, **given)
     except TypeError as error:
         raise InputError(f"options of the sampler {name}: {error}") from error
     if judge_oversample == 1:

@@ -127,14 +127,7 @@ def _ingest_stability(stores: DocumentStores) -> int:
             if document.calculation_updated == wanted[document.stability_id]:
                 found.append(document)
                 del wanted[document.stability_id]
-        written += upsert_many(
-            stores.stability,
-            (
-                jsanitize(document, strict=True, enum_values=True, allow_bson=True)
-                for document in found
-            ),
-            "stability_id",
-        )
+        written += stores.save(found)
     return written
 
 

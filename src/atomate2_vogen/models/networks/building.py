@@ -18,7 +18,7 @@ from atomate2_vogen.models.networks.wgan import build_critic, build_generator
 def build_networks(preset: Preset, system: OxideSystem) -> dict[str, Any]:
     """Untrained networks for generation and reconstruction, by name.
 
-    They compute in single precision, whatever the precision of training: bfloat16 logits would
+    They compute in single precision, also after training in another one: bfloat16 logits would
     shift the peaks of decoded grids.
 
     Parameters

@@ -110,7 +110,7 @@ class VoxelNorm(keras.layers.Layer):
     .. math:: \partial x = \frac{\gamma}{s}
               \left(g - \overline{g} - \hat x\,\overline{g \hat x}\right).
 
-    Statistics are single precision whatever the precision of the voxels.
+    Statistics are single precision, also for voxels in another one.
 
     Parameters
     ----------
