@@ -27,7 +27,8 @@ from atomate2_vogen.structures.matching import KnownStructures
 
 
 @lru_cache(maxsize=1)
-def _prototype_names() -> dict[int, str]:
+def prototype_names() -> dict[int, str]:
+    """Names of the prototypes by their ids."""
     return {prototype.prototype_id: prototype.name for prototype in load_prototypes()}
 
 
@@ -106,7 +107,7 @@ class SubstitutionSampler(MSONable):
             yield (
                 structure,
                 {
-                    "prototype": _prototype_names()[prototype_id],
+                    "prototype": prototype_names()[prototype_id],
                     "prototype_id": prototype_id,
                     "swapped": bool(self.pool.swapped[member]),
                 },

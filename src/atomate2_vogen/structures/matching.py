@@ -141,9 +141,7 @@ class KnownStructures:
         margin: float = 1.0,
         pool_id: str | None = None,
     ) -> None:
-        if not 1.0 <= margin <= MOST_MARGIN:
-            raise InputError(f"margin is {margin!r}; give a number from 1 to {MOST_MARGIN:g}")
-        self.margin = margin
+        self.margin = _checked(margin)
         self.pool_id = pool_id
         self._waiting: dict[str, list[tuple[str, Structure]]] = {}
         self._pools: dict[str, _Pool] = {}
@@ -192,6 +190,12 @@ class KnownStructures:
         )
 
 
+def _checked(margin: float) -> float:
+    if not 1.0 <= margin <= MOST_MARGIN:
+        raise InputError(f"margin is {margin!r}; give a number from 1 to {MOST_MARGIN:g}")
+    return margin
+
+
 @dataclass
 class _Member:
     """One of several distinct crystals, and how often it was found again."""
@@ -207,6 +211,16 @@ class DistinctStructures:
     A generator makes some crystals far more often than others, so a newcomer is compared with
     those first that were found most often.
 
+    Parameters
+    ----------
+    margin
+        Factor on the tolerances, from 1 to 3. Above 1 crystals that resemble each other match too.
+
+    Raises
+    ------
+    InputError
+        If `margin` is out of range.
+
     Examples
     --------
     >>> from atomate2_vogen.structures import DistinctStructures
@@ -218,11 +232,14 @@ class DistinctStructures:
     'first'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, margin: float = 1.0) -> None:
+        self._margin = _checked(margin)
         self._members: dict[str, list[_Member]] = {}
-        self._matcher = default_matcher()
+        self._matcher = default_matcher(margin)
 
-    def twin_or_add(self, name: str, structure: Structure) -> str | None:
+    def twin_or_add(
+        self, name: str, structure: Structure, reduced: ReducedCrystal | None = None
+    ) -> str | None:
         """Name of a member that a crystal matches; if there is none it becomes a member.
 
         Parameters
@@ -231,6 +248,8 @@ class DistinctStructures:
             Under which it is kept.
         structure
             The newcomer.
+        reduced
+            The same, if it was reduced before.
 
         Returns
         -------
@@ -238,9 +257,9 @@ class DistinctStructures:
             Where several match, the one that was found most often; None for a new member.
         """
         members = self._members.setdefault(structure.composition.reduced_formula, [])
-        newcomer = ReducedCrystal(structure)
+        newcomer = reduced or ReducedCrystal(structure)
         for member in members:
-            if same(member.reduced, newcomer, self._matcher):
+            if same(member.reduced, newcomer, self._matcher, self._margin):
                 member.found += 1
                 members.sort(key=lambda one: -one.found)  # stable
                 return member.name
