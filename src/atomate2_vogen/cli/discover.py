@@ -98,7 +98,7 @@ def discover(
             threshold=threshold,
         )
         training = networks(run, sampler, preset, seed, sampling.model)
-        flow = replace(maker, training=training).make(wanted, seed)
+        flow = replace(maker, training=training).make(wanted, seed, sampling.parents)
         expected = {SAMPLING: len(wanted), RELAXATION: sum(wanted.values())}
         ran = run.run(flow, workers, expected)
         sample = report_sample(run, ran, wanted)

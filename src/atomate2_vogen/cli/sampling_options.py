@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from atomate2_vogen.cli.options import UserPath
+from atomate2_vogen.cli.parents import read_parents
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.loading import SAMPLERS
+
+if TYPE_CHECKING:
+    from atomate2_vogen.schemas.crystals import Crystal
 
 # those that users change; `SampleMaker` takes all options of the sampler
 _OPTIONS = (
@@ -25,7 +29,8 @@ _OPTIONS = (
     click.option(
         "--min-atoms",
         type=click.IntRange(1),
-        help="wgan: smallest number of atoms per cell; few smaller crystals are new.  [default: 7]",
+        help="wgan, evolution: smallest number of atoms per cell; few smaller crystals are new.  "
+        "[default: 7]",
     ),
     click.option(
         "--preselect",
@@ -63,6 +68,10 @@ class SamplingOptions:
         File of trained networks; None takes those that are shipped, or trains.
     judge_oversample, novel_only, novelty_margin
         As in `SampleMaker`.
+    parents
+        Crystals that others are made of; None takes the substitution pool.
+    parents_id
+        Hash of these parents.
     options
         Of the sampler, those that were given.
     """
@@ -71,6 +80,8 @@ class SamplingOptions:
     judge_oversample: int = 1
     novel_only: bool = False
     novelty_margin: float = 1.0
+    parents: Sequence[Crystal] | None = None
+    parents_id: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
     def check(self, sampler: str) -> None:
@@ -79,15 +90,13 @@ class SamplingOptions:
         Raises
         ------
         InputError
-            If an option of the WGAN is given with another sampler, or a margin without what it
+            If an option is given with a sampler that does not take it, or a margin without what it
             is for.
         """
         if self.novelty_margin > 1 and not self.novel_only:
             raise InputError("--novelty-margin: only with --novel-only")
         given = [*(["model"] if self.model else []), *self.options]
-        if not SAMPLERS[sampler].has_networks and given:
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise InputError(f"{names}: only for --sampler wgan, not for {sampler}")
+        _refuse_foreign(given, sampler)
 
     def identity(self) -> dict[str, Any]:
         """What of it decides which crystals are generated; nothing if all is at its default."""
@@ -100,7 +109,29 @@ class SamplingOptions:
             identity["novelty_margin"] = self.novelty_margin
         if self.model is not None:
             identity["model"] = hashlib.sha256(self.model.read_bytes()).hexdigest()[:16]
+        if self.parents_id is not None:
+            identity["parents"] = self.parents_id
         return identity
+
+
+def _refuse_foreign(given: Sequence[str], sampler: str) -> None:
+    """Raise if options are given that the sampler does not take."""
+    takers = {name: _takers(name) for name in given}
+    for needed in dict.fromkeys(takers.values()):
+        if sampler not in needed:
+            named = [name for name in given if takers[name] == needed]
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in named)
+            raise InputError(f"{options}: only for --sampler {' or '.join(needed)}, not {sampler}")
+
+
+def _takers(option: str) -> tuple[str, ...]:
+    """Samplers that take an option."""
+    return tuple(
+        name
+        for name, entry in SAMPLERS.items()
+        if (entry.has_networks and option != "parents")
+        or (entry.has_parents and option in {"parents", "min_atoms"})
+    )
 
 
 def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,11 +140,19 @@ def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         given = {name: kwargs.pop(name) for name in _NAMES}
+        paths: tuple[Path, ...] = kwargs.pop("parents")
+        if paths:
+            _refuse_foreign(["parents"], kwargs["sampler"])
+            parents, parents_id = read_parents(paths, kwargs["system"])
+        else:
+            parents, parents_id = None, None
         sampling = SamplingOptions(
             model=kwargs.pop("model"),
             judge_oversample=kwargs.pop("judge_oversample"),
             novel_only=kwargs.pop("novel_only"),
             novelty_margin=kwargs.pop("novelty_margin"),
+            parents=parents,
+            parents_id=parents_id,
             options={name: value for name, value in given.items() if value is not None},
         )
         sampling.check(kwargs["sampler"])
@@ -121,6 +160,14 @@ def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
+    wrapped = click.option(
+        "--parents",
+        multiple=True,
+        type=UserPath(exists=True),
+        help="evolution: crystals that others are made of: structure files, a folder of them, or "
+        "an earlier result, of which those within 0.1 eV/atom of the hull are taken that do not "
+        "resemble each other; may be repeated.  [default: substituted prototypes]",
+    )(wrapped)
     wrapped = click.option(
         "--judge-oversample",
         type=click.IntRange(1),

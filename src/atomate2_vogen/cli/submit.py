@@ -110,7 +110,7 @@ def submit(
             training = kept_networks(stores, sampling.model)
         elif SAMPLERS[sampler].has_networks and not shipped_path(preset, system).is_file():
             training = TrainWGANMaker(preset=preset, system=system)
-        flow: Flow = replace(maker, training=training).make(wanted, seed)
+        flow: Flow = replace(maker, training=training).make(wanted, seed, sampling.parents)
         submission = add(
             flow,
             pad,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobflow import Flow, Job, Maker, OutputReference
@@ -21,6 +21,7 @@ from atomate2_vogen.jobs.characterisation import characterise_best
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.stability import summarise
 from atomate2_vogen.schemas import Artefact, ReferenceDoc, TrainingDoc
+from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.stability.selection import best_per_formula
 
@@ -34,7 +35,7 @@ class DiscoveryFlowMaker(Maker):
     name
         Name of the flow.
     sampler
-        ``wgan``, ``substitution``, ``random`` or a Maker, as of `SamplingFlowMaker`.
+        ``wgan``, ``substitution``, ``random``, ``evolution`` or a Maker, as of `SamplingFlowMaker`.
     engine
         Engine that judges; the default is CHGNet.
     system
@@ -87,7 +88,12 @@ class DiscoveryFlowMaker(Maker):
                     f"{flow.__name__}(engine=...)"
                 )
 
-    def make(self, counts: Mapping[str, int] | None = None, seed: int = 0) -> Flow:
+    def make(
+        self,
+        counts: Mapping[str, int] | None = None,
+        seed: int = 0,
+        parents: Sequence[Crystal] | OutputReference | None = None,
+    ) -> Flow:
         """Flow whose output is a `DiscoveryDoc`.
 
         Parameters
@@ -98,6 +104,8 @@ class DiscoveryFlowMaker(Maker):
         seed
             Random seed for sampling, and for training where networks are trained. The same
             counts and seed give the same crystals.
+        parents
+            Crystals that ``evolution`` makes others of, as of `SamplingFlowMaker`.
 
         Raises
         ------
@@ -105,7 +113,8 @@ class DiscoveryFlowMaker(Maker):
             If the counts cannot be asked for.
         InputError
             If the seed is negative or no whole number, the sampler's name is unknown, networks are
-            given to a sampler that has none, or the Maker that trains them is of another system.
+            given to a sampler that has none, the Maker that trains them is of another system, or
+            parents are given to a sampler that takes none.
         MissingModelError
             If ``wgan`` is given no networks and none are shipped for the system and preset.
         MissingReferenceError
@@ -122,7 +131,7 @@ class DiscoveryFlowMaker(Maker):
             system=self.system,
             preset=self.preset,
             training=self.training,
-        ).make(counts, seed)
+        ).make(counts, seed, parents)
         relaxing, references = references_for(self.references, self.engine, self.system)
         if self.electronic is not None:
             check_bands(self.electronic.engine)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,12 @@ from jobflow import Flow, Job, Maker, OutputReference
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.jobs.placement import SAMPLING, TRAINING, place
-from atomate2_vogen.jobs.sampling import SampleMaker
+from atomate2_vogen.jobs.sampling import NO_PARENTS, SampleMaker
 from atomate2_vogen.models.shipped import require_shipped
 from atomate2_vogen.samplers.base import check_counts, check_seed
 from atomate2_vogen.samplers.loading import SAMPLERS
 from atomate2_vogen.schemas import Artefact, TrainingDoc
+from atomate2_vogen.schemas.crystals import Crystal
 
 DEFAULT_COUNT = 8
 """Crystals of each target formula where no counts are given."""
@@ -31,7 +32,7 @@ class SamplingFlowMaker(Maker):
         Name of the flow.
     sampler
         ``wgan`` (with the networks that are shipped, unless `training` is given),
-        ``substitution`` or ``random``; a `SampleMaker`; or a Maker whose ``make(counts, seed)``
+        ``substitution``, ``random`` or ``evolution``; a `SampleMaker`; or a Maker whose ``make(counts, seed)``
         gives a `SampleDoc`, which is called once for each formula.
     system
         Oxide system.
@@ -56,7 +57,12 @@ class SamplingFlowMaker(Maker):
     preset: str = "paper"
     training: TrainingDoc | Artefact | OutputReference | Maker | None = None
 
-    def make(self, counts: Mapping[str, int] | None = None, seed: int = 0) -> Flow:
+    def make(
+        self,
+        counts: Mapping[str, int] | None = None,
+        seed: int = 0,
+        parents: Sequence[Crystal] | OutputReference | None = None,
+    ) -> Flow:
         """Flow whose output is a list of `SampleDoc`, one for each formula.
 
         Parameters
@@ -67,6 +73,9 @@ class SamplingFlowMaker(Maker):
         seed
             Random seed for sampling, and for training where networks are trained. A formula's
             crystals depend on its count and the seed, not on the other formulas.
+        parents
+            Crystals that ``evolution`` makes others of, as of `EvolutionSampler`, or a reference to
+            them; by default those of the substitution pool.
 
         Raises
         ------
@@ -74,7 +83,8 @@ class SamplingFlowMaker(Maker):
             If the counts cannot be asked for.
         InputError
             If the seed is negative or no whole number, the sampler's name is unknown, networks are
-            given to a sampler that has none, or the Maker that trains them is of another system.
+            given to a sampler that has none, the Maker that trains them is of another system, or
+            parents are given to a sampler that takes none.
         MissingModelError
             If ``wgan`` is given no networks and none are shipped for the system and preset.
         """
@@ -89,6 +99,11 @@ class SamplingFlowMaker(Maker):
         seed = check_seed(seed)
         maker = self._maker()
         before, options = self._networks(maker, seed)
+        if parents is not None:
+            if not isinstance(maker, SampleMaker) or not SAMPLERS[maker.sampler].has_parents:
+                raise InputError(NO_PARENTS)
+            # whole, for every formula: the model id is the same in all jobs
+            options = options | {"parents": parents}
         samples = [maker.make({formula: wanted[formula]}, seed, **options) for formula in wanted]
         for formula, sample in zip(wanted, samples, strict=True):
             sample.name = f"{sample.name} {formula}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,10 @@ from atomate2_vogen.jobs.known import known_structures
 from atomate2_vogen.samplers import SAMPLERS, load_sampler
 from atomate2_vogen.samplers.base import check_counts, check_whole
 from atomate2_vogen.schemas import Artefact, SampleDoc, TrainingDoc
+from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.structures.matching import KnownStructures
+
+NO_PARENTS = "parents: only for the sampler evolution; leave them out"
 
 
 @dataclass
@@ -28,7 +31,7 @@ class SampleMaker(Maker):
     name
         Name of the job.
     sampler
-        ``wgan``, ``substitution`` or ``random``.
+        ``wgan``, ``substitution``, ``random`` or ``evolution``.
     options
         Further arguments of the sampler's constructor.
     system
@@ -84,6 +87,7 @@ class SampleMaker(Maker):
         counts: dict[str, int],
         seed: int = 0,
         training: TrainingDoc | Artefact | None = None,
+        parents: Sequence[Crystal] | None = None,
     ) -> SampleDoc:
         """Job whose output is a `SampleDoc`, its candidates in the ``data`` store.
 
@@ -96,6 +100,9 @@ class SampleMaker(Maker):
         training
             Trained networks, as `TrainWGANMaker` gives them, or their file; for ``wgan`` only.
             Without, those that are shipped are taken.
+        parents
+            Crystals that others are made of, or a reference to them, as of `EvolutionSampler`; for
+            ``evolution`` only. Without, those of the substitution pool are taken.
 
         Raises
         ------
@@ -107,6 +114,9 @@ class SampleMaker(Maker):
         ArtefactError
             If the model's file is damaged.
         """
+        given = {} if parents is None else {"parents": parents}
+        if given and not SAMPLERS[self.sampler].has_parents:
+            raise InputError(NO_PARENTS)
         known = None
         if self.novel_only:
             formulas = list(check_counts(counts, self.system))
@@ -119,7 +129,7 @@ class SampleMaker(Maker):
             judge_oversample=self.judge_oversample,
             judge=self.judge,
             scheme=self.scheme,
-            **self.options,
+            **self.options | given,
         )
         return sampler.sample(counts, seed, known=known)
 

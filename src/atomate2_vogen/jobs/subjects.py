@@ -14,10 +14,9 @@ from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.jobs.evaluation import as_candidates
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, StabilityDoc
+from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.structures.magnetism import collinear
 from atomate2_vogen.structures.symmetry import symmetrise
-
-Crystal = Structure | CandidateDoc | CalculationDoc | StabilityDoc
 
 
 @dataclass(frozen=True)

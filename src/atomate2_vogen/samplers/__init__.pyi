@@ -1,5 +1,6 @@
 from .base import RefusedError as RefusedError
 from .base import Sampler as Sampler
+from .evolution import EvolutionSampler as EvolutionSampler
 from .filtered import FilteredSampler as FilteredSampler
 from .loading import SAMPLERS as SAMPLERS
 from .loading import load_sampler as load_sampler

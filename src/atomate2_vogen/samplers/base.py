@@ -36,7 +36,7 @@ class Sampler(Protocol):
 
     @property
     def name(self) -> str:
-        """``wgan``, ``substitution``, ``random`` or one's own."""
+        """``wgan``, ``substitution``, ``random``, ``evolution`` or one's own."""
         ...
 
     @property

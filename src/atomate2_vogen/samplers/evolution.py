@@ -35,7 +35,7 @@ from atomate2_vogen.samplers.operators import (
     strained,
 )
 from atomate2_vogen.samplers.parents import (
-    Crystal,
+    CellSizes,
     Family,
     Parent,
     digest_of,
@@ -45,6 +45,7 @@ from atomate2_vogen.samplers.parents import (
 )
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
+from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.matching import DistinctStructures, KnownStructures
 from atomate2_vogen.structures.reduction import ReducedCrystal, default_matcher
@@ -57,9 +58,9 @@ SOFT_MUTATION = "soft mutation"
 
 OPERATORS: dict[str, float] = {
     CUT_AND_SPLICE: 0.5,
-    STRAIN: 0.2,
+    STRAIN: 0.25,
     SOFT_MUTATION: 0.2,
-    PERMUTATION: 0.1,
+    PERMUTATION: 0.05,  # its crystals are 1 eV/atom higher than those of the others
 }
 """Evolutionary operators, and the share of the attempts that each makes by default."""
 
@@ -230,7 +231,7 @@ class EvolutionSampler(MSONable):
         shares = np.cumsum(list(self._shares.values()))
         drawn = np.searchsorted(shares, random.random_sample() * shares[-1], side="right")
         operator = list(self._shares)[int(drawn)]
-        sizes = _Sizes(self.system, formula, self.min_atoms)
+        sizes = CellSizes(self.system, formula, self.min_atoms)
         closest = "no cut keeps the composition and the distances"
         for _ in range(TRIES):
             made = self._apply(operator, family, sizes, random)
@@ -252,7 +253,7 @@ class EvolutionSampler(MSONable):
         )
 
     def _apply(
-        self, operator: str, family: Family, sizes: _Sizes, random: np.random.RandomState
+        self, operator: str, family: Family, sizes: CellSizes, random: np.random.RandomState
     ) -> _Made | None:
         """Offspring of parents that are drawn, its parents and further details."""
         everyone = np.ones(len(family.parents), dtype=bool)
@@ -283,9 +284,7 @@ class EvolutionSampler(MSONable):
     @cached_property
     def _shares(self) -> dict[str, float]:
         """Share of each operator that is used, in the order of `OPERATORS`."""
-        return {
-            name: float(self.operators[name]) for name in OPERATORS if self.operators.get(name)
-        }
+        return {name: float(self.operators[name]) for name in OPERATORS if self.operators.get(name)}
 
     @cached_property
     def _pool(self) -> SubstitutionSampler:
@@ -309,23 +308,3 @@ class EvolutionSampler(MSONable):
                 )
             self._families[formula] = pool_family(self._pool, formula, self.min_atoms)
         return self._families[formula]
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """Numbers of formula units that cells may have."""
-
-    system: OxideSystem
-    formula: str
-    min_atoms: int
-
-    @property
-    def unit(self) -> int:
-        """Atoms per formula unit."""
-        return sum(self.system.formula_unit(self.formula))
-
-    def of(self, units: int) -> np.ndarray:
-        """Multiples of a parent's number that are large enough; the largest if none is."""
-        multiples = np.arange(units, self.system.max_formula_units(self.formula) + 1, units)
-        large = multiples * self.unit >= self.min_atoms
-        return multiples[large] if large.any() else multiples[-1:]

@@ -29,10 +29,13 @@ class SamplerName:
     has_networks
         Whether it samples from trained networks. Its first argument is then a `TrainedModel`,
         otherwise it takes the oxide system as ``system``.
+    has_parents
+        Whether it makes crystals of others, which it takes as ``parents``.
     """
 
     sampler: str
     has_networks: bool = False
+    has_parents: bool = False
 
 
 HOME = "atomate2_vogen.samplers"
@@ -42,6 +45,7 @@ SAMPLERS: dict[str, SamplerName] = {
     "wgan": SamplerName(f"{HOME}.wgan:WGANSampler", has_networks=True),
     "substitution": SamplerName(f"{HOME}.substitution:SubstitutionSampler"),
     "random": SamplerName(f"{HOME}.random_symmetric:RandomSampler"),
+    "evolution": SamplerName(f"{HOME}.evolution:EvolutionSampler", has_parents=True),
 }
 """Samplers by name."""
 

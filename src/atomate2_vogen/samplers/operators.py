@@ -21,14 +21,13 @@ from functools import lru_cache
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
 from ase_ga.cutandsplicepairing import CutAndSplicePairing
-from ase_ga.soft_mutation import get_number_of_valence_electrons
 from ase_ga.standardmutations import PermutationMutation, StrainMutation
 from ase_ga.utilities import CellBounds
 from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.samplers.soft_modes import soft_modes
 
 CUTS = 256
 """Random cuts of a pair of crystals that are tried at once."""
@@ -43,15 +42,10 @@ SOFT_DISPLACEMENTS = (0.5, 2.0)
 """Least and most displacement in Å of the atom that a soft mutation moves most: the default of
 ``ase-ga``."""
 
-SOFT_REACH = 6.0
-"""Range of the bonds of the soft modes in Å; their force constants fall off as exp(-d / 0.37 Å)."""
-
 _STEP = 0.1
 _ANGLES = (35.0, 145.0)
 _ELONGATION = 3.0
 _CELLS = 100
-_BOND_DECAY = 0.37
-_ELECTRONEGATIVITY = 0.481
 
 
 def oriented(structure: Structure, system: OxideSystem) -> Structure:
@@ -224,45 +218,6 @@ def softly_mutated(
     if reached == 0 or lengths[reached - 1] < least - _STEP / 2:
         return None
     return Structure(parent.lattice, parent.species, fractions[reached - 1]), number
-
-
-def soft_modes(structure: Structure) -> tuple[np.ndarray, np.ndarray]:
-    """Force constants and modes of a crystal whose bonds are harmonic springs.
-
-    The spring of two atoms is as stiff as the bond electronegativity model says (Lyakhov & Oganov,
-    Phys. Rev. B 84, 092103, 2011, DOI 10.1103/PhysRevB.84.092103), as in ``ase-ga``. Springs are
-    at rest, so the matrix of second derivatives is the sum of k u uᵀ with unit vectors u.
-
-    Returns
-    -------
-    values : numpy.ndarray
-        Eigenvalues, ascending, shape (3n,), in the model's units; the first three, of the
-        translations, are zero.
-    modes : numpy.ndarray
-        Eigenvectors as columns, shape (3n, 3n); rows are x, y, z of the first atom, and so on.
-    """
-    centres, others, images, lengths = structure.get_neighbor_list(SOFT_REACH)
-    fractions = structure.frac_coords
-    units = (fractions[others] + images - fractions[centres]) @ structure.lattice.matrix
-    units /= lengths[:, None]
-    numbers = structure.atomic_numbers
-    radii = covalent_radii[list(numbers)]
-    valences = np.array([get_number_of_valence_electrons(z) for z in numbers], dtype=float)
-    excess = lengths - radii[centres] - radii[others]
-    strengths = np.exp(-excess / _BOND_DECAY)
-    total = np.bincount(centres, strengths, len(numbers))
-    pull = [
-        _ELECTRONEGATIVITY * valences[at] / (radii[at] + excess / 2) * strengths / total[at]
-        for at in (centres, others)
-    ]
-    springs = np.sqrt(pull[0] * pull[1])
-    blocks = springs[:, None, None] * units[:, :, None] * units[:, None, :]
-    n_atoms = len(numbers)
-    matrix = np.zeros((n_atoms, n_atoms, 3, 3))
-    np.add.at(matrix, (centres, centres), blocks)
-    np.subtract.at(matrix, (centres, others), blocks)
-    values, modes = np.linalg.eigh(matrix.transpose(0, 2, 1, 3).reshape(3 * n_atoms, -1))
-    return values, modes
 
 
 def _bounds(volume: float) -> CellBounds:

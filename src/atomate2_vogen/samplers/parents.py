@@ -17,12 +17,11 @@ from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, NonFiniteError, SchemeMismatchError
 from atomate2_vogen.samplers.operators import oriented
 from atomate2_vogen.samplers.substitution import SubstitutionSampler, prototype_names
-from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, StabilityDoc
+from atomate2_vogen.schemas import CalculationDoc, StabilityDoc
+from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.structures.geometry import check_structure, too_close
 from atomate2_vogen.structures.matching import DistinctStructures
 from atomate2_vogen.structures.reduction import ReducedCrystal
-
-Crystal = Structure | CandidateDoc | CalculationDoc | StabilityDoc
 
 _PRIMITIVE = 0.01  # Å; the default of pymatgen takes a distorted supercell for its ideal cell
 
@@ -93,6 +92,36 @@ class Family:
     def units(self) -> np.ndarray:
         """Formula units of each, shape (n,)."""
         return np.array([parent.units for parent in self.parents])
+
+
+@dataclass(frozen=True)
+class CellSizes:
+    """Numbers of formula units that the cells of offspring may have.
+
+    Parameters
+    ----------
+    system
+        Gives the largest cell.
+    formula
+        Reduced formula.
+    min_atoms
+        Fewest atoms of a cell.
+    """
+
+    system: OxideSystem
+    formula: str
+    min_atoms: int
+
+    @property
+    def unit(self) -> int:
+        """Atoms per formula unit."""
+        return sum(self.system.formula_unit(self.formula))
+
+    def of(self, units: int) -> np.ndarray:
+        """Multiples of a parent's number that are large enough; the largest if none is."""
+        multiples = np.arange(units, self.system.max_formula_units(self.formula) + 1, units)
+        large = multiples * self.unit >= self.min_atoms
+        return multiples[large] if large.any() else multiples[-1:]
 
 
 def pool_family(sampler: SubstitutionSampler, formula: str, min_atoms: int) -> Family:
@@ -210,6 +239,7 @@ def _energies(
     names: Sequence[str], crystals: Sequence[Crystal], given: Sequence[float] | None
 ) -> list[float] | list[None]:
     """Energy of each crystal, or None of all."""
+    values: list[Any]
     relaxed = [one for one in crystals if isinstance(one, CalculationDoc | StabilityDoc)]
     if given is None:
         if not relaxed:

@@ -51,7 +51,9 @@ class CandidateDoc(VogenDoc):
     candidate_id: FileName = Field(
         description="hash of sampler, model id, formula, seed, index and, if any, options"
     )
-    sampler: str = Field(description="wgan, substitution, random, or files for user input")
+    sampler: str = Field(
+        description="wgan, substitution, random, evolution, or files for user input"
+    )
     model_id: str = Field(description="identifies the model, or the pool that was drawn from")
     formula: str = Field(description="requested reduced formula")
     seed: int

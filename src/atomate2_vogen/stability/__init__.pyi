@@ -9,5 +9,6 @@ from .metrics import measure as measure
 from .phases import Position as Position
 from .phases import ReferenceHull as ReferenceHull
 from .selection import best_per_formula as best_per_formula
+from .selection import diverse_parents as diverse_parents
 from .statistics import distribution as distribution
 from .statistics import proportion as proportion
