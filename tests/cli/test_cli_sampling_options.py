@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import instant_judge
 import pytest
 from bare_model import bare_model
 from click.testing import CliRunner
 
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.data import labels
+from atomate2_vogen.samplers.substitution import SubstitutionSampler
 
 
 def vogen(*arguments):
@@ -110,3 +112,72 @@ def test_a_damaged_model(tmp_path: Path):
     assert result.exit_code == 1
     assert "ArtefactError" in result.stderr
     assert "model.zip" in result.stderr
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """CIFs of two parents."""
+    path = tmp_path / "parents"
+    path.mkdir()
+    for number, one in enumerate(SubstitutionSampler().sample({"VO2": 2}, seed=4).candidates):
+        one.structure.to(filename=str(path / f"{number}.cif"))
+    return path
+
+
+def test_parents_from_a_folder(tmp_path: Path, folder):
+    out = tmp_path / "out"
+    arguments = ("sample", "--sampler", "evolution", "-n", "VO2=2", "-j", "1", "--out", out)
+    result = vogen(*arguments, "--parents", folder, "--min-atoms", "9")
+    assert result.exit_code == 0, result.output
+    document = json.loads((out / "candidates.json").read_text())
+    assert document["options"] == {"min_atoms": 9}
+    named = {name for c in document["candidates"] for name in c["details"]["parents"]}
+    assert len(named) in {1, 2}
+    assert all(name.startswith("VO2-") for name in named)
+    identity = json.loads((out / "run.json").read_text())["identity"]
+    assert document["model_id"].endswith(identity["parents"])
+    # other parents are another run
+    (folder / "0.cif").unlink()
+    other = vogen(*arguments, "--parents", folder, "--min-atoms", "9")
+    assert other.exit_code == 2
+    assert "parents" in other.stderr
+
+
+def test_parents_that_cannot_be_used(tmp_path: Path, folder):
+    out = ("--out", tmp_path / "out")
+    refused = vogen("sample", "--sampler", "random", "--parents", folder, *out)
+    assert refused.exit_code == 2
+    assert "--parents: only for --sampler evolution, not random" in refused.stderr
+    refused = vogen("sample", "--sampler", "random", "--min-atoms", "9", *out)
+    assert "--min-atoms: only for --sampler wgan or evolution" in refused.stderr
+    foreign = ("--sampler", "evolution", "--parents", folder)
+    assert "Ti" in vogen("sample", "--system", "Ti-O", *foreign, *out).stderr
+    (folder / "broken.cif").write_text("data_broken")
+    broken = vogen("sample", "--sampler", "evolution", "--parents", folder, *out)
+    assert broken.exit_code == 2
+    assert "broken.cif" in broken.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_parents_from_an_earlier_result(tmp_path: Path, monkeypatch):
+    instant_judge.use(monkeypatch)
+    crystal = instant_judge.crystal("VO2")
+    crystal.to(filename=str(tmp_path / "A.cif"))
+    judged = tmp_path / "judged"
+    assert vogen("evaluate", tmp_path / "A.cif", "--out", judged, "-j", 1).exit_code == 0
+    (row,) = json.loads((judged / "stability.json").read_text())
+    out = tmp_path / "out"
+    arguments = ("sample", "--sampler", "evolution", "--parents", judged, "-j", 1, "--out", out)
+    result = vogen(*arguments, "-n", "VO2=1")
+    assert result.exit_code == 0, result.output
+    (candidate,) = json.loads((out / "candidates.json").read_text())["candidates"]
+    assert set(candidate["details"]["parents"]) == {row["candidate_id"]}
+    other = ("--out", tmp_path / "other")
+    refused = vogen(*arguments, "-n", "VO2=1,V2O5=1", *other)
+    assert refused.exit_code == 2
+    assert "none of the 1 parents is of V2O5; there are VO2" in refused.stderr
+    # nothing near the hull is no parent, rather than the rest of the folder
+    monkeypatch.setattr("atomate2_vogen.stability.judging.NEAR_HULL_LIMIT", -1.0)
+    refused = vogen(*arguments, "-n", "VO2=1", *other)
+    assert refused.exit_code == 2
+    assert "no crystal in it lies within -1.0 eV/atom" in refused.stderr

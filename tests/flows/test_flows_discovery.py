@@ -32,6 +32,7 @@ from atomate2_vogen.flows.phonons import PhononFlowMaker
 from atomate2_vogen.flows.references import ReferencesFlowMaker
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.training import TrainWGANMaker
+from atomate2_vogen.samplers.substitution import SubstitutionSampler
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
@@ -224,7 +225,7 @@ def test_survives_serialisation_and_fireworks():
 def test_named_samplers_become_the_right_jobs():
     names = {
         sampler: [job.name for job in jobs_of(maker(sampler=sampler).make())]
-        for sampler in ("substitution", "random", "wgan")
+        for sampler in ("substitution", "random", "evolution", "wgan")
     }
     # nothing is trained unless that is asked for: the shipped networks are there
     targets = VANADIUM.target_formulas
@@ -258,6 +259,17 @@ def test_networks_are_the_shipped_ones_or_those_asked_for():
         maker(sampler="random", training=TrainWGANMaker()).make(COUNTS)
     with pytest.raises(InputError, match=r"its Maker is of O-Ti, asked for is O-V"):
         maker(sampler="wgan", training=TrainWGANMaker(system=TITANIUM)).make(COUNTS)
+
+
+def test_parents_reach_every_sampling_job():
+    parents = SubstitutionSampler().sample({"VO2": 2}, seed=4).candidates
+    flow = maker(sampler="evolution").make(COUNTS, seed=1, parents=parents)
+    samples = [job for job in jobs_of(flow) if job.name.startswith("sample")]
+    assert len(samples) == len(COUNTS)
+    # whole, so that all have the same model id
+    assert all(job.function_kwargs["parents"] == parents for job in samples)
+    with pytest.raises(InputError, match="only for the sampler evolution"):
+        maker(sampler="random").make(COUNTS, parents=parents)
 
 
 @pytest.mark.slow

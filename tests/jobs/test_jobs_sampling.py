@@ -6,12 +6,15 @@ import json
 
 import pytest
 from edge_judge import edge_energies
+from jobflow import Flow, JobStore, job, run_locally
+from maggma.stores import MemoryStore
 from monty.json import MontyDecoder, MontyEncoder
 
 from atomate2_vogen.errors import InputError, MissingModelError
 from atomate2_vogen.jobs.sampling import SampleMaker
+from atomate2_vogen.samplers.evolution import EvolutionSampler
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
-from atomate2_vogen.schemas import RejectionReason
+from atomate2_vogen.schemas import CandidateDoc, RejectionReason, SampleDoc
 
 
 def test_judge_goes_with_the_maker_through_json_and_ranks():
@@ -55,3 +58,37 @@ def test_nothing_that_substitution_makes_is_new():
     assert sum(rejected.values()) == sample.attempts["V2O5"] > 6
     assert set(rejected) <= {RejectionReason.KNOWN, RejectionReason.ATOMS_TOO_CLOSE}
     assert sample.missing == {"V2O5": 3}
+
+
+@job
+def hand_on(crystals: list[CandidateDoc]) -> list[CandidateDoc]:
+    """Stands for what judged the crystals of an earlier round."""
+    return crystals
+
+
+@pytest.mark.parametrize("by_reference", [False, True])
+def test_parents_go_through_jobs(by_reference):
+    found = SubstitutionSampler().sample({"VO2": 4}, seed=4).candidates
+    parents = [*found[:2], *(one.structure for one in found[2:])]
+    before = [hand_on(parents)] if by_reference else []
+    sample = SampleMaker(sampler="evolution", options={"min_atoms": 9}).make(
+        {"VO2": 2}, 1, parents=before[0].output if by_reference else parents
+    )
+    flow = Flow([*before, sample])
+    again = json.loads(json.dumps(flow.as_dict(), cls=MontyEncoder), cls=MontyDecoder)
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    outputs = run_locally(again, store=store, log=False, ensure_success=True)
+    made = SampleDoc.model_validate(store.get_output(sample.uuid, load=True))
+    assert sample.uuid in outputs
+    alone = EvolutionSampler(parents=parents, min_atoms=9).sample({"VO2": 2}, seed=1)
+    assert len(made.candidates) == 2
+    for one, other in zip(made.candidates, alone.candidates, strict=True):
+        assert one.candidate_id == other.candidate_id
+        assert one.structure == other.structure
+        assert one.details == other.details
+
+
+def test_parents_are_for_evolution():
+    maker = SampleMaker(sampler="substitution")
+    with pytest.raises(InputError, match="only for the sampler evolution"):
+        maker.make.original(maker, {"VO2": 1}, parents=[])

@@ -6,6 +6,7 @@ import pytest
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import CountsError, InputError, UnknownFormulaError
 from atomate2_vogen.samplers.base import Sampler, check_counts, check_seed, formula_rng
+from atomate2_vogen.samplers.evolution import EvolutionSampler
 from atomate2_vogen.samplers.random_symmetric import RandomSampler
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
 
@@ -69,7 +70,9 @@ def test_stream_is_the_same_on_every_machine():
     assert formula_rng(0, "VO2").integers(1000, size=4).tolist() == FIRST_DRAWS
 
 
-@pytest.mark.parametrize("sampler", [SubstitutionSampler(), RandomSampler()])
+@pytest.mark.parametrize(
+    "sampler", [SubstitutionSampler(), RandomSampler(), EvolutionSampler(min_atoms=9)]
+)
 def test_they_are_samplers_and_survive_serialisation(sampler):
     assert isinstance(sampler, Sampler)
     again = type(sampler).from_dict(sampler.as_dict())

@@ -1,10 +1,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymatgen.core import Lattice, Structure
+from pymatgen.core.structure_matcher import StructureMatcher
 
-from atomate2_vogen.errors import CountsError, InputError
+from atomate2_vogen.errors import CountsError, InputError, SchemeMismatchError
 from atomate2_vogen.schemas import StabilityDoc
-from atomate2_vogen.stability.selection import best_per_formula
+from atomate2_vogen.stability.selection import best_per_formula, diverse_parents
 
 
 def judged(index, formula="VO2", above=0.0, state="ranked", unique=True):
@@ -69,3 +71,48 @@ def test_numbers_that_are_none_are_refused(top):
         best_per_formula([], top, 0.1)
     with pytest.raises(InputError, match="threshold"):
         best_per_formula([], 1, float("nan"))
+
+
+def rutile(x, symbol="V"):
+    """Rutile with oxygen at x; up to some change of x crystals match, up to more they resemble."""
+    return Structure.from_spacegroup(
+        "P4_2/mnm", Lattice.tetragonal(4.55, 2.85), [symbol, "O"], [[0, 0, 0], [x, x, 0]]
+    )
+
+
+def with_crystal(index, structure, above, **fields):
+    formula = structure.composition.reduced_formula
+    return judged(index, formula, above, **fields).model_copy(update={"structure": structure})
+
+
+def test_parents_are_low_and_do_not_resemble_each_other():
+    anatase = Structure.from_spacegroup(
+        "I4_1/amd", Lattice.tetragonal(3.785, 9.514), ["V", "O"], [[0, 0, 0], [0, 0, 0.208]]
+    )
+    # a third of the tolerance apart, and between one and two tolerances apart
+    close, similar = rutile(0.32), rutile(0.30).copy()
+    similar.apply_strain([0.35, 0, 0])
+    assert not StructureMatcher().fit(similar, rutile(0.30))
+    documents = [
+        with_crystal(0, anatase, 0.03),
+        with_crystal(1, close, 0.02),
+        with_crystal(2, rutile(0.30), 0.01),
+        with_crystal(3, similar, 0.04),
+        with_crystal(4, rutile(0.30), 0.0, state="unconverged"),
+        with_crystal(5, anatase, 0.2),
+        judged(6, "VO2", 0.0),
+    ]
+    chosen = diverse_parents(documents)
+    assert [one.candidate_id for one in chosen] == ["002", "000"]
+    exact = diverse_parents(documents, margin=1.0)
+    assert [one.candidate_id for one in exact] == ["002", "000", "003"]
+    assert [one.candidate_id for one in diverse_parents(documents, most=1)] == ["002"]
+    assert diverse_parents(documents, -0.1) == diverse_parents([]) == []
+
+
+@pytest.mark.parametrize("options", [{"most": 0}, {"most": True}, {"margin": 0.5}])
+def test_parents_that_cannot_be_chosen(options):
+    with pytest.raises(InputError):
+        diverse_parents([judged(0)], **options)
+    with pytest.raises(SchemeMismatchError, match="x and y"):
+        diverse_parents([judged(0), judged(1).model_copy(update={"scheme": "y"})])

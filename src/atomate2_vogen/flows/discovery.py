@@ -114,7 +114,7 @@ class DiscoveryFlowMaker(Maker):
         InputError
             If the seed is negative or no whole number, the sampler's name is unknown, networks are
             given to a sampler that has none, the Maker that trains them is of another system, or
-            parents are given to a sampler that takes none.
+            parents are given to a sampler that takes none or do not have a formula.
         MissingModelError
             If ``wgan`` is given no networks and none are shipped for the system and preset.
         MissingReferenceError

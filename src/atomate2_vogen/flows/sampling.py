@@ -15,6 +15,7 @@ from atomate2_vogen.jobs.sampling import NO_PARENTS, SampleMaker
 from atomate2_vogen.models.shipped import require_shipped
 from atomate2_vogen.samplers.base import check_counts, check_seed
 from atomate2_vogen.samplers.loading import SAMPLERS
+from atomate2_vogen.samplers.parents import require_parents
 from atomate2_vogen.schemas import Artefact, TrainingDoc
 from atomate2_vogen.schemas.crystals import Crystal
 
@@ -75,7 +76,7 @@ class SamplingFlowMaker(Maker):
             crystals depend on its count and the seed, not on the other formulas.
         parents
             Crystals that ``evolution`` makes others of, as of `EvolutionSampler`, or a reference to
-            them; by default those of the substitution pool.
+            them; by default those of the substitution pool. Each formula needs at least one.
 
         Raises
         ------
@@ -84,7 +85,7 @@ class SamplingFlowMaker(Maker):
         InputError
             If the seed is negative or no whole number, the sampler's name is unknown, networks are
             given to a sampler that has none, the Maker that trains them is of another system, or
-            parents are given to a sampler that takes none.
+            parents are given to a sampler that takes none or do not have a formula.
         MissingModelError
             If ``wgan`` is given no networks and none are shipped for the system and preset.
         """
@@ -102,6 +103,8 @@ class SamplingFlowMaker(Maker):
         if parents is not None:
             if not isinstance(maker, SampleMaker) or not SAMPLERS[maker.sampler].has_parents:
                 raise InputError(NO_PARENTS)
+            if not isinstance(parents, OutputReference):
+                require_parents(parents, wanted)
             # whole, for every formula: the model id is the same in all jobs
             options = options | {"parents": parents}
         samples = [maker.make({formula: wanted[formula]}, seed, **options) for formula in wanted]

@@ -42,6 +42,7 @@ from atomate2_vogen.samplers.parents import (
     families_of,
     given_parents,
     pool_family,
+    require_parents,
 )
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
@@ -302,9 +303,6 @@ class EvolutionSampler(MSONable):
         """Parents of a formula."""
         if formula not in self._families:
             if self.parents is not None:
-                raise InputError(
-                    f"none of the {len(self.parents)} parents is of {formula}; there are "
-                    f"{', '.join(self._families)}"
-                )
+                require_parents(self.parents, [formula])
             self._families[formula] = pool_family(self._pool, formula, self.min_atoms)
         return self._families[formula]

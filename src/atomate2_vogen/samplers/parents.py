@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -209,6 +209,24 @@ def given_parents(
         except InputError as error:
             raise type(error)(f"{name}: {error}") from error
     return parents
+
+
+def require_parents(crystals: Sequence[Crystal], formulas: Iterable[str]) -> None:
+    """Raise if a formula has no parents.
+
+    Raises
+    ------
+    InputError
+        Naming the formula, and those that have parents.
+    """
+    structures = [one if isinstance(one, Structure) else one.structure for one in crystals]
+    found = {one.composition.reduced_formula for one in structures if one is not None}
+    for formula in formulas:
+        if formula not in found:
+            raise InputError(
+                f"none of the {len(crystals)} parents is of {formula}; there are "
+                f"{', '.join(sorted(found)) or 'none at all'}"
+            )
 
 
 def families_of(parents: Sequence[Parent]) -> dict[str, Family]:
