@@ -7,8 +7,8 @@ mutation: Lyakhov, Oganov, Stokes & Zhu, Comput. Phys. Commun. 184, 1172 (2013),
 DOI 10.1016/j.cpc.2012.12.009.
 
 Two operators are evaluated here in another way than in ``ase-ga``, which tries one cut at a time
-and differentiates forces numerically: about one in a hundred of its offspring keeps the minimum
-distances of an oxide, so that it makes less than one per second.
+and differentiates forces numerically: of its cuts about one in a hundred keeps the minimum
+distances of an oxide, so that it makes about one crystal per second.
 
 All operators take crystals as `oriented` gives them, and a `numpy.random.RandomState`: ``ase-ga``
 draws with methods that `numpy.random.Generator` does not have. They return None where they find
