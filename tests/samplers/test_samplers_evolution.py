@@ -333,7 +333,7 @@ def test_low_energies_are_chosen_more_often():
     parents = [Parent(str(i), RUTILE, 2, energy) for i, energy in enumerate([3.0, 1.0, 2.0])]
     family = Family.of(parents)
     assert [parent.name for parent in family.parents] == ["1", "2", "0"]
-    # the fitness of Vilhelmsen & Hammer at relative energies of 0, 1/2 and 1
+    # the fitness of ase-ga at relative energies of 0, 1/2 and 1
     assert family.weights == pytest.approx([0.8808, 0.5, 0.1192], abs=1e-4)
     random = stream()
     drawn = Counter(family.choose(np.ones(3, dtype=bool), random).name for _ in range(3000))

@@ -72,8 +72,8 @@ class Family:
     def of(cls, parents: Sequence[Parent]) -> Family:
         """Family of distinct parents; with energies the lower ones are chosen more often.
 
-        The chance is the fitness in populations of ``ase-ga`` (Vilhelmsen & Hammer, J. Chem. Phys.
-        141, 044711, 2014, DOI 10.1063/1.4886337), with ranks in the place of energies, so that no
+        The chance is the fitness in populations of ``ase-ga`` (Vilhelmsen *et al.*, J. Am. Chem.
+        Soc. 134, 12807, 2012; Vilhelmsen & Hammer, J. Chem. Phys. 141, 044711, 2014), with ranks in the place of energies, so that no
         outlier makes all others equal: it falls from 0.88 for the lowest to 0.12 for the highest.
         """
         if any(parent.energy is None for parent in parents):
