@@ -1,0 +1,180 @@
+"""Crystals with energies, forces and stresses of one energy model: what a potential learns from.
+
+The file form is one compressed npz with the arrays ``format``, ``scheme``, ``numbers`` (N,),
+``offsets`` (n + 1,), ``lattices`` (n, 3, 3) in Å, ``coords`` (N, 3) fractional, ``energies`` (n,)
+in eV/atom, ``forces`` (N, 3) in eV/Å, ``stresses`` (n, 3, 3) in eV/Å³ and ``sources`` (n,) text;
+nothing in it is pickled.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from pymatgen.core import Structure
+
+from atomate2_vogen.errors import ArtefactError, InputError
+from atomate2_vogen.files import write_atomically
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One crystal with its energy, forces and stress.
+
+    Parameters
+    ----------
+    structure
+        Crystal, at a minimum of its energy or not.
+    energy
+        eV/atom.
+    forces
+        eV/Å, shape (n, 3).
+    stress
+        eV/Å³, the derivative of the energy by the strain over the volume: positive under
+        tension; shape (3, 3).
+    source
+        How the crystal was made.
+    """
+
+    structure: Structure
+    energy: float
+    forces: np.ndarray
+    stress: np.ndarray
+    source: str = ""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no number is missing."""
+        return bool(
+            np.isfinite(self.energy)
+            and np.isfinite(self.forces).all()
+            and np.isfinite(self.stress).all()
+        )
+
+
+ForceFunction = Callable[[Sequence[Structure], str], list[Frame]]
+"""Frames of a few crystals, and their source; crystals without a result are left out."""
+
+
+@dataclass
+class Frames:
+    """Frames of one energy scale.
+
+    Parameters
+    ----------
+    scheme
+        Energy scale, e.g. CHGNet-0.3.0.
+    frames
+        The crystals.
+
+    Raises
+    ------
+    InputError
+        If a frame has NaN or infinity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from atomate2_vogen.potential.frames import Frame, Frames
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> frame = Frame(crystal, -8.5, np.zeros((2, 3)), np.zeros((3, 3)), "by hand")
+    >>> Frames("CHGNet-0.3.0", [frame]).save("frames.npz")
+    >>> len(Frames.load("frames.npz"))
+    1
+    """
+
+    scheme: str
+    frames: list[Frame] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Refuse what no network can learn."""
+        for number, frame in enumerate(self.frames):
+            if not frame.is_finite:
+                formula = frame.structure.composition.reduced_formula
+                raise InputError(f"frame {number} ({formula}, {frame.source}) has NaN or infinity")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def joined(self, others: Iterable[Frame]) -> Frames:
+        """These frames and others of the same scheme."""
+        return Frames(self.scheme, [*self.frames, *others])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the compressed npz file, whole or not at all."""
+        structures = [frame.structure for frame in self.frames]
+        sizes = [len(structure) for structure in structures]
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            format=np.array(FORMAT),
+            scheme=np.array(self.scheme),
+            offsets=np.cumsum([0, *sizes]),
+            numbers=np.concatenate([s.atomic_numbers for s in structures]).astype("<i2"),
+            lattices=np.array([s.lattice.matrix for s in structures], dtype="<f4"),
+            coords=np.concatenate([s.frac_coords for s in structures]).astype("<f4"),
+            energies=np.array([frame.energy for frame in self.frames], dtype="<f4"),
+            forces=np.concatenate([frame.forces for frame in self.frames]).astype("<f4"),
+            stresses=np.array([frame.stress for frame in self.frames], dtype="<f4"),
+            sources=np.array([frame.source for frame in self.frames], dtype=str),
+        )
+        write_atomically(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read the file that `save` wrote.
+
+        Raises
+        ------
+        ArtefactError
+            If the file is missing, damaged or of another format.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                if int(archive["format"]) != FORMAT:
+                    raise ValueError(f"format {archive['format']}, not {FORMAT}")  # noqa: TRY301
+                arrays = {name: archive[name] for name in archive.files}
+            offsets = arrays["offsets"].tolist()
+            frames = []
+            for number, (start, end) in enumerate(itertools.pairwise(offsets)):
+                rows = slice(start, end)
+                frames.append(
+                    Frame(
+                        Structure(
+                            arrays["lattices"][number].astype(float),
+                            arrays["numbers"][rows].tolist(),
+                            arrays["coords"][rows].astype(float),
+                        ),
+                        float(arrays["energies"][number]),
+                        arrays["forces"][rows].astype(float),
+                        arrays["stresses"][number].astype(float),
+                        str(arrays["sources"][number]),
+                    )
+                )
+            return cls(str(arrays["scheme"]), frames)
+        except (
+            AttributeError,
+            EOFError,
+            IndexError,
+            KeyError,
+            NotImplementedError,
+            OSError,
+            TypeError,
+            ValueError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
+            raise ArtefactError(
+                f"{Path(path).name} is no file of frames ({error}); make it again"
+            ) from error
