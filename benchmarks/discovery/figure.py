@@ -77,6 +77,7 @@ def plot_discovery(arms: Arms, path: str | PathLike[str], *, final: bool = False
                         label=f"{name}, training included",
                     )
             axes.set_xlim(left=0)
+            axes.xaxis.get_major_locator().set_params(nbins=6)
             axes.set_ylim(bottom=0, top=max(1.0, axes.get_ylim()[1]))
             axes.yaxis.get_major_locator().set_params(integer=True)
         for axes in grid[:, 0]:

@@ -34,7 +34,7 @@ from discovery.counting import RANKED
 from discovery.judging import Judge
 from discovery.measuring import Session, Stopwatch, seed_of_round
 from discovery.raw import Round, locked, total_seconds
-from discovery.run import load_judge
+from discovery.run import TELL_SECONDS, load_judge
 from discovery.targets import Target, targets
 
 BATCH = 50
@@ -112,12 +112,15 @@ def refind(
                 )
         session.load(formulas)
         session.loaded()
+        told = 0.0
         for number, (batch, counts) in enumerate(plan):
             if number == len(session.rounds):
                 session.sample(counts, seed_of_round(seed, batch))
             while not session.rounds[number].is_finished:
                 row = session.calculate(session.rounds[number])
-                click.echo(_line(session, plan, row.formula), err=True)
+                if time.monotonic() - told > TELL_SECONDS:
+                    told = time.monotonic()
+                    click.echo(_line(session, plan, row.formula), err=True)
         done = session.rounds[: len(plan)]
         document = summary(wanted, matches(wanted, done), left_out)
         document |= {"sampler": arm.options, "samples": samples, "seed": seed}

@@ -392,11 +392,11 @@ def _cell(row: Row, name: str) -> str:
         return "–"
     text = _number(estimate.value, row.digits)
     if estimate.low is not None and estimate.high is not None:
-        bounds = f"{_number(estimate.low, row.digits)}–{_number(estimate.high, row.digits)}"
+        bounds = f"{_number(estimate.low, row.digits)} to {_number(estimate.high, row.digits)}"
         text += f" ({bounds})"
     note = (row.notes or {}).get(name)
     return f"{text}; {note}" if note else text
 
 
 def _number(value: float, digits: int) -> str:
-    return "∞" if math.isinf(value) else f"{value:,.{digits}f}"
+    return "∞" if math.isinf(value) else f"{value:,.{digits}f}".replace("-", "−")

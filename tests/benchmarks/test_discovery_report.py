@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from click.testing import CliRunner
@@ -47,9 +48,7 @@ def test_the_table_adds_up(raw, tmp_path):
     result = invoke(raw, tmp_path)
     assert result.exit_code == 0, result.output
     rows = table(tmp_path)
-    runs = {
-        seed: read_rounds(raw / "random" / f"seed-{seed}", structures=False) for seed in (5, 6)
-    }
+    runs = {seed: read_rounds(raw / "random" / f"seed-{seed}", structures=False) for seed in (5, 6)}
     # counted anew from the rows, within the hours of the shorter run
     spent = {}
     for seed, rounds in runs.items():
@@ -94,10 +93,7 @@ def test_the_same_rows_give_the_same_files(raw, tmp_path):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
-def test_curves_are_steps_that_the_training_moves(raw, tmp_path, monkeypatch):
-    from drawn_figures import keep_figures
-
-    figures = keep_figures(monkeypatch)
+def test_curves_are_steps_that_the_training_moves(raw, tmp_path, figures):
     assert invoke(raw, tmp_path).exit_code == 0
     axes = figures[0].axes[0]
     lines = {line.get_label(): line for line in axes.get_lines()}
@@ -106,7 +102,7 @@ def test_curves_are_steps_that_the_training_moves(raw, tmp_path, monkeypatch):
     moved, same = lines["wgan, training included"].get_data()
     assert moved[2:] == pytest.approx(x + 0.5 / 3600)
     assert list(same[2:]) == list(y)
-    assert all(later >= earlier for earlier, later in zip(y, y[1:], strict=False))
+    assert all(later >= earlier for earlier, later in pairwise(y))
 
 
 @pytest.mark.parametrize("key", ["hull_id", "novelty_pool", "scheme"])
