@@ -19,7 +19,7 @@ from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, ReferenceDoc
 from atomate2_vogen.stability import ReferenceHull, judge
 from atomate2_vogen.stability.hull import Judged
 from atomate2_vogen.stability.judging import SYMMETRY_PRECISION
-from atomate2_vogen.structures.matching import KnownStructures
+from atomate2_vogen.structures.matching import KnownStructures, rmsd
 from atomate2_vogen.structures.reduction import ReducedCrystal
 from discovery.raw import Outcome
 
@@ -78,6 +78,14 @@ class Judge:
         )
         prepare(self.known, formulas, reference.structure)
 
+    @property
+    def stages(self) -> list[str]:
+        """Stages of the calculation of one crystal."""
+        from atomate2_vogen.flows import ScreeningFlowMaker
+
+        flow = ScreeningFlowMaker(engine=self.engine).make([self.references[0].structure])
+        return sorted(str(job.metadata["stage"]) for job, _ in flow.iterflow())
+
     def calculate(self, candidate: CandidateDoc) -> CalculationDoc:
         """Relax a crystal, by the flow that `DiscoveryFlowMaker` makes of it.
 
@@ -122,31 +130,32 @@ class Judge:
         )
 
 
-def refined_calculation(calculation: CalculationDoc) -> CalculationDoc | None:
-    """The calculation with the refined crystal in place of the relaxed one; None without one.
+def before_refinement(calculation: CalculationDoc) -> CalculationDoc | None:
+    """The calculation of a refined crystal as it was before; None if refinement changed nothing.
 
-    A refinement is whatever `CalculationDoc` has in a field ``refinement`` with a structure and
-    an energy per atom.
+    What a version without refinement calculates was never refined.
     """
-    refinement = getattr(calculation, "refinement", None)
-    structure = getattr(refinement, "structure", None)
-    energy = getattr(refinement, "energy_per_atom", None)
+    structure = getattr(calculation, "unrefined_structure", None)
+    energy = getattr(calculation, "unrefined_energy_per_atom", None)
     if structure is None or energy is None:
         return None
-    from atomate2_vogen.structures import rmsd
-
     return calculation.model_copy(
         update={
             "structure": structure,
             "energy_per_atom": energy,
             "rmsd_to_relaxed": rmsd(calculation.candidate.structure, structure),
+            "unrefined_structure": None,
+            "unrefined_energy_per_atom": None,
         }
     )
 
 
 def refinement_seconds(calculation: CalculationDoc) -> float | None:
-    """CPU seconds of a refinement, where there is one and it tells."""
-    return getattr(getattr(calculation, "refinement", None), "cpu_time", None)
+    """CPU seconds of all attempts to refine a crystal; None if there was none."""
+    refinement = getattr(calculation, "refinement", None)
+    if refinement is None:
+        return None
+    return float(sum(attempt.cpu_time or 0.0 for attempt in refinement.attempts))
 
 
 class GrowingPool(KnownStructures):

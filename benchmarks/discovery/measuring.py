@@ -26,8 +26,8 @@ from discovery.judging import (
     NOVELTY_MARGIN,
     GrowingPool,
     Judge,
+    before_refinement,
     prepare,
-    refined_calculation,
     refinement_seconds,
     space_group,
 )
@@ -105,13 +105,18 @@ class Stopwatch:
 
 
 class Found:
-    """Ranked crystals of a run of which no two match, as relaxed and by their last outcome."""
+    """Ranked crystals of a run of which no two match, as relaxed and by their last outcome.
+
+    A refined crystal is a replay if it matches an earlier one, or did before it was refined.
+    """
 
     def __init__(self) -> None:
         self._relaxed = DistinctStructures()
         self._ranked: list[tuple[str, Structure]] = []
         # the same until something is refined
         self._final: DistinctStructures | None = None
+        self._firsts: dict[str, str] = {}
+        """By candidate id the first one of its kind by last outcomes."""
 
     def add(self, row: CrystalRow, relaxed: Structure | None, refined: Structure | None) -> bool:
         """Take a crystal in; fills in the replays of its row.
@@ -121,22 +126,24 @@ class Found:
         bool
             Whether its last outcome is a ranked crystal that had not been found before.
         """
+        name = row.candidate_id
         if row.refined is not None and self._final is None:
             self._final = DistinctStructures()
-            for name, crystal in self._ranked:
-                self._final.twin_or_add(name, crystal)
+            for earlier, crystal in self._ranked:
+                self._final.twin_or_add(earlier, crystal)
         row.replay_of = row.final_replay_of = None
         if row.relaxed.state == RANKED and relaxed is not None:
-            row.replay_of = self._relaxed.twin_or_add(row.candidate_id, relaxed)
-            self._ranked.append((row.candidate_id, relaxed))
+            row.replay_of = self._relaxed.twin_or_add(name, relaxed)
+            self._ranked.append((name, relaxed))
         last = relaxed if row.refined is None else refined
-        if row.final.state == RANKED and last is not None:
-            row.final_replay_of = (
-                row.replay_of
-                if self._final is None
-                else self._final.twin_or_add(row.candidate_id, last)
-            )
-        return row.final.state == RANKED and row.final_replay_of is None
+        if row.final.state != RANKED or last is None:
+            return False
+        twin = None if self._final is None else self._final.twin_or_add(name, last)
+        twin = twin or row.replay_of
+        # the twin may be a replay itself, or not be ranked as refined
+        row.final_replay_of = None if twin is None else self._firsts.get(twin)
+        self._firsts[name] = row.final_replay_of or name
+        return row.final_replay_of is None
 
 
 class Session:
@@ -171,6 +178,7 @@ class Session:
             "scheme": judge.engine.scheme,
             "hull_id": judge.hull.hull_id,
             "novelty_pool": judge.known.pool_id,
+            "stages": judge.stages,
         }
         earlier = check_identity(folder, whole)
         self.header = earlier or Header(whole, {}, training_seconds=arm.training_seconds())
@@ -230,7 +238,10 @@ class Session:
         """Relax and judge the next crystal of a round, and write its row."""
         candidate = current.candidates[len(current.crystals)]
         calculation = self.judge.calculate(candidate)
-        relaxed, judged = self.judge.outcome(calculation)
+        unrefined = before_refinement(calculation)
+        relaxed, judged = self.judge.outcome(unrefined or calculation)
+        refining = refinement_seconds(calculation)
+        whole = calculation.cpu_time
         name = candidate.candidate_id
         row = CrystalRow(
             candidate_id=name,
@@ -240,14 +251,14 @@ class Session:
             space_group=space_group(candidate.structure),
             above_hull=judged.document.initial_energy_above_hull,
             n_steps=calculation.n_steps,
-            relaxation_seconds=calculation.cpu_time,
-            refinement_seconds=refinement_seconds(calculation),
+            relaxation_seconds=None if whole is None else whole - (refining or 0.0),
+            refinement_seconds=refining,
             cpu_seconds=0.0,
             relaxed=relaxed,
         )
         _keep(current.relaxed, name, judged)
-        if (refinement := refined_calculation(calculation)) is not None:
-            row.refined, judged = self.judge.outcome(refinement)
+        if unrefined is not None:
+            row.refined, judged = self.judge.outcome(calculation)
             _keep(current.refined, name, judged)
         self._take_in(current, row)
         row.cpu_seconds = self.watch.lap()

@@ -129,7 +129,7 @@ class CrystalRow:
         Candidate id of the first ranked crystal of the run that it matches as relaxed, if any came
         before.
     final_replay_of
-        The same of last outcomes, as refined where there is a refinement.
+        The same of last outcomes, where a refined crystal may match as refined or as relaxed.
     """
 
     candidate_id: str

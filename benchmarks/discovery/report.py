@@ -84,7 +84,7 @@ def read_runs(raw: Path) -> Arms:
         if not rounds:
             continue
         name = str(header.identity["arm"])
-        for key in ("scheme", "hull_id", "novelty_pool", "novelty_margin"):
+        for key in ("scheme", "hull_id", "stages", "novelty_pool", "novelty_margin"):
             value = shared.setdefault(key, header.identity[key])
             if value != header.identity[key]:
                 raise SchemeMismatchError(

@@ -116,7 +116,7 @@ def run_all(
     context = multiprocessing.get_context("spawn")
     waiting, failed = list(tasks), {}
     running: dict[Connection, tuple[str, Any]] = {}
-    overview = Overview(len(tasks), cpu_hours * 3600, workers)
+    overview = Overview(len(tasks), cpu_hours * 3600)
     try:
         while waiting or running:
             while waiting and len(running) < workers:
@@ -177,8 +177,8 @@ def load_judge() -> Any:
 class Overview:
     """One line with the state of all tasks and the time left."""
 
-    def __init__(self, n_tasks: int, cpu_seconds: float, workers: int) -> None:
-        self.n_tasks, self.cpu_seconds, self.workers = n_tasks, cpu_seconds, workers
+    def __init__(self, n_tasks: int, cpu_seconds: float) -> None:
+        self.n_tasks, self.cpu_seconds = n_tasks, cpu_seconds
         self.begin = self.told = time.monotonic()
         self.first: dict[str, float] = {}
         self.last: dict[str, Progress] = {}

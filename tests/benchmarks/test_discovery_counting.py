@@ -137,16 +137,22 @@ def test_replays_are_told_apart_before_and_after_refinement():
         row("b", outcome()),
         row("c", outcome(), outcome()),  # differs as relaxed, refined into a
         row("d", outcome(state="failed")),
+        row("e", outcome(), outcome()),  # was a, refined into something else
+        row("f", outcome()),  # matches e as refined
+        row("g", outcome()),  # matches c as relaxed
     ]
     new = [
         found.add(rows[0], one, None),
         found.add(rows[1], third, None),
         found.add(rows[2], other, one),
         found.add(rows[3], None, None),
+        found.add(rows[4], one, rock_salt(8.0)),
+        found.add(rows[5], rock_salt(8.1), None),
+        found.add(rows[6], other, None),
     ]
-    assert new == [True, False, False, False]
-    assert [one.replay_of for one in rows] == [None, "a", None, None]
-    assert [one.final_replay_of for one in rows] == [None, "a", "a", None]
+    assert new == [True, False, False, False, False, False, False]
+    assert [one.replay_of for one in rows] == [None, "a", None, None, "a", None, "c"]
+    assert [one.final_replay_of for one in rows] == [None, "a", "a", None, "a", "a", "a"]
 
 
 @given(count=st.integers(0, 200), hours=st.floats(0.1, 50))

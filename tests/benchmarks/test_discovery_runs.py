@@ -8,6 +8,8 @@ import os
 import shutil
 import signal
 from dataclasses import asdict
+from types import SimpleNamespace
+from typing import Any
 
 import discovery.raw
 import pytest
@@ -15,11 +17,13 @@ from discovery.arms import read_arms
 from discovery.counting import new_crystals
 from discovery.measuring import measure_run
 from discovery.raw import read_header, read_rounds, total_seconds
+from pymatgen.core import Structure
 from pymatgen.core.structure_matcher import StructureMatcher
-from small_discovery import COUNTS, ROUNDS, arm, judge, measure
+from small_discovery import COUNTS, ROUNDS, SmallJudge, arm, judge, measure
 
 from atomate2_vogen.errors import ArtefactError, InputError
 from atomate2_vogen.samplers.loading import SAMPLERS, SamplerName
+from atomate2_vogen.schemas import CalculationDoc
 
 
 def timeless(folder, rounds=ROUNDS):
@@ -214,3 +218,52 @@ def test_new_crystals_of_a_run_are_counted_once(undisturbed):
     rows = [row for one in read_rounds(undisturbed) for row in one.crystals]
     novel = [row for row in rows if row.relaxed.is_novel]
     assert sum(new_crystals(rows, 10.0)) == len({r.replay_of or r.candidate_id for r in novel})
+
+
+class RefinedCalculation(CalculationDoc):
+    """A calculation whose crystal was made symmetric, at 0.2 eV/atom less."""
+
+    unrefined_structure: Structure | None = None
+    unrefined_energy_per_atom: float | None = None
+    refinement: Any = None
+
+
+class RefiningJudge(SmallJudge):
+    """Every second crystal is refined into a kind of its own."""
+
+    def calculate(self, candidate):
+        calculation = super().calculate(candidate)
+        attempts = [SimpleNamespace(cpu_time=3.0), SimpleNamespace(cpu_time=None)]
+        content = {name: getattr(calculation, name) for name in CalculationDoc.model_fields}
+        content |= {"refinement": SimpleNamespace(attempts=attempts), "cpu_time": 7.0}
+        if candidate.index % 2:
+            larger = calculation.structure.copy()
+            larger.apply_strain([0.5, 0, 0])
+            content |= {
+                "structure": larger,
+                "energy_per_atom": calculation.energy_per_atom - 0.2,
+                "unrefined_structure": calculation.structure,
+                "unrefined_energy_per_atom": calculation.energy_per_atom,
+            }
+        return RefinedCalculation.model_construct(**content)
+
+
+def test_refined_crystals_have_both_outcomes(tmp_path):
+    def refining():
+        return RefiningJudge(judge().engine, judge().references)
+
+    measure(tmp_path / "run", load_judge=refining)
+    rows = [row for one in read_rounds(tmp_path / "run") for row in one.crystals]
+    plain = {row.candidate_id: row for row in rows if row.refined is None}
+    changed = {row.candidate_id: row for row in rows if row.refined is not None}
+    assert plain
+    assert changed
+    for row in changed.values():
+        assert row.relaxed.above_hull == pytest.approx(row.above_hull)
+        if row.refined.above_hull is not None:
+            assert row.refined.above_hull == pytest.approx(row.relaxed.above_hull - 0.2)
+    assert {row.refinement_seconds for row in rows} == {3.0}
+    assert {row.relaxation_seconds for row in rows} == {4.0}
+    for one in read_rounds(tmp_path / "run"):
+        for name, structure in one.refined.items():
+            assert structure.volume == pytest.approx(1.5 * one.relaxed[name].volume)

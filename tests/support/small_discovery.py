@@ -45,7 +45,7 @@ class EnoughError(Exception):
     """Ends a run after some rounds, whatever time they took."""
 
 
-def measure(folder, seed=5, name="toy"):
+def measure(folder, seed=5, name="toy", load_judge=judge):
     """Run for some rounds; the folder then has one round more without crystals."""
 
     def stop(_):
@@ -55,5 +55,11 @@ def measure(folder, seed=5, name="toy"):
     with pytest.MonkeyPatch.context() as patch, suppress(EnoughError):
         patch.setitem(SAMPLERS, "toy", SamplerName("toy_sampler:ToySampler"))
         measure_run(
-            arm(name), seed, folder, counts=COUNTS, cpu_hours=1, load_judge=judge, progress=stop
+            arm(name),
+            seed,
+            folder,
+            counts=COUNTS,
+            cpu_hours=1,
+            load_judge=load_judge,
+            progress=stop,
         )
