@@ -11,6 +11,7 @@ generated and as relaxed. Stop it at any time: the same command goes on.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import sys
 import time
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pymatgen.core import Structure
 
+from atomate2_vogen.energy_rounding import as_printed
 from atomate2_vogen.errors import InputError, VogenError
 from atomate2_vogen.files import check_name, write_atomically
 from atomate2_vogen.managers.workers import THREAD_VARIABLES
@@ -52,7 +54,6 @@ def main(
     *, sampler: str, options: str, samples: int, formulas: str | None, seed: int, out: Path
 ) -> None:
     """Sample, relax and compare what is left."""
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         given = parse_json(options, "--options", InputError)
         if not isinstance(given, dict):
@@ -60,17 +61,28 @@ def main(
         arm = Arm(check_name(sampler), {"sampler": sampler, **given}, refuse_known=False)
         arm.check()
         wanted = None if formulas is None else [name.strip() for name in formulas.split(",")]
-        text = refind(
-            arm,
-            seed,
-            out / arm.name / f"seed-{seed}",
-            samples=samples,
-            formulas=wanted,
-            load_judge=load_judge,
-        )
     except VogenError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(text)
+    # libraries read these when they are loaded, and here they are
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    process = multiprocessing.get_context("spawn").Process(
+        target=work,
+        args=(arm, seed, out / arm.name / f"seed-{seed}"),
+        kwargs={"samples": samples, "formulas": wanted},
+    )
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise click.exceptions.Exit(1)
+
+
+def work(arm: Arm, seed: int, folder: Path, **request: Any) -> None:
+    """Measure and print the result; for a process of its own."""
+    try:
+        click.echo(refind(arm, seed, folder, load_judge=load_judge, **request))
+    except VogenError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
 
 
 def refind(
@@ -92,7 +104,7 @@ def refind(
     watch = Stopwatch()
     with locked(folder):
         judge = load_judge()
-        wanted, left_out = targets(judge)
+        wanted, left_out = targets(judge, arm)
         with_targets = list(dict.fromkeys(target.formula for target in wanted))
         formulas = list(formulas or with_targets)
         if strange := [one for one in formulas if one not in with_targets]:
@@ -201,28 +213,28 @@ def summary(
                 "n_atoms": len(target.structure),
                 "above_hull": round(target.phases[0].above_hull, 4),
                 "merged": [phase.name for phase in target.phases[1:]],
-                "in_pool": target.in_pool,
+                "given_as": target.given_as,
                 "source": [phase.source for phase in target.phases],
                 "samples": None if samples is None else len(samples),
                 **counts,
             }
         )
     counted = [row for row in rows if row["samples"] is not None]
-    held_out = [row for row in counted if row["in_pool"] is None]
+    held_out = [row for row in counted if row["given_as"] is None]
     return {
         "targets": rows,
         "left_out": dict(left_out),
         "refound": {
             name: {kind: sum(bool(row[kind]) for row in group) for kind in ("generated", "relaxed")}
             | {"of": len(group)}
-            for name, group in (("all", counted), ("not in the substitution pool", held_out))
+            for name, group in (("all", counted), ("not given to the sampler", held_out))
         },
     }
 
 
 def markdown(document: Mapping[str, Any]) -> str:
     """The summary for people."""
-    header = ["target", "atoms", "eV/atom above hull", "merged with", "in the substitution pool"]
+    header = ["target", "atoms", "eV/atom above hull", "merged with", "given to the sampler as"]
     header += ["samples", "as generated", "as relaxed"]
     lines = [header, ["---", *("---:" for _ in header[1:])]]
     for row in document["targets"]:
@@ -231,9 +243,9 @@ def markdown(document: Mapping[str, Any]) -> str:
             [
                 row["name"],
                 str(row["n_atoms"]),
-                f"{row['above_hull']:.3f}",
+                f"{as_printed(row['above_hull']):.3f}",
                 ", ".join(row["merged"]) or "–",
-                row["in_pool"] or "–",
+                row["given_as"] or "–",
                 *("–" if number is None else str(number) for number in numbers),
             ]
         )

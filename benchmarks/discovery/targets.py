@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pymatgen.core import Lattice, Structure
 
+from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.data import load_dataset, load_prototypes
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.jobs import known_structures
 from atomate2_vogen.jobs.evaluation import candidates_from
+from atomate2_vogen.samplers import SAMPLERS
 from atomate2_vogen.structured import read_structured
 from atomate2_vogen.structures.matching import KnownStructures, duplicate_groups
+from discovery.arms import Arm
 from discovery.judging import Judge
 
 LITERATURE = Path(__file__).with_name("literature.json")
@@ -51,13 +55,13 @@ class Target:
     ----------
     phases
         Its phases, the lowest first.
-    in_pool
-        Name of the crystal of the substitution pool that it matches, if any: samplers that draw
-        from this pool, or learned from it, were given the phase.
+    given_as
+        Name of a crystal that it matches and that the sampler was given, if any: finding such a
+        phase again proves little.
     """
 
     phases: tuple[Phase, ...]
-    in_pool: str | None
+    given_as: str | None
 
     @property
     def name(self) -> str:
@@ -119,13 +123,37 @@ def phases(judge: Judge) -> tuple[list[Phase], dict[str, str]]:
     return found, left_out
 
 
-def targets(judge: Judge) -> tuple[list[Target], dict[str, str]]:
+def targets(judge: Judge, arm: Arm) -> tuple[list[Target], dict[str, str]]:
     """What is to be found again, in the order of formula and energy, and what was left out."""
     found, left_out = phases(judge)
-    return merged(found, known_structures(judge.system, references=[])), left_out
+    return merged(found, given_crystals(arm, judge.system)), left_out
 
 
-def merged(found: Sequence[Phase], pool: KnownStructures) -> list[Target]:
+def given_crystals(arm: Arm, system: OxideSystem) -> KnownStructures:
+    """Crystals that a sampler draws from or learned from.
+
+    Networks learned from the training and validation splits of the data set, which hold no known
+    compound of the system; random search was given nothing; any other sampler has the whole
+    substitution pool at hand.
+    """
+    crystals = load_dataset(system)
+    if arm.sampler == "random":
+        chosen = np.zeros(len(crystals), dtype=bool)
+    elif SAMPLERS[arm.sampler].has_networks:
+        chosen = np.isin(crystals.splits, ["train", "validation"])
+    else:
+        chosen = crystals.is_distinct
+    names = {prototype.prototype_id: prototype.name for prototype in load_prototypes()}
+    part = crystals.select(chosen & crystals.is_distinct)
+    return KnownStructures(
+        {
+            f"{names[int(number)]} #{int(number)}, {index}": part.structure(index)
+            for index, number in enumerate(part.prototype_ids)
+        }
+    )
+
+
+def merged(found: Sequence[Phase], given: KnownStructures) -> list[Target]:
     """Targets of phases: those that the matcher takes for the same crystal are one."""
     ordered = sorted(found, key=lambda phase: (phase.above_hull, phase.name))
     leaders = duplicate_groups(
@@ -134,7 +162,7 @@ def merged(found: Sequence[Phase], pool: KnownStructures) -> list[Target]:
     made = [
         Target(
             tuple(phase for phase, of in zip(ordered, leaders, strict=True) if of == leader),
-            pool.find(ordered[leader].structure),
+            given.find(ordered[leader].structure),
         )
         for leader in sorted(set(leaders))
     ]

@@ -7,7 +7,9 @@ import json
 import discovery.targets
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from discovery import refind
+from discovery.arms import Arm
 from discovery.raw import read_rounds
 from discovery.targets import Phase, Target, literature_phases, merged
 from pymatgen.core import Lattice, Structure
@@ -16,6 +18,7 @@ from small_discovery import arm, judge
 from toy_sampler import KINDS, kinds
 
 from atomate2_vogen import load_references
+from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.base import formula_rng
 from atomate2_vogen.samplers.loading import SAMPLERS, SamplerName
@@ -62,7 +65,7 @@ def test_phases_that_match_are_one_target():
         ["corundum"],
         ["rutile", "M1"],
     ]
-    assert [target.in_pool for target in found] == ["prototype", None]
+    assert [target.given_as for target in found] == ["prototype", None]
 
 
 def test_summary_counts_targets_not_samples():
@@ -81,7 +84,7 @@ def test_summary_counts_targets_not_samples():
     }
     content = refind.summary(targets, done, {"M3": "failed: no energy"})
     assert content["refound"]["all"] == {"generated": 1, "relaxed": 1, "of": 2}
-    assert content["refound"]["not in the substitution pool"]["of"] == 1
+    assert content["refound"]["not given to the sampler"]["of"] == 1
     rows = {row["name"]: row for row in content["targets"]}
     assert (rows["rutile"]["relaxed"], rows["rutile"]["samples"]) == (2, 3)
     assert rows["B"]["merged"] == ["B'"]
@@ -116,7 +119,7 @@ def test_a_stopped_measurement_goes_on_to_the_same_result(tmp_path, monkeypatch)
     )
     targets.append(Target((phase("none such", missing, 0.0),), None))
     monkeypatch.setitem(SAMPLERS, "toy", SamplerName("toy_sampler:ToySampler"))
-    monkeypatch.setattr(refind, "targets", lambda _: (targets, {}))
+    monkeypatch.setattr(refind, "targets", lambda *_: (targets, {}))
     monkeypatch.setattr(refind, "BATCH", 8)
 
     def go(name, samples):
@@ -174,3 +177,30 @@ def test_targets_of_an_energy_model_have_both_elements_and_few_atoms(monkeypatch
     assert len(rutile.structure) == 6
     # read from the shipped file: the lowest VO2
     assert rutile.above_hull == min(one.above_hull for one in found if "VO2" in one.name)
+
+
+def test_what_samplers_were_given():
+    rutile = SHIPPED["VO2 P4_2/mnm"]
+    given = {
+        name: discovery.targets.given_crystals(Arm(name, {"sampler": name}), VANADIUM)
+        for name in ("wgan", "substitution", "random")
+    }
+    assert len(given["random"]) == 0 < len(given["wgan"]) < len(given["substitution"])
+    assert given["substitution"].find(rutile) is not None
+    # known compounds of the system, and what matches them, are kept out of training
+    assert given["wgan"].find(rutile) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--sampler", "none"), "there is no sampler 'none'"),
+        (("--sampler", "random", "--options", "[1]"), "give a JSON object"),
+        (("--sampler", "random", "--options", "{"), "--options: no JSON"),
+    ],
+)
+def test_bad_requests_are_told(tmp_path, options, message):
+    result = CliRunner().invoke(refind.main, [*options, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (tmp_path / "out").exists()
