@@ -28,6 +28,8 @@ class Arm:
     refuse_known
         Whether crystals that resemble a known one are refused as generated. Not for a sampler
         that makes known crystals only and would deliver nothing.
+    novelty_margin
+        Factor on the tolerances at which they are refused.
     about
         One line for people.
     """
@@ -35,6 +37,7 @@ class Arm:
     name: str
     options: dict[str, Any]
     refuse_known: bool = True
+    novelty_margin: float = 2.0
     about: str = ""
 
     @property

@@ -23,9 +23,6 @@ from atomate2_vogen.structures.matching import KnownStructures, rmsd
 from atomate2_vogen.structures.reduction import ReducedCrystal
 from discovery.raw import Outcome
 
-NOVELTY_MARGIN = 2.0
-"""Factor on the tolerances at which crystals are refused as generated."""
-
 EXACT = 0.01
 """Å; symmetry that a sampler gave on purpose."""
 
@@ -58,9 +55,9 @@ class Judge:
         """Crystals that decide on novelty, at the matcher's own tolerances."""
         return known_structures(self.system, self.references)
 
-    def refused(self, formulas: Sequence[str]) -> KnownStructures:
+    def refused(self, formulas: Sequence[str], margin: float) -> KnownStructures:
         """The same crystals of some formulas, at tolerances for refusing what resembles them."""
-        return known_structures(self.system, self.references, formulas, margin=NOVELTY_MARGIN)
+        return known_structures(self.system, self.references, formulas, margin=margin)
 
     def load(self, formulas: Sequence[str]) -> None:
         """Do now what the first crystals of these formulas would have to wait for."""

@@ -23,7 +23,6 @@ from discovery.arms import Arm
 from discovery.counting import RANKED, new_crystals
 from discovery.judging import (
     EXACT,
-    NOVELTY_MARGIN,
     GrowingPool,
     Judge,
     before_refinement,
@@ -316,7 +315,7 @@ def measure_run(
         "seed": seed,
         "refuse_known": arm.refuse_known,
         "counts": dict(counts),
-        "novelty_margin": NOVELTY_MARGIN,
+        "novelty_margin": arm.novelty_margin,
     }
     with locked(folder):
         session = Session(arm, folder, identity, load_judge(), watch)
@@ -352,8 +351,8 @@ def measure_run(
 def _pool(arm: Arm, formulas: Sequence[str], judge: Judge) -> GrowingPool:
     """Crystals that are refused as generated, before anything was found."""
     if not arm.refuse_known:
-        return GrowingPool(KnownStructures({}, NOVELTY_MARGIN))
-    refused = judge.refused(formulas)
+        return GrowingPool(KnownStructures({}, arm.novelty_margin))
+    refused = judge.refused(formulas, arm.novelty_margin)
     prepare(refused, formulas, judge.references[0].structure)
     return GrowingPool(refused)
 

@@ -84,7 +84,7 @@ def read_runs(raw: Path) -> Arms:
         if not rounds:
             continue
         name = str(header.identity["arm"])
-        for key in ("scheme", "hull_id", "stages", "novelty_pool", "novelty_margin"):
+        for key in ("scheme", "hull_id", "stages", "novelty_pool"):
             value = shared.setdefault(key, header.identity[key])
             if value != header.identity[key]:
                 raise SchemeMismatchError(
@@ -92,7 +92,7 @@ def read_runs(raw: Path) -> Arms:
                     "them alike"
                 )
         runs = found.setdefault(name, [])
-        for key in ("options", "counts", "refuse_known"):
+        for key in ("options", "counts", "refuse_known", "novelty_margin"):
             if runs and runs[0].header.identity[key] != header.identity[key]:
                 raise InputError(f"{folder}: {key} differs from that of another seed of {name}")
         runs.append(Run(header, rounds, line))

@@ -45,6 +45,7 @@ SAMPLERS: dict[str, SamplerName] = {
     "wgan": SamplerName(f"{HOME}.wgan:WGANSampler", has_networks=True),
     "substitution": SamplerName(f"{HOME}.substitution:SubstitutionSampler"),
     "random": SamplerName(f"{HOME}.random_symmetric:RandomSampler"),
+    "search": SamplerName(f"{HOME}.search:SearchSampler"),
     "evolution": SamplerName(f"{HOME}.evolution:EvolutionSampler", has_parents=True),
 }
 """Samplers by name."""
