@@ -27,7 +27,7 @@ class SmallJudge(Judge):
     def known(self):
         return KnownStructures({"known": kinds("VO2")[0]}, pool_id="one")
 
-    def refused(self, formulas):
+    def refused(self, formulas, margin):
         return KnownStructures({"known": kinds("VO2")[0]}, 2.0)
 
 
