@@ -6,9 +6,68 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import spglib
+from pymatgen.core import Structure
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
 _ITSELF = 1e-6  # Å below which a neighbour is the atom itself
+
+
+@dataclass(frozen=True, eq=False)
+class Symmetry:
+    """Operations of a crystal, as they act on displacements.
+
+    Parameters
+    ----------
+    rotations
+        Of Cartesian vectors (columns), shape (m, 3, 3).
+    permutations
+        Number of the atom that each atom is moved onto, shape (m, n).
+    """
+
+    rotations: np.ndarray
+    permutations: np.ndarray
+
+    @classmethod
+    def of(cls, structure: Structure, precision: float = 1e-3) -> Symmetry | None:
+        """Operations that spglib finds; None where it finds none, or only the identity.
+
+        Parameters
+        ----------
+        structure
+            Crystal.
+        precision
+            Å within which they hold.
+        """
+        lattice, coords = structure.lattice.matrix, structure.frac_coords
+        numbers = np.array(structure.atomic_numbers)
+        try:
+            found = spglib.get_symmetry((lattice, coords, numbers), symprec=precision)
+        except Exception as error:
+            # its own class of errors since 2.7
+            if type(error).__module__.partition(".")[0] == "spglib":
+                return None
+            raise
+        if found is None or len(found["rotations"]) < 2:
+            return None
+        moved = np.einsum("mij,nj->mni", found["rotations"], coords)
+        moved += found["translations"][:, None, :]
+        apart = moved[:, :, None, :] - coords[None, None, :, :]
+        apart -= np.round(apart)
+        distances = np.linalg.norm(apart @ lattice, axis=-1)
+        distances[:, numbers[:, None] != numbers[None, :]] = np.inf
+        to_cartesian, back = lattice.T, np.linalg.inv(lattice.T)
+        return cls(to_cartesian @ found["rotations"] @ back, distances.argmin(axis=-1))
+
+    def averaged(self, moves: np.ndarray) -> np.ndarray:
+        """The part of displacements (n, 3) and of a deformation (last 3 rows) that is symmetric."""
+        atoms, deformation = moves[:-3], moves[-3:]
+        turned = np.einsum("mij,nj->mni", self.rotations, atoms)
+        symmetric = np.zeros_like(atoms)
+        for one, permutation in zip(turned, self.permutations, strict=True):
+            symmetric[permutation] += one
+        turned = self.rotations @ deformation @ np.swapaxes(self.rotations, 1, 2)
+        return np.concatenate([symmetric / len(self.rotations), turned.mean(axis=0)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +82,14 @@ class Cell:
         Cartesian positions in Å, shape (n, 3); they may lie outside the cell.
     is_metal
         Whether an atom is of the metal, shape (n,).
+    symmetry
+        Operations that a relaxation keeps; None keeps none.
     """
 
     lattice: np.ndarray
     positions: np.ndarray
     is_metal: np.ndarray
+    symmetry: Symmetry | None = None
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -18,7 +18,7 @@ from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import ArtefactError, InputError, MissingModelError
 from atomate2_vogen.files import write_atomically
 from atomate2_vogen.models.archive import Archive, named
-from atomate2_vogen.potential.neighbours import Batch, Cell, NeighbourList
+from atomate2_vogen.potential.neighbours import Batch, Cell, NeighbourList, Symmetry
 from atomate2_vogen.potential.network import (
     NetworkShape,
     PotentialNetwork,
@@ -29,10 +29,13 @@ FORMAT = 1
 _ADVICE = "train it again (tools/train_potential.py)"
 
 
-def as_cell(structure: Structure, system: OxideSystem) -> Cell:
-    """Crystal of a system as arrays."""
+def as_cell(structure: Structure, system: OxideSystem, *, symmetric: bool = False) -> Cell:
+    """Crystal of a system as arrays, with the symmetry that it has if that is to be kept."""
+    symmetry = Symmetry.of(structure) if symmetric else None
     numbers = np.array([site.specie.symbol == system.metal for site in structure])
-    return Cell(np.array(structure.lattice.matrix), np.array(structure.cart_coords), numbers)
+    return Cell(
+        np.array(structure.lattice.matrix), np.array(structure.cart_coords), numbers, symmetry
+    )
 
 
 class Potential:

@@ -3,15 +3,15 @@
 Atoms and cell move together, in the coordinates of ASE's `UnitCellFilter`: positions in the frame
 of the initial cell, and the deformation of that cell. Steps are those of L-BFGS (Liu and Nocedal,
 Math. Program. 45, 503 (1989)), each crystal with a memory of its own; the network evaluates all
-crystals that still move in one batch. The energy depends on distances and angles alone, so a step
-keeps every symmetry that the crystal has.
+crystals that still move in one batch. Forces on a symmetric crystal are symmetric, but rounding is
+not, and at a saddle point it grows: where a cell has a symmetry, every gradient is averaged over it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -78,7 +78,9 @@ class _Path:
 
     def cell(self) -> Cell:
         turned = self.deformation.T
-        return Cell(self.start.lattice @ turned, self.moved[:-3] @ turned, self.start.is_metal)
+        return replace(
+            self.start, lattice=self.start.lattice @ turned, positions=self.moved[:-3] @ turned
+        )
 
     def neighbours(self, cell: Cell, cutoff: float) -> NeighbourList:
         """The list of neighbours, made anew once something has moved by a good part of the skin."""
@@ -95,7 +97,9 @@ class _Path:
         """Derivative of the energy by `moved`, flat."""
         deformation = self.deformation
         by_cell = -(np.linalg.inv(deformation) @ virial) / len(self.start)
-        return np.concatenate([-forces @ deformation, by_cell]).ravel()
+        whole = np.concatenate([-forces @ deformation, by_cell])
+        symmetry = self.start.symmetry
+        return (whole if symmetry is None else symmetry.averaged(whole)).ravel()
 
     def advance(self, gradient: np.ndarray) -> None:
         """Take one step of L-BFGS."""

@@ -41,6 +41,7 @@ SEARCH_DEFAULTS: dict[str, Any] = {
     "first_steps": 15,
     "narrowing": 0.4,
     "steps": 80,
+    "keep_symmetry": True,
 }
 """Default values of the options that, with the seed, determine the crystals."""
 
@@ -82,6 +83,9 @@ class SearchSampler:
         Share of the draws that are relaxed further.
     steps
         Most further steps.
+    keep_symmetry
+        Whether the symmetry of a draw is kept. Without it a relaxation may leave a saddle point,
+        mostly for a crystal without any symmetry.
     progress
         Called with formula, crystals relaxed so far, and how many will be.
 
@@ -114,6 +118,7 @@ class SearchSampler:
         first_steps: int = SEARCH_DEFAULTS["first_steps"],
         narrowing: float = SEARCH_DEFAULTS["narrowing"],
         steps: int = SEARCH_DEFAULTS["steps"],
+        keep_symmetry: bool = SEARCH_DEFAULTS["keep_symmetry"],
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         from atomate2_vogen.potential.potential import Potential, load_potential
@@ -134,7 +139,7 @@ class SearchSampler:
         self.steps = check_whole("steps", steps)
         if not 0 < narrowing <= 1:
             raise InputError(f"narrowing is {narrowing!r}; give a share above 0 and up to 1")
-        self.narrowing = float(narrowing)
+        self.narrowing, self.keep_symmetry = float(narrowing), bool(keep_symmetry)
         self.progress = progress
 
     @property
@@ -207,7 +212,10 @@ class SearchSampler:
                     )
                 else:
                     drawn.append((draw, group, structure))
-            cells = [as_cell(structure, self.system) for _, _, structure in drawn]
+            cells = [
+                as_cell(structure, self.system, symmetric=self.keep_symmetry)
+                for _, _, structure in drawn
+            ]
             first = relax_cells(network, cells, steps=self.first_steps)
             order = np.argsort([one.energy for one in first], kind="stable").tolist()
             kept = order[: max(1, round(self.narrowing * len(order)))] if order else []
