@@ -253,11 +253,11 @@ class RefineMaker(Maker):
             )
         )
         for stage, made in (("relax", relax), ("static", static)):
-            made.name = f"{self.name} {stage} {calculation.candidate_id}"
+            made.name = f"{REFINE_STAGE} {stage} {calculation.candidate_id}"
             made.update_metadata({"stage": f"{REFINE_STAGE} {stage}"})
             place(made, engine.manager_config)
-        decided.name = f"{self.name} {calculation.candidate_id}"
-        flow = Flow([relax, static, decided], output=decided.output, name=self.name)
+        decided.name = f"{REFINE_STAGE} {calculation.candidate_id}"
+        flow = Flow([relax, static, decided], output=decided.output, name=decided.name)
         flow.update_metadata(
             {"candidate_id": calculation.candidate_id, "scheme": calculation.scheme}
         )
