@@ -64,6 +64,16 @@ class SymmetricMaker(GuardedMaker):
 
     A relaxation keeps symmetry within the noise of forces only, and files are to say it to the
     last decimal.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.engines import chgnet
+    >>> from atomate2_vogen.jobs.refinement import SymmetricMaker
+    >>> from pymatgen.core import Lattice, Structure
+    >>> nearly = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5001]])
+    >>> found = SymmetricMaker(chgnet().static_maker).structure_of(nearly)
+    >>> round(found.get_distance(0, 1) / 2.6, 9) == round(3**0.5 / 2, 9)
+    True
     """
 
     def structure_of(self, source: Any) -> Structure:
