@@ -75,7 +75,8 @@ def refine(document: CalculationDoc, maker: RefineMaker) -> dict[str, Any]:
         run_locally(made, store=stores.job_store, root_dir=folder, log=False, ensure_success=True)
         found = parse(CalculationDoc, stores.job_store.get_output(made.uuid))
     done, structure, relaxed = found.refinement, found.structure, document.structure
-    if done is None or structure is None or relaxed is None or found.energy_per_atom is None:
+    before, after = document.energy_per_atom, found.energy_per_atom
+    if done is None or structure is None or relaxed is None or before is None or after is None:
         raise click.ClickException(f"{document.candidate_id} was not refined")
     attempts = [one.model_dump(mode="json", exclude={"wall_time"}) for one in done.attempts]
     return {
@@ -87,7 +88,7 @@ def refine(document: CalculationDoc, maker: RefineMaker) -> dict[str, Any]:
         "atoms_in_primitive_cell": [
             len(one.get_primitive_structure()) for one in (relaxed, structure)
         ],
-        "meV_per_atom": round(1000 * (found.energy_per_atom - float(document.energy_per_atom)), 3),
+        "meV_per_atom": round(1000 * (after - before), 3),
         "relaxation": [document.n_steps, round(float(document.cpu_time or 0), 2)],
         "refinement": [done.n_steps, round(sum(one.cpu_time or 0 for one in done.attempts), 2)],
         "attempts": attempts,
