@@ -102,6 +102,7 @@ def discover(crystals: int, uri: str) -> dict[str, Any]:
         sampler=instant_engine.InstantSampleMaker(),
         engine=instant_engine.engine(),
         references=references(instant_engine.SCHEME),
+        refine=None,  # its energies change at random with the cell: there is nothing to refine
     ).make({formula: count for formula, count in counts.items() if count})
     with VogenStores.open(uri, create=True) as stores:
         runner = Runner(stores)

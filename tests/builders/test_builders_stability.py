@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import cheap_engine
+import made_calculations
+import numpy as np
 import pytest
 from pymatgen.core import Lattice
 
@@ -59,6 +61,46 @@ def test_documents_are_those_of_the_pure_function(stores):
         assert document.model_dump(exclude={"last_updated", "structure"}) == twin.model_dump(
             exclude={"last_updated", "structure"}
         )
+
+
+def test_one_by_one_or_at_once_refined_crystals_get_the_same_documents(stores):
+    """Refined crystals with two forms come in every order among plain ones, and change."""
+    plain = made_calculations.calculations(24, seed=3)
+    rng = np.random.default_rng(3)
+    calculations = [
+        one
+        if rng.random() < 0.5
+        else one.model_copy(update={"unrefined_structure": other.structure})
+        for one, other in zip(plain, rng.permutation(np.array(plain, dtype=object)), strict=True)
+    ]
+    assert 5 < sum(one.unrefined_structure is not None for one in calculations) < 20
+    references = cheap_engine.references()
+    stores.save(references)
+    for start in range(0, 24, 6):
+        stores.save(calculations[start : start + 6])
+        assert builder(stores).build() > 0
+    # one is refined later: its document changes, and those of others with it
+    late = next(i for i, one in enumerate(calculations) if one.unrefined_structure is None)
+    calculations[late] = calculations[late].model_copy(
+        update={
+            "unrefined_structure": plain[late - 1].structure,
+            "last_updated": calculations[late].last_updated + timedelta(seconds=9),
+        }
+    )
+    stores.save([calculations[late]])
+    assert builder(stores).build() > 0
+    assert builder(stores).build() == 0
+
+    def relations(documents):
+        return {
+            d.stability_id: (d.is_unique, d.duplicate_group, d.leader, d.compared_with)
+            for d in documents
+        }
+
+    expected = relations(assess(calculations, references, VANADIUM, joint=True))
+    assert relations(stores.load(StabilityDoc)) == expected
+    alone = relations(assess(plain, references, VANADIUM, joint=True))
+    assert [one[:3] for one in alone.values()] != [one[:3] for one in expected.values()]
 
 
 def test_what_a_flow_judged_is_not_judged_anew():

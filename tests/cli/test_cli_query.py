@@ -115,7 +115,25 @@ def test_cifs_hold_the_relaxed_crystals(folder, tmp_path):
     assert files == sorted(f"{row['candidate_id']}.cif" for row in rows)
     first = next(d for d in STABILITY if d["stability_id"] == rows[0]["stability_id"])
     read = Structure.from_file(tmp_path / "cifs" / f"{rows[0]['candidate_id']}.cif")
-    assert read.volume == pytest.approx(Structure.from_dict(first["structure"]).volume, rel=1e-4)
+    relaxed = Structure.from_dict(first["structure"])
+    per_atom = relaxed.volume / len(relaxed)
+    assert read.volume / len(read) == pytest.approx(per_atom, rel=1e-4)
+
+
+def test_the_conventional_cell_is_written_where_it_is_asked_for(folder, tmp_path):
+    plain, conventional = tmp_path / "plain", tmp_path / "conventional"
+    assert vogen(folder, "--cifs", plain).exit_code == 0
+    assert vogen(folder, "--cifs", conventional, "--conventional").exit_code == 0
+    assert sorted(f.name for f in plain.iterdir()) == sorted(f.name for f in conventional.iterdir())
+    for path in conventional.iterdir():
+        text = path.read_text()
+        assert "conventional cell, all atoms" in text
+        listed, symmetric = (Structure.from_file(one) for one in (path, plain / path.name))
+        assert listed.composition.reduced_formula == symmetric.composition.reduced_formula
+        assert listed.density == pytest.approx(symmetric.density, rel=1e-4)
+    refused = vogen(folder, "--conventional")
+    assert refused.exit_code != 0
+    assert "--conventional: only with --cifs" in refused.output
 
 
 def test_names_of_files_stay_in_the_folder(tmp_path):

@@ -53,7 +53,9 @@ def farms(database, tmp_path):
 
 def add(farm):
     """Submit the flow of all candidates."""
-    screening = ScreeningFlowMaker(engine=farm_engine.engine()).make(farm_engine.candidates())
+    screening = ScreeningFlowMaker(engine=farm_engine.engine(), refine=None).make(
+        farm_engine.candidates()
+    )
     flow = Flow([screening, small_jobs.blob(300_000)])
     with VogenStores.open(farm.where, create=True) as stores:
         launchpad = farm.launchpad()

@@ -88,7 +88,7 @@ def check_links(stores, *, relax_index=1):
 def test_tasks_of_a_local_run(tmp_path, manager, later):
     """`run_parallel` with a folder, and a fan-out made by a job, rename jobs by their content."""
     given = give(CANDIDATES)
-    maker = ScreeningFlowMaker(engine=engine())
+    maker = ScreeningFlowMaker(engine=engine(), refine=None)
     made = maker.make(given.output if later else CANDIDATES)
     flow = Flow([given, made] if later else [made])
     before = {job.uuid for job, _ in flow.iterflow()}
@@ -103,7 +103,7 @@ def test_tasks_of_a_local_run(tmp_path, manager, later):
 
 
 def test_a_relaxation_that_a_flow_replaces_is_the_last_output(tmp_path):
-    flow = ScreeningFlowMaker(engine=engine(twice=True)).make(CANDIDATES)
+    flow = ScreeningFlowMaker(engine=engine(twice=True), refine=None).make(CANDIDATES)
     with VogenStores.open(tmp_path / "store", create=True) as stores:
         run_locally(flow, store=stores.job_store, root_dir=tmp_path, log=False)
         check_links(stores, relax_index=2)
@@ -111,14 +111,14 @@ def test_a_relaxation_that_a_flow_replaces_is_the_last_output(tmp_path):
 
 @pytest.mark.parametrize("twice", [False, True])
 def test_tasks_of_fireworks(launchpad, stores, twice):
-    flow = ScreeningFlowMaker(engine=engine(twice=twice)).make(CANDIDATES)
+    flow = ScreeningFlowMaker(engine=engine(twice=twice), refine=None).make(CANDIDATES)
     submit(flow, launchpad, store=stores.job_store)
     rapidfire(launchpad, FWorker(), sleep_time=0.01, strm_lvl="CRITICAL")
     check_links(stores, relax_index=1 + twice)
 
 
 def test_rows_of_a_query_lead_to_task_documents(tmp_path):
-    flow = ScreeningFlowMaker(engine=engine()).make(CANDIDATES)
+    flow = ScreeningFlowMaker(engine=engine(), refine=None).make(CANDIDATES)
     with VogenStores.open(tmp_path / "store", create=True) as stores:
         run_locally(flow, store=stores.job_store, root_dir=tmp_path, log=False)
         stores.save(cheap_engine.references())
@@ -132,7 +132,7 @@ def test_rows_of_a_query_lead_to_task_documents(tmp_path):
 
 def test_what_leads_to_no_task_is_an_error_with_a_reason(tmp_path):
     cursed = cheap_engine.candidate(cheap_engine.RAISES)
-    flow = ScreeningFlowMaker(engine=engine()).make([cursed])
+    flow = ScreeningFlowMaker(engine=engine(), refine=None).make([cursed])
     with VogenStores.memory() as stores, VogenStores.memory() as other:
         run_locally(flow, store=stores.job_store, root_dir=tmp_path, log=False)
         stores.ingest_jobs()

@@ -65,7 +65,7 @@ def candidates(count):
 
 
 def screened(crystals, stores, folder, *, dynamic):
-    maker = ScreeningFlowMaker(engine=instant_engine.engine())
+    maker = ScreeningFlowMaker(engine=instant_engine.engine(), refine=None)
     if dynamic:
         before = give(crystals)
         made = maker.make(before.output)
@@ -133,6 +133,7 @@ def discovery(count):
         sampler=instant_engine.InstantSampleMaker(),
         engine=instant_engine.engine(),
         references=cheap_engine.references(instant_engine.SCHEME),
+        refine=None,
     ).make({"VO2": count})
 
 
@@ -156,7 +157,9 @@ def test_no_document_grows_with_the_number_of_crystals(small_pieces, monkeypatch
 
 def test_nor_do_the_arguments_of_the_job_that_measures(small_pieces):
     maker = EvaluateMaker(
-        engine=instant_engine.engine(), references=cheap_engine.references(instant_engine.SCHEME)
+        engine=instant_engine.engine(),
+        references=cheap_engine.references(instant_engine.SCHEME),
+        refine=None,
     )
     largest = {}
     for count in (8, 32):
@@ -171,7 +174,9 @@ def test_a_sample_is_measured_as_it_was_with_its_candidates(memory, tmp_path):
         candidates=candidates(3), rejections=[], wall_time=2.0,
     )  # fmt: skip
     maker = EvaluateMaker(
-        engine=instant_engine.engine(), references=cheap_engine.references(instant_engine.SCHEME)
+        engine=instant_engine.engine(),
+        references=cheap_engine.references(instant_engine.SCHEME),
+        refine=None,
     )
     flow = maker.make(sample)
     run_locally(flow, store=memory.job_store, root_dir=tmp_path, log=False, ensure_success=True)

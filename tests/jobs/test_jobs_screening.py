@@ -12,7 +12,7 @@ from monty.json import MontyDecoder, MontyEncoder
 
 from atomate2_vogen.engines.methods import Method
 from atomate2_vogen.flows import ScreeningFlowMaker
-from atomate2_vogen.jobs import screening
+from atomate2_vogen.jobs import outcomes
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.jobs.later import _make
 from atomate2_vogen.jobs.screening import collect, record
@@ -192,7 +192,7 @@ def test_what_cannot_be_compared_is_left_to_judging(monkeypatch):
     def broken(generated, relaxed):
         raise RuntimeError("no lattice")
 
-    monkeypatch.setattr(screening, "rmsd", broken)
+    monkeypatch.setattr(outcomes, "rmsd", broken)
     document = recorded()
     assert document.state is CalculationState.COMPLETED
     assert (document.rmsd_to_relaxed, document.still_matches) == (None, None)

@@ -298,6 +298,38 @@ def test_a_known_prototype_that_relaxes_into_something_else_is_not_novel():
     assert document.is_novel is False
 
 
+def test_neither_form_of_a_refined_crystal_may_be_known_or_found_before():
+    """As generated and as refined it is rock salt's like; as relaxed before that, it is rutile."""
+    references = [*elements(), reference(rutile(), -2.4)]
+    other = fluorite() * (2, 1, 1)
+    known = KnownStructures({"rutile": rutile()})
+    refined = calculation(
+        other, -2.2, unrefined_structure=rutile(), unrefined_energy_per_atom=energy(other, -2.1)
+    )
+    (document,) = assess([refined], references, known=known)
+    assert (document.known_as, document.is_novel) == ("rutile", False)
+    assert document.unrefined_structure == rutile()
+    assert document.unrefined_cell.n_sites == 6
+    assert document.reduced_cell.n_sites == 3
+    plain = calculation(other, -2.2)
+    (document,) = assess([plain], references, known=known)
+    assert document.is_novel
+    # duplicates: a lower rutile takes it, a higher fluorite and a higher rutile are its own
+    lower, higher = calculation(rutile(), -2.3, 1), calculation(rutile(), -2.0, 2)
+    like = calculation(fluorite(), -1.9, 3)
+    documents = assess([refined, lower, higher, like], references)
+    assert [document.is_unique for document in documents] == [False, True, False, True]
+    documents = assess([refined, higher, like], references)
+    assert [document.is_unique for document in documents] == [True, False, False]
+
+
+def test_an_unrefined_structure_of_another_composition_is_refused():
+    references = [*elements(), reference(rutile(), -2.4)]
+    wrong = calculation(rutile(), -2.2, unrefined_structure=rocksalt())
+    with pytest.raises(InputError, match="unrefined structure is V1 O1"):
+        assess([wrong], references)
+
+
 def test_novelty_is_unknown_without_a_pool():
     (document,) = assess([calculation(rutile(), -2)], [*elements(), reference(rutile(), -2.4)])
     assert document.is_novel is None

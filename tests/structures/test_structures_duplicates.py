@@ -23,8 +23,8 @@ class Marked(ReducedCrystal):
         self.place = place
 
 
-def crystal(name, energy, place=1.0, formula="VO2", n_sites=3):
-    return Comparable(name, formula, energy, Marked(place, n_sites))
+def crystal(name, energy, place=1.0, formula="VO2", n_sites=3, unrefined=None):
+    return Comparable(name, formula, energy, Marked(place, n_sites), unrefined=unrefined)
 
 
 def alike(first, second):
@@ -40,8 +40,13 @@ def leaders(crystals):
         twins = [
             o
             for o in led
-            if (o.formula, o.crystal.n_sites) == (one.formula, one.crystal.n_sites)
-            and alike(o.crystal, one.crystal)
+            if o.formula == one.formula
+            and any(
+                a.n_sites == b.n_sites and alike(a, b)
+                for a in (o.crystal, o.unrefined)
+                for b in (one.crystal, one.unrefined)
+                if a is not None and b is not None
+            )
         ]
         lowest = min(twins, key=lambda o: (o.energy, o.name), default=one)
         found[one.name] = lowest.name
@@ -55,7 +60,7 @@ def asked(monkeypatch):
 
     def same(first, second, _matcher):
         pairs.append((first, second))
-        return alike(first, second)
+        return first.n_sites == second.n_sites and alike(first, second)
 
     monkeypatch.setattr(duplicates, "same", same)
     return pairs
@@ -63,7 +68,10 @@ def asked(monkeypatch):
 
 def drawn(rng, name):
     formula = str(rng.choice(["VO2", "V2O3"]))
-    return crystal(name, rng.random(), rng.random() / 4, formula, 3 * int(rng.integers(1, 3)))
+    sizes = 3 * rng.integers(1, 4, 2)
+    # a refined crystal may have a smaller primitive cell than the unrefined one
+    unrefined = Marked(rng.random() / 4, int(sizes[1])) if rng.random() < 0.4 else None
+    return crystal(name, rng.random(), rng.random() / 4, formula, int(sizes[0]), unrefined)
 
 
 def forgotten(crystals):
@@ -99,6 +107,23 @@ def test_only_leaders_are_asked_and_only_once(asked):
     compare_crystals([*crystals, late, crystal("new", 49.5, 1.4)])
     assert len(asked) == 5
     assert not unsettled(crystals)
+
+
+def test_either_form_makes_a_duplicate_also_where_cells_differ_in_size(asked):
+    plain = crystal("plain", -2.0, 1.0, n_sites=6)
+    refined = crystal("refined", -1.0, 1.0, n_sites=3, unrefined=Marked(1.04, 6))
+    late = crystal("late", 0.0, 1.04, n_sites=3)
+    other = crystal("other", 1.0, 1.08, n_sites=6)
+    everything = [plain, refined, late, other]
+    compare_crystals(everything)
+    assert {one.name: one.leader for one in everything} == {
+        "plain": "plain",
+        "refined": "plain",  # as it was before its refinement
+        "late": "late",  # the refined one is unique no more, so it does not lead
+        "other": "other",
+    }
+    compare_crystals(leading := forgotten(everything[1:]))
+    assert [one.leader for one in leading] == ["refined", "refined", "refined"]
 
 
 def test_the_lowest_takes_over_and_what_it_does_not_match_is_found_anew(asked):

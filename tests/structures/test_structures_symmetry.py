@@ -17,7 +17,13 @@ from atomate2_vogen.errors import InputError
 from atomate2_vogen.structures import symmetry
 from atomate2_vogen.structures.geometry import shortest_distance
 from atomate2_vogen.structures.reduction import default_matcher
-from atomate2_vogen.structures.symmetry import largest_displacement, symmetrise
+from atomate2_vogen.structures.symmetry import (
+    conventional_cell,
+    idealised,
+    largest_displacement,
+    space_group,
+    symmetrise,
+)
 
 KNOWN = {
     "P4_2/mnm": Structure.from_spacegroup(
@@ -160,3 +166,21 @@ def test_a_users_own_setting_of_spglib_stays():
             env=inherited | given,
         )
         assert done.stdout.split() == [kept]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_conventional_cell_has_the_group_and_its_centring(name):
+    crystal = KNOWN[name].get_primitive_structure()
+    found = conventional_cell(crystal)
+    assert space_group(found) == space_group(crystal) == (name, space_group(found)[1])
+    assert default_matcher().fit(crystal, found)
+    assert len(found) / len(crystal) == {"F": 4, "R": 3, "P": 1}[name[0]]
+
+
+def test_ideal_positions_keep_moments_and_sites():
+    crystal = KNOWN["P4_2/mnm"].copy(site_properties={"magmom": [1, -1, 0, 0, 0, 0]})
+    crystal.translate_sites([2], [0.002, 0, 0], frac_coords=False)
+    found = idealised(crystal)
+    assert space_group(found, 1e-5)[0] == "P4_2/mnm"
+    assert found.site_properties["magmom"] == [1, -1, 0, 0, 0, 0]
+    assert largest_displacement(crystal, found) < 0.002

@@ -79,7 +79,7 @@ def calculate(candidate, _failure) -> CalculationDoc:
     return relax(candidate)
 
 
-def candidate_flow(_engine, candidate) -> Flow:
+def candidate_flow(_engine, candidate, _refine=None) -> Flow:
     """As `screening.candidate_flow`, which it replaces."""
     first = fail(candidate)
     made = calculate(candidate, first.output)

@@ -44,6 +44,7 @@ KEPT = (
     "energy_per_atom",
     "formation_energy_per_atom",
     "reduced_cell",
+    "unrefined_cell",
     "is_bulk",
     *RELATIONS,
 )
@@ -82,9 +83,7 @@ def amend(store: Store, changes: Mapping[str, Mapping[str, Any]]) -> int:
     return write(store, amended())
 
 
-def ranked_record(
-    content: Mapping[str, Any], structure: Mapping[str, Any] | None = None
-) -> Ranked | None:
+def ranked_record(content: Mapping[str, Any]) -> Ranked | None:
     """What others depend on, from a document that was built before; None if it is not ranked.
 
     Raises
@@ -95,6 +94,7 @@ def ranked_record(
     if StabilityState(content["state"]) is not StabilityState.RANKED:
         return None
     cell = ReducedCell.model_validate(content["reduced_cell"])
+    unrefined = content.get("unrefined_cell")
     return Ranked(
         str(content["candidate_id"]),
         _finite(content["energy_per_atom"]),
@@ -102,9 +102,12 @@ def ranked_record(
             str(content["stability_id"]),
             str(content["formula"]),
             _finite(content["formation_energy_per_atom"]),
-            ReducedCrystal(structure or {}, cell),
+            ReducedCrystal({}, cell),
             str(content["leader"]),
             str(content["compared_with"]),
+            unrefined=None
+            if unrefined is None
+            else ReducedCrystal({}, ReducedCell.model_validate(unrefined)),
         ),
     )
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from maggma.core import Builder
 from pymatgen.core import Composition
@@ -236,13 +236,19 @@ class StabilityBuilder(Builder):
         if near:
             these = {"formula": {"$in": sorted(formulas)}, "chemsys": pair.system.chemsys}
             these["scheme"] = pair.scheme
-            for content in select(self.stability, these, properties=["stability_id", "structure"]):
+            wanted = ["stability_id", "structure", "unrefined_structure"]
+            for content in select(self.stability, these, properties=wanted):
                 if (name := content.get("stability_id")) in near:
-                    structure = content.get("structure")
-                    if isinstance(structure, dict) and {"lattice", "sites"} <= set(structure):
-                        one = pair.kept[name].comparable
-                        one.crystal = ReducedCrystal(structure, one.crystal.cell)
-                        near.discard(name)
+                    one = pair.kept[name].comparable
+                    refined, unrefined = content.get("structure"), content.get(wanted[2])
+                    if not _is_crystal(refined):
+                        continue
+                    one.crystal = ReducedCrystal(refined, one.crystal.cell)
+                    if one.unrefined is not None:
+                        if not _is_crystal(unrefined):
+                            continue
+                        one.unrefined = ReducedCrystal(unrefined, one.unrefined.cell)
+                    near.discard(name)
         for name in near:  # without their crystals they must be judged again
             pair.changed.add(name)
             del pair.kept[name]
@@ -304,6 +310,10 @@ class StabilityBuilder(Builder):
     def _refuse(self, name: str, reason: str) -> None:
         self.unbuilt[name] = reason
         self.logger.error("%s skipped: %s", name, reason)
+
+
+def _is_crystal(content: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(content, dict) and {"lattice", "sites"} <= set(content)
 
 
 def _belongs(composition: Composition, system: OxideSystem) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @options.sampler_options
 @sampling_options
 @options.engine_option
+@options.refine_option
 @options.characterisation_options
 @options.workers_option
 @options.json_option
@@ -36,6 +37,7 @@ def discover(
     seed: int,
     sampling: SamplingOptions,
     engine: str,
+    refine: bool | None,
     electronic: str | None,
     phonons: str | None,
     top: int,
@@ -79,6 +81,7 @@ def discover(
     preset = preset or options.default_preset(system)
     wanted = options.parse_counts(counts, system)
     identity = generation_identity(sampler, preset, wanted, seed, sampling) | {"engine": engine}
+    identity |= options.refine_identity(engine, refine)
     with open_run(out, "discover", identity, voice, system) as run:
         from atomate2_vogen.cli.characterise import show
         from atomate2_vogen.cli.generation import networks, report_sample
@@ -96,6 +99,7 @@ def discover(
             phonons=phonons,
             top=top,
             threshold=threshold,
+            refine=refine,
         )
         training = networks(run, sampler, preset, seed, sampling.model)
         flow = replace(maker, training=training).make(wanted, seed, sampling.parents)

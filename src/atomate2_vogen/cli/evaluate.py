@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.system_option
 @options.engine_option
+@options.refine_option
 @options.workers_option
 @options.json_option
 @options.out_option(None)
@@ -33,6 +34,7 @@ def evaluate(
     paths: tuple[Path, ...],
     system: OxideSystem | None,
     engine: str,
+    refine: bool | None,
     workers: int,
     as_json: bool,
     out: Path | None,
@@ -76,10 +78,9 @@ def evaluate(
             out = Path(scratch) / "run"
         results: dict[str, Any] = {}
         if good:
-            run = stack.enter_context(
-                open_run(out, "evaluate", engine_identity(engine), voice, system)
-            )
-            from atomate2_vogen.cli.makers import references_maker
+            identity = engine_identity(engine) | options.refine_identity(engine, refine)
+            run = stack.enter_context(open_run(out, "evaluate", identity, voice, system))
+            from atomate2_vogen.cli.makers import references_maker, refinement
             from atomate2_vogen.cli.results import (
                 export,
                 measure,
@@ -91,7 +92,9 @@ def evaluate(
             energies = load_engine(engine, system)
             candidates, names = candidates_of(good)
             references = references_maker(energies, system)
-            maker = EvaluateMaker(engine=energies, system=system, references=references)
+            maker = EvaluateMaker(
+                engine=energies, system=system, references=references, refine=refinement(refine)
+            )
             ran = run.run(maker.make(candidates), workers)
             report_relaxation(run, ran, energies.scheme, names)
             judged = update_stability(run, energies, candidates)

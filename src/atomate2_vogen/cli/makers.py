@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from atomate2_vogen.cli.sampling_options import SamplingOptions
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.engines import Engine
     from atomate2_vogen.flows import DiscoveryFlowMaker, ReferencesFlowMaker
-    from atomate2_vogen.jobs import SampleMaker
+    from atomate2_vogen.jobs import RefineMaker, SampleMaker
     from atomate2_vogen.stores import VogenStores
 
 
@@ -53,6 +53,15 @@ def references_maker(engine: Engine, system: OxideSystem) -> ReferencesFlowMaker
     return ReferencesFlowMaker(engine=engine, system=system)
 
 
+def refinement(refine: bool | None) -> RefineMaker | Literal["default"] | None:
+    """Value of the field ``refine`` of a flow's Maker."""
+    from atomate2_vogen.jobs import RefineMaker
+
+    if refine is None:
+        return "default"
+    return RefineMaker() if refine else None
+
+
 def discovery_maker(
     system: OxideSystem,
     sampler: str,
@@ -64,6 +73,7 @@ def discovery_maker(
     phonons: str | None,
     top: int,
     threshold: float,
+    refine: bool | None = None,
 ) -> DiscoveryFlowMaker:
     """Maker of the flow of ``vogen discover`` and ``vogen submit``; networks are left to them.
 
@@ -77,6 +87,8 @@ def discovery_maker(
         Names of the engines of bands and phonons; None leaves the stage out.
     top, threshold
         As of `DiscoveryFlowMaker`.
+    refine
+        Whether relaxed crystals are refined; None leaves that to the engine.
 
     Raises
     ------
@@ -110,5 +122,6 @@ def discovery_maker(
         system=system,
         top=top,
         threshold=threshold,
+        refine=refinement(refine),
         **further,
     )

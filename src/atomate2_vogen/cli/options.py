@@ -159,6 +159,23 @@ def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def refine_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--refine/--no-refine``; None where neither is given."""
+    return click.option(
+        "--refine/--no-refine",
+        default=None,
+        help="Make relaxed crystals symmetric at growing tolerances (0.01 to 0.5 Å), relax them "
+        "again, and keep what is not higher by more than 1 meV/atom.  [default: on for force "
+        "fields, off for DFT]",
+    )(function)
+
+
+def refine_identity(engine: str, refine: bool | None) -> dict[str, bool]:
+    """What of ``--refine`` decides a run; nothing where it is the engine's default."""
+    default = not ENGINES[engine].bands  # engines with bands are DFT codes
+    return {} if refine in {None, default} else {"refine": bool(refine)}
+
+
 def characterisation_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--electronic``, ``--phonons``, ``--top`` and ``--threshold``."""
     function = click.option(

@@ -28,11 +28,14 @@ BEFORE = {
     "initial": RELAXATION,
     "relax": RELAXATION,
     "static": RELAXATION,
+    "refine relax": RELAXATION,
+    "refine static": RELAXATION,
+    "refine": RELAXATION,
     "reference relax": REFERENCES,
     "bands": ELECTRONIC,
     "phonons": PHONONS,
 }
-"""Title of stages that come before one that is counted and belong to it."""
+"""Title of stages that belong to one that is counted."""
 
 
 @dataclass

@@ -113,7 +113,16 @@ class RangeType(click.ParamType):
     help=f"Largest number of crystals; 0 for all.  [default: {SHOWN} in a table, else all]",
 )
 @click.option("--csv", "csv_file", metavar="FILE", help="CSV file to write; - is stdout.")
-@click.option("--cifs", type=options.UserPath(), help="Folder for CIFs of the relaxed crystals.")
+@click.option(
+    "--cifs",
+    type=options.UserPath(),
+    help="Folder for CIFs of the relaxed crystals, with their space group and its operations.",
+)
+@click.option(
+    "--conventional",
+    is_flag=True,
+    help="With --cifs: the conventional standard cell (Setyawan and Curtarolo), all atoms listed.",
+)
 @options.json_option
 def query(
     where: str | None,
@@ -124,6 +133,7 @@ def query(
     limit: int | None,
     csv_file: str | None,
     cifs: Path | None,
+    conventional: bool,
     as_json: bool,
     **conditions: Any,
 ) -> None:
@@ -145,6 +155,8 @@ def query(
 
     if as_json and csv_file == "-":
         raise InputError("--json and --csv - both want stdout; give the CSV a file")
+    if conventional and cifs is None:
+        raise InputError("--conventional: only with --cifs")
     asked = {name: value for name, value in conditions.items() if value not in {None, ()}}
     asked["state"] = None if "any" in state else state
     if gap is not None:
@@ -158,7 +170,7 @@ def query(
         found = stores.query(wanted, sort=sort, limit=most + 1 if tabular and most else most)
         rows = found[:most] if most else found
         if cifs is not None:
-            names = write_cifs(stores, rows, cifs)
+            names = write_cifs(stores, rows, cifs, conventional=conventional)
             voice.say(f"{len(names)} CIF files in {escape(str(cifs))}")
         if csv_file is not None:
             _write_csv(rows.to_csv(), csv_file, voice)
@@ -170,8 +182,12 @@ def query(
             _print(voice, rows, more=len(found) > len(rows), judged=judged)
 
 
-def write_cifs(stores: VogenStores, rows: CrystalRows, folder: Path) -> list[str]:
+def write_cifs(
+    stores: VogenStores, rows: CrystalRows, folder: Path, *, conventional: bool = False
+) -> list[str]:
     """Write the relaxed structures of the rows; names of the files.
+
+    With `conventional` the files list all atoms of the conventional standard cell.
 
     Raises
     ------
@@ -189,7 +205,8 @@ def write_cifs(stores: VogenStores, rows: CrystalRows, folder: Path) -> list[str
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for document in rows.documents():
-            text = relaxed_cif(document, origin.get(document.candidate_id))
+            candidate = origin.get(document.candidate_id)
+            text = relaxed_cif(document, candidate, conventional=conventional)
             if text is None:
                 continue
             stem = document.stability_id if several else document.candidate_id

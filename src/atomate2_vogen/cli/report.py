@@ -196,4 +196,4 @@ def _further(documents: Sequence[ElectronicDoc | PhononDoc]) -> dict[str, list[d
 
 
 def _row(doc: StabilityDoc) -> dict[str, Any]:
-    return doc.model_dump(mode="json", exclude={"structure"})
+    return doc.model_dump(mode="json", exclude={"structure", "unrefined_structure"})

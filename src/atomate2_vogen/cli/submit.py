@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @options.sampler_options
 @sampling_options
 @options.engine_option
+@options.refine_option
 @options.characterisation_options
 @options.launchpad_option
 @click.option(
@@ -48,6 +49,7 @@ def submit(
     seed: int,
     sampling: SamplingOptions,
     engine: str,
+    refine: bool | None,
     electronic: str | None,
     phonons: str | None,
     top: int,
@@ -92,6 +94,7 @@ def submit(
         phonons=phonons,
         top=top,
         threshold=threshold,
+        refine=refine,
     )
     pad = open_launchpad(launchpad)
     with ExitStack() as open_stores:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from jobflow import Flow, Job, Maker, OutputReference
 
@@ -19,6 +20,7 @@ from atomate2_vogen.flows.sampling import SamplingFlowMaker
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.characterisation import characterise_best
 from atomate2_vogen.jobs.placement import ANALYSIS, place
+from atomate2_vogen.jobs.refinement import RefineMaker, refine_maker
 from atomate2_vogen.jobs.stability import summarise
 from atomate2_vogen.schemas import Artefact, ReferenceDoc, TrainingDoc
 from atomate2_vogen.schemas.crystals import Crystal
@@ -47,6 +49,9 @@ class DiscoveryFlowMaker(Maker):
     references
         Relaxed reference phases in the engine's scheme, by default those that are shipped; or
         a Maker that relaxes them first, such as `ReferencesFlowMaker`.
+    refine
+        Maker that makes relaxed crystals symmetric where that costs no energy, None or
+        ``default``, as of `ScreeningFlowMaker`.
     electronic, phonons
         Flows that the best crystals go on to, each with an engine of its own; None leaves the
         stage out.
@@ -72,6 +77,7 @@ class DiscoveryFlowMaker(Maker):
     preset: str = "paper"
     training: TrainingDoc | Artefact | OutputReference | Maker | None = None
     references: list[ReferenceDoc] | Maker | None = None
+    refine: RefineMaker | Literal["default"] | None = "default"
     electronic: ElectronicFlowMaker | None = None
     phonons: PhononFlowMaker | None = None
     top: int = 1
@@ -80,6 +86,7 @@ class DiscoveryFlowMaker(Maker):
     def __post_init__(self) -> None:
         """Refuse what is no engine, and an engine where a flow is expected."""
         check_engine(self.engine, self)
+        refine_maker(self.refine, self.engine)
         for name, flow in (("electronic", ElectronicFlowMaker), ("phonons", PhononFlowMaker)):
             given = getattr(self, name)
             if not (given is None or isinstance(given, flow)):
@@ -139,7 +146,7 @@ class DiscoveryFlowMaker(Maker):
             self.phonons.check()
         best_per_formula([], self.top, self.threshold)  # refuses what is no number
         # crystals of one formula are relaxed while those of the next are generated
-        screening = ScreeningFlowMaker(engine=self.engine)
+        screening = ScreeningFlowMaker(engine=self.engine, refine=self.refine)
         screenings = [screening.make(sample) for sample in sampling.output]
         summary = summarise(
             sampling.output,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from jobflow import Flow, Maker, OutputReference
 from pymatgen.core import Structure
@@ -16,6 +17,7 @@ from atomate2_vogen.flows.references import references_for
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.evaluation import checked_candidates, evaluate
 from atomate2_vogen.jobs.placement import ANALYSIS, place
+from atomate2_vogen.jobs.refinement import RefineMaker, refine_maker
 from atomate2_vogen.schemas import CandidateDoc, ReferenceDoc, SampleDoc
 
 
@@ -34,6 +36,9 @@ class EvaluateMaker(Maker):
     references
         Relaxed reference phases in the engine's scheme, by default those that are shipped; or
         a Maker that relaxes them first, such as `ReferencesFlowMaker`.
+    refine
+        Maker that makes relaxed crystals symmetric where that costs no energy, None or
+        ``default``, as of `ScreeningFlowMaker`.
 
     Examples
     --------
@@ -50,10 +55,12 @@ class EvaluateMaker(Maker):
     engine: Engine = field(default_factory=chgnet)
     system: OxideSystem = field(default_factory=lambda: VANADIUM)
     references: list[ReferenceDoc] | Maker | None = None
+    refine: RefineMaker | Literal["default"] | None = "default"
 
     def __post_init__(self) -> None:
         """Refuse what is no engine."""
         check_engine(self.engine, self)
+        refine_maker(self.refine, self.engine)
 
     def make(
         self, crystals: SampleDoc | Sequence[Structure | CandidateDoc] | OutputReference
@@ -80,7 +87,7 @@ class EvaluateMaker(Maker):
             If the Maker of the references is of another oxide.
         """
         before, references = references_for(self.references, self.engine, self.system)
-        screening = ScreeningFlowMaker(engine=self.engine)
+        screening = ScreeningFlowMaker(engine=self.engine, refine=self.refine)
         delivered: SampleDoc | OutputReference | None = None
         if isinstance(crystals, OutputReference):
             delivered = crystals

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from jobflow import Flow, Maker, OutputReference
 from pymatgen.core import Structure
@@ -13,13 +14,14 @@ from atomate2_vogen.engines.chgnet_engine import chgnet
 from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.jobs.evaluation import as_candidates
 from atomate2_vogen.jobs.later import make_later
+from atomate2_vogen.jobs.refinement import RefineMaker, refine_maker
 from atomate2_vogen.jobs.screening import fan_out
 from atomate2_vogen.schemas import CandidateDoc
 
 
 @dataclass
 class ScreeningFlowMaker(Maker):
-    """Relax -> static for each candidate, then collect; one failure never stops the rest.
+    """Relax -> static -> refine for each candidate, then collect; no failure stops the rest.
 
     Parameters
     ----------
@@ -27,6 +29,9 @@ class ScreeningFlowMaker(Maker):
         Name of the flow.
     engine
         Engine that judges; the default is CHGNet.
+    refine
+        Maker that makes relaxed crystals symmetric where that costs no energy; None leaves them
+        as relaxed. ``default`` is a `RefineMaker` for force fields, None for other engines.
 
     Examples
     --------
@@ -37,15 +42,17 @@ class ScreeningFlowMaker(Maker):
     >>> from atomate2_vogen.flows import ScreeningFlowMaker
     >>> flow = ScreeningFlowMaker().make([rutile])
     >>> sorted(job.name.split()[0] for job, _ in flow.iterflow())
-    ['collect', 'initial', 'record', 'relax', 'static']
+    ['collect', 'initial', 'record', 'refine', 'relax', 'static']
     """
 
     name: str = "screening"
     engine: Engine = field(default_factory=chgnet)
+    refine: RefineMaker | Literal["default"] | None = "default"
 
     def __post_init__(self) -> None:
-        """Refuse what is no engine."""
+        """Refuse what is no engine, and what cannot refine with it."""
         check_engine(self.engine, self)
+        refine_maker(self.refine, self.engine)
 
     def make(self, candidates: Sequence[Structure | CandidateDoc] | OutputReference) -> Flow:
         """Flow whose output is a list of `CalculationDoc`, one per crystal.
@@ -65,4 +72,9 @@ class ScreeningFlowMaker(Maker):
         """
         if isinstance(candidates, OutputReference):
             return make_later(self, candidates)
-        return fan_out(self.engine, as_candidates(candidates), name=self.name)
+        return fan_out(
+            self.engine,
+            as_candidates(candidates),
+            name=self.name,
+            refine=refine_maker(self.refine, self.engine),
+        )

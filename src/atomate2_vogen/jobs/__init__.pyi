@@ -8,6 +8,7 @@ from .later import make_later as make_later
 from .placement import CATEGORIES as CATEGORIES
 from .references import collect_references as collect_references
 from .references import make_reference as make_reference
+from .refinement import RefineMaker as RefineMaker
 from .sampling import SampleMaker as SampleMaker
 from .stability import summarise as summarise
 from .training import TrainEnergyMaker as TrainEnergyMaker

@@ -101,6 +101,16 @@ class GuardedMaker(Wrapper):
             guarded._kwargs = dict(inner._kwargs)  # noqa: SLF001
         return guarded
 
+    def structure_of(self, source: Any) -> Structure:
+        """Structure that the wrapped Maker is given.
+
+        Raises
+        ------
+        NonFiniteError
+            If the calculation before it left none.
+        """
+        return source if isinstance(source, Structure) else relaxed_structure(source)
+
     @job
     def run(self, source: Any) -> Any:
         """Do the work of the wrapped Maker; called by jobflow inside the job."""
@@ -113,7 +123,7 @@ class GuardedMaker(Wrapper):
         if isinstance(source, JobFailure):
             return source.model_copy(update={"elapsed_time": 0.0, "cpu_time": 0.0})
         try:
-            structure = source if isinstance(source, Structure) else relaxed_structure(source)
+            structure = self.structure_of(source)
         except NonFiniteError as error:
             return JobFailure(error=reason(error), elapsed_time=0.0, cpu_time=0.0)
         inner = self.maker.make(structure)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from jobflow import Flow, Job
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-TIME = "last_updated"
-"""Key of the time at which a document was made, which is no content."""
+TIMES = {"last_updated", "wall_time", "cpu_time"}
+"""Keys of the time at which a document was made, and of those that it took, which are no content."""
 
 
 def identify(flow_text: str, maker: str = "", seen: Counter[str] | None = None) -> tuple[str, str]:
@@ -42,8 +42,8 @@ def identify(flow_text: str, maker: str = "", seen: Counter[str] | None = None) 
     text : str
         The same flow as JSON, with other identifiers. Those of jobs outside of it stay.
     digest : str
-        Hash of the whole flow. Another structure or setting gives another one; the time at which
-        documents in it were made does not.
+        Hash of the whole flow. Another structure or setting gives another one; the times of
+        documents in it do not.
     """
     content = json.loads(flow_text)
     members = dict(_members(content))
@@ -96,7 +96,7 @@ def _hashed(content: Any, *, inner: bool = False) -> Any:
         member = content.get("@class") in {"Job", "Flow"} and "uuid" in content
         if member and not inner:
             return content["uuid"]
-        left_out = {"uuid", "hosts", TIME} if member else {TIME}
+        left_out = {"uuid", "hosts", *TIMES} if member else TIMES
         return {key: _hashed(value) for key, value in content.items() if key not in left_out}
     if isinstance(content, list):
         return [_hashed(value) for value in content]

@@ -172,6 +172,11 @@ def _energies(document: StabilityDoc, calculation: CalculationDoc | None) -> Fac
                 "–" if calculation.n_steps is None else str(calculation.n_steps),
             ),
         ]
+        if calculation.refinement is not None and calculation.refinement.accepted:
+            done = calculation.refinement
+            groups = f"{done.space_group_before} → {done.space_group_after}"
+            change = both(calculation.unrefined_energy_per_atom, calculation.energy_per_atom)
+            facts.append(("refined: space group, total energy (eV/atom)", f"{groups}, {change}"))
     if document.decomposition:
         parts = [
             f"{number(phase.fraction, 2)} {phase.name}" if phase.fraction < 0.9999 else phase.name

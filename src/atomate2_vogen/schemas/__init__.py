@@ -35,6 +35,7 @@ from atomate2_vogen.schemas.metrics import (
     Rate,
 )
 from atomate2_vogen.schemas.phonons import FreeEnergy, PhononDoc, PhononSummary, PhononVerdict
+from atomate2_vogen.schemas.refinement import AttemptKind, Refinement, RefinementAttempt
 from atomate2_vogen.schemas.stability import (
     DecompositionPhase,
     FieldClass,
@@ -48,6 +49,7 @@ from atomate2_vogen.schemas.training import Artefact, DatasetDoc, TrainingDoc
 __all__ = [
     "SCHEMA_VERSION",
     "Artefact",
+    "AttemptKind",
     "BandEdge",
     "CalculationDoc",
     "CalculationState",
@@ -78,6 +80,8 @@ __all__ = [
     "Rate",
     "ReducedCell",
     "ReferenceDoc",
+    "Refinement",
+    "RefinementAttempt",
     "Rejection",
     "RejectionReason",
     "SampleDoc",

@@ -12,6 +12,7 @@ from atomate2_vogen.schemas.base import FileName, VogenDoc
 from atomate2_vogen.schemas.candidates import CandidateDoc
 from atomate2_vogen.schemas.jobs import LinkedDoc
 from atomate2_vogen.schemas.magnetism import MagneticState
+from atomate2_vogen.schemas.refinement import Refinement
 
 
 class CalculationState(StrEnum):
@@ -50,7 +51,9 @@ class CalculationDoc(LinkedDoc):
     """Energies of one candidate before and after relaxation, in one scheme.
 
     Its `jobs` are ``initial`` (energy of the crystal as generated), ``relax`` and ``static``
-    (energy after the relaxation); `task` reads their task documents.
+    (energy after the relaxation); `task` reads their task documents. Where the relaxed crystal was
+    refined, `structure`, energy, forces and these two jobs are those of the refined crystal, and
+    ``unrefined relax`` and ``unrefined static`` those before it.
 
     Examples
     --------
@@ -67,11 +70,20 @@ class CalculationDoc(LinkedDoc):
     state: CalculationState
     error: str | None = Field(None, description="why it failed")
     candidate: CandidateDoc
-    structure: Structure | None = Field(None, description="relaxed")
+    structure: Structure | None = Field(None, description="relaxed and refined")
+    unrefined_structure: Structure | None = Field(
+        None, description="relaxed; None where refinement left the crystal as it was"
+    )
     initial_energy_per_atom: float | None = Field(None, description="as generated, eV/atom")
-    energy_per_atom: float | None = Field(None, description="after relaxation, eV/atom")
+    energy_per_atom: float | None = Field(None, description="of `structure`, eV/atom")
+    unrefined_energy_per_atom: float | None = Field(
+        None, description="of `unrefined_structure`, eV/atom"
+    )
+    refinement: Refinement | None = Field(
+        None, description="attempts to refine the relaxed crystal; None: not asked for"
+    )
     max_force: float | None = Field(None, description="after relaxation, eV/Å")
-    n_steps: int | None = None
+    n_steps: int | None = Field(None, description="ionic steps, those of the refinement left out")
     rmsd_to_relaxed: float | None = Field(
         None, description="of the atoms during the relaxation, Å; None if it no longer matches"
     )
@@ -79,7 +91,9 @@ class CalculationDoc(LinkedDoc):
         None, description="relaxed and generated crystal alike; None if that was not compared"
     )
     wall_time: float | None = Field(
-        None, description="seconds in the energy model: as generated, relaxation and final energy"
+        None,
+        description="seconds in the energy model: as generated, relaxation, final energy "
+        "and refinement",
     )
     cpu_time: float | None = Field(
         None, description="the same in CPU seconds of the process, where the engine reports them"

@@ -154,13 +154,21 @@ class StabilityDoc(VogenDoc):
     is_novel: bool | None = None
     known_as: str | None = Field(None, description="prototype or phase that it matches")
     rmsd_to_relaxed: float | None = Field(None, description="Å; None if it no longer matches")
-    structure: Structure | None = Field(None, description="relaxed")
+    structure: Structure | None = Field(None, description="relaxed and refined")
+    unrefined_structure: Structure | None = Field(
+        None,
+        description="relaxed; None where refinement left the crystal as it was. What matches "
+        "either of the two is a duplicate, or known",
+    )
 
     calculation_updated: datetime | None = Field(
         None, description="time of change of the calculation that was judged, by its own clock"
     )
     novelty_pool: str | None = Field(None, description="hash of what novelty was judged against")
-    reduced_cell: ReducedCell | None = Field(None, description="of the relaxed crystal")
+    reduced_cell: ReducedCell | None = Field(None, description="of `structure`")
+    unrefined_cell: ReducedCell | None = Field(
+        None, description="reduced cell of `unrefined_structure`"
+    )
     leader: str | None = Field(
         None, description="stability id of the lowest-energy member of its group"
     )

@@ -78,7 +78,13 @@ class Ranked:
         return cls(
             document.candidate_id,
             energy,
-            Comparable(document.stability_id, document.formula, formation, judged.crystal),
+            Comparable(
+                document.stability_id,
+                document.formula,
+                formation,
+                judged.crystal,
+                unrefined=judged.unrefined,
+            ),
         )
 
 
@@ -106,7 +112,7 @@ def assess(
         Oxide system whose minimum distances decide which crystals have collapsed.
     known
         Known crystals that decide on novelty; without them novelty stays unknown (None). A crystal
-        is novel if it matches nothing there, neither as relaxed nor as generated.
+        is novel if it matches nothing there, neither as refined, nor as relaxed, nor as generated.
     joint
         Also measure ranked candidates from the hull of references and ranked candidates.
 

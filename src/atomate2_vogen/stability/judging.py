@@ -92,7 +92,9 @@ class Judged:
     document
         Lacks what depends on the others.
     crystal
-        Relaxed and reduced, if the candidate is ranked.
+        Relaxed, refined and reduced, if the candidate is ranked.
+    unrefined
+        The same before refinement; None where that changed nothing.
 
     Examples
     --------
@@ -109,6 +111,7 @@ class Judged:
 
     document: StabilityDoc
     crystal: ReducedCrystal | None
+    unrefined: ReducedCrystal | None = None
 
 
 def judge(
@@ -165,7 +168,7 @@ def judge(
         calculation_updated=calculation.last_updated,
         novelty_pool=None if known is None else known.pool_id,
     )
-    crystal = None
+    crystal = unrefined = None
     if _is_finite(calculation.initial_energy_per_atom):
         before = hull.position(composition, _number(calculation.initial_energy_per_atom))
         document.initial_formation_energy_per_atom = before.formation_energy
@@ -178,6 +181,8 @@ def judge(
         document.decomposition = hull.decomposition(composition)
     if calculation.structure is not None:
         crystal = _describe(document, calculation, calculation.structure)
+    if crystal is not None and calculation.unrefined_structure is not None:
+        unrefined = _reduced_unrefined(document, calculation.unrefined_structure)
     if document.state is not StabilityState.RANKED:
         return Judged(document, None)
     if crystal is not None:
@@ -188,12 +193,14 @@ def judge(
     document.field_class = field_class(above)
     document.imatgen_stable = at_most(formation, IMATGEN_LIMIT)
     if known is not None and calculation.structure is not None:
-        # a known prototype that moves away from itself when relaxed is no discovery
-        document.known_as = known.find(calculation.structure, crystal) or known.find(
-            candidate.structure
-        )
+        document.known_as = known.find(calculation.structure, crystal)
+        if document.known_as is None and calculation.unrefined_structure is not None:
+            document.known_as = known.find(calculation.unrefined_structure, unrefined)
+        if document.known_as is None:
+            # a known prototype that moves away from itself when relaxed is no discovery
+            document.known_as = known.find(candidate.structure)
         document.is_novel = document.known_as is None
-    return Judged(document, crystal)
+    return Judged(document, crystal, unrefined)
 
 
 def _state(calculation: CalculationDoc, system: OxideSystem) -> tuple[StabilityState, str | None]:
@@ -259,6 +266,20 @@ def _describe(
         return None
 
 
+def _reduced_unrefined(document: StabilityDoc, unrefined: Structure) -> ReducedCrystal | None:
+    """The crystal before its refinement, reduced; the document keeps it for later comparisons."""
+    try:
+        reduced = ReducedCrystal(unrefined)
+    except (VogenError, ValueError, RuntimeError) as error:
+        # what it resembles cannot be told then, and so neither that it is unique or novel
+        if document.state is StabilityState.RANKED:
+            document.state = StabilityState.FAILED
+            document.reason = f"unrefined structure cannot be analysed: {reason(error)}"
+        return None
+    document.unrefined_structure, document.unrefined_cell = unrefined, reduced.cell
+    return reduced
+
+
 def _check(calculation: CalculationDoc, hull: ReferenceHull) -> None:
     if calculation.scheme != hull.scheme:
         raise SchemeMismatchError(
@@ -268,12 +289,15 @@ def _check(calculation: CalculationDoc, hull: ReferenceHull) -> None:
     name = f"candidate {calculation.candidate_id}"
     composition = calculation.candidate.structure.composition
     check_elements(composition, hull.system, name)
-    relaxed = calculation.structure
-    if relaxed is not None and relaxed.composition != composition:
-        raise InputError(
-            f"{name} is {composition.formula} but its relaxed structure is "
-            f"{relaxed.composition.formula}"
-        )
+    for form, relaxed in (
+        ("relaxed", calculation.structure),
+        ("unrefined", calculation.unrefined_structure),
+    ):
+        if relaxed is not None and relaxed.composition != composition:
+            raise InputError(
+                f"{name} is {composition.formula} but its {form} structure is "
+                f"{relaxed.composition.formula}"
+            )
 
 
 def _is_finite(value: float | None) -> bool:

@@ -14,4 +14,5 @@ from .reading.structures import ReadStructure as ReadStructure
 from .reading.structures import read_structures as read_structures
 from .reduction import default_matcher as default_matcher
 from .symmetry import Symmetrised as Symmetrised
+from .symmetry import conventional_cell as conventional_cell
 from .symmetry import symmetrise as symmetrise

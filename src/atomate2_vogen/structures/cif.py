@@ -1,5 +1,8 @@
 """Writing of CIFs with the provenance of a crystal, and reading of these files.
 
+CIFs of relaxed crystals have the conventional cell and the operations of their space group; for
+that no site is moved by more than `MOST_MOVE`, so that the energy is that of the file too.
+
 Files of a user go through `structures.reading.parsers`, which trusts nothing and gives the same
 bits for what is written here.
 """
@@ -10,14 +13,28 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pymatgen.core import Structure
 
 from atomate2_vogen.energy_rounding import ENERGY_DECIMALS, as_printed
+from atomate2_vogen.structures.symmetry import (
+    EXACT,
+    conventional_cell,
+    idealised,
+    largest_displacement,
+    space_group,
+)
 
 if TYPE_CHECKING:
     from pymatgen.io.cif import CifParser
 
     from atomate2_vogen.schemas import CandidateDoc, StabilityDoc
+
+MOST_MOVE = 1e-3
+"""Å by which a site, or an edge of the cell, may move when a symmetry is made exact in a file.
+
+At forces of 0.05 eV/Å, where relaxations stop, the energy changes by 0.05 meV/atom at most.
+"""
 
 
 def read_block(text: str) -> tuple[Structure, CifParser]:
@@ -78,8 +95,21 @@ def candidate_cif(candidate: CandidateDoc) -> str:
     return annotated_cif(candidate.structure, candidate.candidate_id, provenance(candidate))
 
 
-def relaxed_cif(doc: StabilityDoc, candidate: CandidateDoc | None) -> str | None:
+def relaxed_cif(
+    doc: StabilityDoc, candidate: CandidateDoc | None, *, conventional: bool = False
+) -> str | None:
     """CIF of a relaxed crystal with provenance, energy model and class; None without a structure.
+
+    Parameters
+    ----------
+    doc
+        Stability document.
+    candidate
+        Crystal as generated, for the provenance.
+    conventional
+        Write all atoms of the cell of `conventional_cell` instead of the symmetrised cell: the
+        standard setting of the International Tables, with the atoms that the operations of the
+        space group do not make of others, and these operations.
 
     Examples
     --------
@@ -102,8 +132,11 @@ def relaxed_cif(doc: StabilityDoc, candidate: CandidateDoc | None) -> str | None
     ...     energy_above_hull=0.2,
     ...     structure=Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
     ... )
-    >>> relaxed_cif(document, candidate=None).splitlines()[1:3]
-    ['# formation energy -2.000 eV/atom', '# energy above hull 0.200 eV/atom']
+    >>> text = relaxed_cif(document, candidate=None)
+    >>> text.splitlines()[1:4]
+    ['# formation energy -2.000 eV/atom', '# energy above hull 0.200 eV/atom', '# not ranked: ranked']
+    >>> "_symmetry_Int_Tables_number   221" in text
+    True
     """
     if doc.structure is None:
         return None
@@ -120,7 +153,17 @@ def relaxed_cif(doc: StabilityDoc, candidate: CandidateDoc | None) -> str | None
     ]
     if doc.is_novel is not None:
         lines.append("novel" if doc.is_novel else f"known as {doc.known_as}")
-    return annotated_cif(doc.structure, doc.candidate_id, lines)
+    tolerance = _tolerance(doc.structure)
+    symbol, number = space_group(doc.structure, tolerance)
+    lines.append(f"space group {symbol} ({number})")
+    if doc.space_group_number not in {None, number}:
+        lines.append(
+            f"space group {doc.space_group_symbol} ({doc.space_group_number}) within 0.1 Å"
+        )
+    if conventional:
+        cell = conventional_cell(doc.structure, tolerance)
+        return annotated_cif(cell, doc.candidate_id, [*lines, "conventional cell, all atoms"])
+    return annotated_cif(doc.structure, doc.candidate_id, lines, symprec=tolerance)
 
 
 def provenance(candidate: CandidateDoc) -> list[str]:
@@ -133,8 +176,22 @@ def provenance(candidate: CandidateDoc) -> list[str]:
     ]
 
 
-def annotated_cif(structure: Structure, name: str, comments: Iterable[str]) -> str:
+def annotated_cif(
+    structure: Structure, name: str, comments: Iterable[str], *, symprec: float | None = None
+) -> str:
     """CIF of a crystal as the data block of a name, after lines of comment.
+
+    Parameters
+    ----------
+    structure
+        Ordered crystal.
+    name
+        Name of the data block.
+    comments
+        One line each.
+    symprec
+        Tolerance in Å within which the symmetry is made exact, for a CIF with the operations of
+        the space group; None writes the cell as it is, all atoms, in P1.
 
     Examples
     --------
@@ -144,12 +201,35 @@ def annotated_cif(structure: Structure, name: str, comments: Iterable[str]) -> s
     >>> annotated_cif(crystal, "VO-1", ["made by hand"]).splitlines()[:2]
     ['# made by hand', 'data_VO-1']
     """
-    from pymatgen.io.cif import CifWriter
-
-    body = str(CifWriter(structure)).splitlines()
+    body = _body(structure, symprec).splitlines()
     start = next(number for number, line in enumerate(body) if line.startswith("data_"))
     header = [f"# {' '.join(str(line).split())}" for line in comments]
     return "\n".join([*header, f"data_{name}", *body[start + 1 :]]) + "\n"
+
+
+def _tolerance(structure: Structure) -> float:
+    """Largest tolerance of `EXACT` and `MOST_MOVE` at which nothing moves by more than the latter."""
+    ideal = idealised(structure, EXACT)
+    strain = np.abs(ideal.lattice.matrix - structure.lattice.matrix).max()
+    moved = max(largest_displacement(structure, ideal), float(strain))
+    return EXACT if moved <= MOST_MOVE else MOST_MOVE
+
+
+def _body(structure: Structure, symprec: float | None) -> str:
+    """Text of pymatgen's writer."""
+    from pymatgen.io.cif import CifWriter
+
+    plain = Structure(structure.lattice, structure.species, structure.frac_coords)
+    if symprec is None or space_group(plain, symprec)[1] <= 1:
+        return str(CifWriter(plain))
+    text = str(CifWriter(idealised(plain, symprec), symprec=symprec))
+    read, _ = read_block(text)
+    # an operation that is written with too few digits would double sites, or lose them
+    if read.composition.reduced_formula == plain.composition.reduced_formula and np.isclose(
+        read.density, plain.density, rtol=1e-3
+    ):
+        return text
+    return str(CifWriter(plain))
 
 
 def _number(value: float | None) -> str:

@@ -78,7 +78,9 @@ class Symmetrised:
         }
 
 
-def symmetrise(structure: Structure, system: OxideSystem, tolerance: float = 0.2) -> Symmetrised:
+def symmetrise(
+    structure: Structure, system: OxideSystem | None, tolerance: float = 0.2
+) -> Symmetrised:
     """Symmetrise a crystal with the operations that it has within a tolerance.
 
     Cell and positions are averaged over the operations that spglib finds (as
@@ -97,7 +99,7 @@ def symmetrise(structure: Structure, system: OxideSystem, tolerance: float = 0.2
     structure
         Ordered crystal.
     system
-        Oxide system whose minimum distances are the limits.
+        Oxide system whose minimum distances are the limits; None sets no limits.
     tolerance
         spglib's ``symprec`` in Å.
 
@@ -138,11 +140,129 @@ def symmetrise(structure: Structure, system: OxideSystem, tolerance: float = 0.2
             operations > order
             and moved <= attempt
             and averaged.composition == structure.composition
-            and not _has_close_atoms(averaged, system)
+            and not (system is not None and _has_close_atoms(averaged, system))
             and default_matcher().fit(structure, averaged)
         ):
             return Symmetrised(averaged, symbol, after, attempt, moved)
     return Symmetrised(structure, symbol, symbol, 0.0, 0.0)
+
+
+def idealised(structure: Structure, tolerance: float = EXACT) -> Structure:
+    """The crystal with the symmetry that it has within a tolerance made exact.
+
+    Parameters
+    ----------
+    structure
+        Ordered crystal.
+    tolerance
+        spglib's ``symprec`` in Å.
+
+    Returns
+    -------
+    Structure
+        The same sites in the same order and setting, averaged over the operations; the given
+        crystal where spglib finds no symmetry or loses it half-way.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures.symmetry import idealised, space_group
+    >>> from pymatgen.core import Lattice, Structure
+    >>> nearly = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5001]])
+    >>> before, after = (space_group(one, 1e-5)[0] for one in (nearly, idealised(nearly)))
+    >>> before, after
+    ('P4mm', 'Pm-3m')
+    """
+    averaged = _averaged(structure, tolerance)
+    return structure if averaged is None else averaged
+
+
+def conventional_cell(structure: Structure, tolerance: float = EXACT) -> Structure:
+    """Conventional standard cell of a crystal, all of its atoms.
+
+    Parameters
+    ----------
+    structure
+        Ordered crystal in any cell.
+    tolerance
+        spglib's ``symprec`` in Å; the symmetry that the crystal has within it is made exact.
+
+    Returns
+    -------
+    Structure
+        The cell of Setyawan and Curtarolo (pymatgen's conventional standard structure), which
+        programs for band structures expect. Magnetic moments and other site properties are left
+        out.
+
+    Raises
+    ------
+    InputError
+        If spglib finds no space group.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import conventional_cell
+    >>> from pymatgen.core import Lattice, Structure
+    >>> rock_salt = Structure.from_spacegroup(
+    ...     "Fm-3m", Lattice.cubic(4.06), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ... )
+    >>> primitive = rock_salt.get_primitive_structure()
+    >>> len(primitive), len(conventional_cell(primitive))
+    (2, 8)
+    """
+    bare = _bare(idealised(structure, tolerance))
+    try:
+        return SpacegroupAnalyzer(bare, symprec=tolerance).get_conventional_standard_structure()
+    except (SymmetryUndeterminedError, TypeError, ValueError) as error:
+        raise InputError(
+            f"no space group was found within {tolerance:g} Å; give another tolerance"
+        ) from error
+
+
+def space_group(structure: Structure, tolerance: float = EXACT) -> tuple[str, int]:
+    """Hermann–Mauguin symbol and number of the space group within a tolerance.
+
+    Moments are not looked at.
+
+    Parameters
+    ----------
+    structure
+        Ordered crystal.
+    tolerance
+        spglib's ``symprec`` in Å.
+
+    Returns
+    -------
+    symbol : str
+    number : int
+        ``unknown`` and 0 where spglib finds none.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures.symmetry import space_group
+    >>> from pymatgen.core import Lattice, Structure
+    >>> space_group(Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]))
+    ('Pm-3m', 221)
+    """
+    try:
+        analyzer = SpacegroupAnalyzer(_bare(structure), symprec=tolerance)
+        return analyzer.get_space_group_symbol(), analyzer.get_space_group_number()
+    except SymmetryUndeterminedError:
+        return "unknown", 0
+
+
+def n_operations(structure: Structure) -> int:
+    """Number of symmetry operations of the cell at `EXACT`; 0 where none can be determined.
+
+    A cell that is not primitive has each operation once for every lattice point in it.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures.symmetry import n_operations
+    >>> from pymatgen.core import Lattice, Structure
+    >>> n_operations(Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]))
+    48
+    """
+    return _group(structure)[1]
 
 
 def largest_displacement(before: Structure, after: Structure) -> float:
@@ -176,15 +296,24 @@ def _averaged(structure: Structure, tolerance: float) -> Structure | None:
     if not np.isfinite(cell).all() or not np.isfinite(atoms.positions).all():
         return None
     fractions = atoms.get_scaled_positions(wrap=True)
-    return Structure(Lattice(cell), structure.species, fractions)
+    moments = structure.site_properties.get("magmom")
+    return Structure(
+        Lattice(cell),
+        structure.species,
+        fractions,
+        site_properties=None if moments is None else {"magmom": moments},
+    )
+
+
+def _bare(structure: Structure) -> Structure:
+    """Without site properties: pymatgen would count the operations of the moments."""
+    return Structure(structure.lattice, structure.species, structure.frac_coords)
 
 
 def _group(structure: Structure) -> tuple[str, int]:
     """Symbol and number of operations at `EXACT`; no operation where there is none to find."""
-    # pymatgen would count the operations of the moments, which are not averaged
-    bare = Structure(structure.lattice, structure.species, structure.frac_coords)
     try:
-        analyzer = SpacegroupAnalyzer(bare, symprec=EXACT)
+        analyzer = SpacegroupAnalyzer(_bare(structure), symprec=EXACT)
         return analyzer.get_space_group_symbol(), len(analyzer.get_symmetry_operations())
     except SymmetryUndeterminedError:
         return "unknown", 0
