@@ -1,5 +1,8 @@
-"""A fast potential learnt from an energy model: where minima are, found a hundred times faster."""
+"""A fast potential learnt from an energy model: it finds where minima are, and judges none.
 
-from atomate2_vogen.potential.potential import Potential, load_potential
+Other packages import these modules inside of functions: TensorFlow takes seconds.
+"""
 
-__all__ = ["Potential", "load_potential"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

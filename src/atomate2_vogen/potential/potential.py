@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +14,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import ArtefactError, InputError, MissingModelError
+from atomate2_vogen.errors import ArtefactError, DisorderError, ElementError
 from atomate2_vogen.files import write_atomically
 from atomate2_vogen.models.archive import Archive, named
 from atomate2_vogen.potential.neighbours import Batch, Cell, NeighbourList, Symmetry
@@ -27,10 +26,24 @@ from atomate2_vogen.potential.network import (
 
 FORMAT = 1
 _ADVICE = "train it again (tools/train_potential.py)"
+_SIDE_BY_SIDE = 64  # crystals evaluated at once, for the sake of memory
 
 
 def as_cell(structure: Structure, system: OxideSystem, *, symmetric: bool = False) -> Cell:
-    """Crystal of a system as arrays, with the symmetry that it has if that is to be kept."""
+    """Crystal of a system as arrays, with the symmetry that it has if that is to be kept.
+
+    Raises
+    ------
+    ElementError
+        If the crystal is of another system.
+    DisorderError
+        If a site is partly occupied.
+    """
+    formula = structure.composition.reduced_formula
+    if not structure.is_ordered:
+        raise DisorderError(f"{formula} has partly occupied sites; give an ordered crystal")
+    if not {one.symbol for one in structure.composition.elements} <= set(system.elements):
+        raise ElementError(f"{formula} is not of the system {system.chemsys} of the potential")
     symmetry = Symmetry.of(structure) if symmetric else None
     numbers = np.array([site.specie.symbol == system.metal for site in structure])
     return Cell(
@@ -84,18 +97,19 @@ class Potential:
 
         Raises
         ------
-        InputError
+        ElementError
             If a crystal is of another system.
+        DisorderError
+            If a site is partly occupied.
         """
-        cells = []
-        for structure in structures:
-            if not set(structure.symbol_set) <= set(self.system.elements):
-                formula = structure.composition.reduced_formula
-                raise InputError(f"{formula} is not of {self.system.chemsys}")
-            cells.append(as_cell(structure, self.system))
-        lists = [NeighbourList.of(cell, self.network.shape.cutoff) for cell in cells]
-        batch = Batch.of(cells, lists)
-        return np.asarray(self.network.evaluate(batch)[0] / batch.n_atoms)
+        cells = [as_cell(structure, self.system) for structure in structures]
+        found = []
+        for start in range(0, len(cells), _SIDE_BY_SIDE):
+            some = cells[start : start + _SIDE_BY_SIDE]
+            lists = [NeighbourList.of(cell, self.network.shape.cutoff) for cell in some]
+            batch = Batch.of(some, lists)
+            found.append(self.network.evaluate(batch)[0] / batch.n_atoms)
+        return np.concatenate(found) if found else np.zeros(0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all."""
@@ -124,6 +138,24 @@ class Potential:
             content = Path(path).read_bytes()
         except OSError as error:
             raise ArtefactError(f"{name} cannot be read ({error}); {_ADVICE}") from error
+        return cls.from_bytes(content, name)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str = "potential") -> Self:
+        """Read the content of a file that `save` wrote.
+
+        Parameters
+        ----------
+        content
+            Bytes of the file.
+        name
+            Name of the file, for error messages.
+
+        Raises
+        ------
+        ArtefactError
+            If it is damaged, of another format, or not a potential.
+        """
         archive = Archive.from_bytes(content, name, advice=_ADVICE)
         header = archive.header
         if header.get("kind") != "potential" or header.get("format") != FORMAT:
@@ -131,44 +163,10 @@ class Potential:
         try:
             system = OxideSystem.from_dict(header["system"])
             network = PotentialNetwork(NetworkShape(**header["shape"]), closest_distances(system))
-        except (KeyError, TypeError, ValueError) as error:
+            scheme = str(header["scheme"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise archive.error(f"damaged header ({error})") from error
         archive.assign("weights", network.weights)
-        potential = cls(network, system, str(header["scheme"]))
+        potential = cls(network, system, scheme)
         archive.check_id(potential.potential_id)
         return potential
-
-
-def potential_path(system: OxideSystem, scheme: str) -> Path:
-    """Path of the shipped potential, whether it exists or not."""
-    name = f"potential-{system.chemsys}-{scheme}.npz"
-    return Path(str(files("atomate2_vogen.potential") / "files" / name))
-
-
-def load_potential(system: OxideSystem | None = None, scheme: str = "CHGNet-0.3.0") -> Potential:
-    """The potential that is shipped for a system and scale.
-
-    Parameters
-    ----------
-    system
-        Oxide system; None is vanadium and oxygen.
-    scheme
-        Energy scale.
-
-    Raises
-    ------
-    MissingModelError
-        If none is shipped.
-    ArtefactError
-        If the file is damaged.
-    """
-    from atomate2_vogen.chemistry import VANADIUM
-
-    system = system or VANADIUM
-    path = potential_path(system, scheme)
-    if not path.is_file():
-        raise MissingModelError(
-            f"no potential is shipped for {system.chemsys} and {scheme}; train one "
-            "(tools/train_potential.py) and give its file"
-        )
-    return Potential.load(path)

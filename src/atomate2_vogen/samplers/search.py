@@ -121,7 +121,8 @@ class SearchSampler:
         keep_symmetry: bool = SEARCH_DEFAULTS["keep_symmetry"],
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
-        from atomate2_vogen.potential.potential import Potential, load_potential
+        from atomate2_vogen.potential.potential import Potential
+        from atomate2_vogen.potential.shipped import load_potential
 
         if potential is None:
             potential = load_potential(system)
