@@ -25,6 +25,21 @@ __all__ = [
 ]
 
 
+SLOWEST = (
+    "test_readme.py",
+    "test_examples.py",
+    "test_faults_farm.py",
+    "test_cli_discover.py",
+    "test_cases_settings.py",
+)
+"""Files with tests of minutes: begun last, they would leave the other process idle."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put the slowest tests first; all others keep their order."""
+    items.sort(key=lambda item: item.path.name not in SLOWEST)
+
+
 @pytest.fixture(autouse=True)
 def root_logger():
     """Put the root logger back: maggma's `Builder.run` leaves it verbose, with one more handler."""

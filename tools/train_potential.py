@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--system", default="V-O", help="metal and anion")
     parser.add_argument("--engine", default="chgnet", help="energy model to repeat")
     parser.add_argument("--out", type=Path, required=True, help="folder")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of search")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of search")
     parser.add_argument("--draws", type=int, default=1500, help="random crystals per round")
     parser.add_argument("--epochs", type=int, default=20, help="of the first fit")
     parser.add_argument("--more-epochs", type=int, default=8, help="of the fits that go on from it")

@@ -41,7 +41,7 @@ SEARCH_DEFAULTS: dict[str, Any] = {
     "first_steps": 15,
     "narrowing": 0.4,
     "steps": 80,
-    "keep_symmetry": True,
+    "keep_symmetry": False,
 }
 """Default values of the options that, with the seed, determine the crystals."""
 
