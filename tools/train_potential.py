@@ -67,7 +67,7 @@ def main() -> None:
                 else explore(potential, draws_of(system, given.draws), given.seed + number)
             )
             labelled(crystals, number, engine, path)
-        frames = frames.joined(Frames.load(path).frames)
+        frames = frames.joined(Frames.load(path))
         is_last = number == given.rounds
         path = given.out / f"potential-{number}.npz"
         if path.is_file():

@@ -84,7 +84,7 @@ def discover(
     identity |= options.refine_identity(engine, refine)
     with open_run(out, "discover", identity, voice, system) as run:
         from atomate2_vogen.cli.characterise import show
-        from atomate2_vogen.cli.generation import networks, report_sample
+        from atomate2_vogen.cli.generation import networks, potential, report_sample
         from atomate2_vogen.cli.progress import RELAXATION, SAMPLING
         from atomate2_vogen.cli.report import print_discovery
         from atomate2_vogen.cli.results import export, measure, report_relaxation, update_stability
@@ -102,7 +102,9 @@ def discover(
             refine=refine,
         )
         training = networks(run, sampler, preset, seed, sampling.model)
-        flow = replace(maker, training=training).make(wanted, seed, sampling.parents)
+        flow = replace(maker, training=training).make(
+            wanted, seed, sampling.parents, potential(run, sampling.potential)
+        )
         expected = {SAMPLING: len(wanted), RELAXATION: sum(wanted.values())}
         ran = run.run(flow, workers, expected)
         sample = report_sample(run, ran, wanted)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from atomate2_vogen.cli.console import native_output_to
-from atomate2_vogen.cli.makers import kept_networks
+from atomate2_vogen.cli.makers import kept_file
 from atomate2_vogen.cli.pipeline import FlowOutput, Pipeline, plural, reuse
 from atomate2_vogen.cli.progress import SAMPLING
 from atomate2_vogen.samplers.loading import SAMPLERS
@@ -34,10 +34,15 @@ def networks(run: Pipeline, sampler: str, preset: str, seed: int, model: Path | 
     if not SAMPLERS[sampler].has_networks:
         return None
     if model is not None:
-        return kept_networks(run.stores, model)
+        return kept_file(run.stores, model)
     if shipped_path(preset, run.system).is_file():
         return None
     return train(run, preset, seed)[1]
+
+
+def potential(run: Pipeline, file: Path | None) -> Any:
+    """Reference to a learned potential in the folder's job store; None is the shipped one."""
+    return None if file is None else kept_file(run.stores, file)
 
 
 def report_sample(run: Pipeline, ran: FlowOutput, counts: Mapping[str, int]) -> SampleDoc:

@@ -35,8 +35,8 @@ def sample_maker(
     )
 
 
-def kept_networks(stores: VogenStores, file: Path) -> OutputReference:
-    """Reference to trained networks of a file, which are put into the job store for the jobs."""
+def kept_file(stores: VogenStores, file: Path) -> OutputReference:
+    """Reference to a file of networks or of a potential, which is put into the job store."""
     from atomate2_vogen.data.artefact import make_artefact
     from atomate2_vogen.jobs.sharing import keep_artefact
 

@@ -63,7 +63,7 @@ def sample(
         import json
 
         from atomate2_vogen.cli.exports import candidate_cif, plain
-        from atomate2_vogen.cli.generation import networks, report_sample
+        from atomate2_vogen.cli.generation import networks, potential, report_sample
         from atomate2_vogen.cli.makers import sample_maker
         from atomate2_vogen.cli.progress import SAMPLING
         from atomate2_vogen.cli.report import print_sample
@@ -73,7 +73,7 @@ def sample(
             sampler=sample_maker(system, sampler, preset, sampling),
             system=system,
             training=networks(run, sampler, preset, seed, sampling.model),
-        ).make(wanted, seed, sampling.parents)
+        ).make(wanted, seed, sampling.parents, potential(run, sampling.potential))
         document = report_sample(run, run.run(flow, workers, {SAMPLING: len(wanted)}), wanted)
         for candidate in document.candidates:
             run.folder.write(f"{candidate.candidate_id}.cif", candidate_cif(candidate), "cifs")

@@ -17,6 +17,7 @@ from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.loading import SAMPLERS
 
 if TYPE_CHECKING:
+    from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.schemas.crystals import Crystal
 
 # those that users change; `SampleMaker` takes all options of the sampler
@@ -29,8 +30,14 @@ _OPTIONS = (
     click.option(
         "--min-atoms",
         type=click.IntRange(1),
-        help="wgan, evolution: smallest number of atoms per cell; few smaller crystals are new.  "
-        "[default: 7]",
+        help="wgan, search, evolution: smallest number of atoms per cell; few smaller crystals are "
+        "new.  [default: 7]",
+    ),
+    click.option(
+        "--draws",
+        type=click.IntRange(1),
+        help="search: number of random crystals relaxed on the potential per crystal requested; "
+        "more of them give lower energies for more time.  [default: 24]",
     ),
     click.option(
         "--preselect",
@@ -51,7 +58,14 @@ _OPTIONS = (
         "[default: off]",
     ),
 )
-_NAMES = ("max_attempts", "min_atoms", "preselect", "latent_noise", "symmetry_tolerance")
+_NAMES = (
+    "max_attempts",
+    "min_atoms",
+    "draws",
+    "preselect",
+    "latent_noise",
+    "symmetry_tolerance",
+)
 
 
 MODEL_FILE = "model.zip"
@@ -66,6 +80,8 @@ class SamplingOptions:
     ----------
     model
         File of trained networks; None takes those that are shipped, or trains.
+    potential
+        File of a learned potential; None takes the one that is shipped.
     judge_oversample, novel_only, novelty_margin
         As in `SampleMaker`.
     parents
@@ -77,6 +93,7 @@ class SamplingOptions:
     """
 
     model: Path | None = None
+    potential: Path | None = None
     judge_oversample: int = 1
     novel_only: bool = False
     novelty_margin: float = 1.0
@@ -95,7 +112,8 @@ class SamplingOptions:
         """
         if self.novelty_margin > 1 and not self.novel_only:
             raise InputError("--novelty-margin: only with --novel-only")
-        given = [*(["model"] if self.model else []), *self.options]
+        files = {"model": self.model, "potential": self.potential}
+        given = [*(name for name, file in files.items() if file), *self.options]
         _refuse_foreign(given, sampler)
 
     def identity(self) -> dict[str, Any]:
@@ -107,8 +125,9 @@ class SamplingOptions:
             identity["novel_only"] = True
         if self.novelty_margin > 1:
             identity["novelty_margin"] = self.novelty_margin
-        if self.model is not None:
-            identity["model"] = hashlib.sha256(self.model.read_bytes()).hexdigest()[:16]
+        for name, file in (("model", self.model), ("potential", self.potential)):
+            if file is not None:
+                identity[name] = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
         if self.parents_id is not None:
             identity["parents"] = self.parents_id
         return identity
@@ -126,12 +145,31 @@ def _refuse_foreign(given: Sequence[str], sampler: str) -> None:
 
 def _takers(option: str) -> tuple[str, ...]:
     """Samplers that take an option."""
+    searching = {"potential", "draws", "min_atoms"}
+    breeding = {"parents", "min_atoms"}
     return tuple(
         name
         for name, entry in SAMPLERS.items()
-        if (entry.has_networks and option != "parents")
-        or (entry.has_parents and option in {"parents", "min_atoms"})
+        if (entry.has_networks and option not in {"parents", "potential", "draws"})
+        or (entry.has_potential and option in searching)
+        or (entry.has_parents and option in breeding)
     )
+
+
+def _check_potential(file: Path, system: OxideSystem | None) -> None:
+    """Refuse a potential that jobs, perhaps on other hosts, could not use.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is damaged.
+    InputError
+        If it is of another system.
+    """
+    from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.potential import Potential
+
+    Potential.load(file).require_system(system or VANADIUM)
 
 
 def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,6 +186,7 @@ def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
             parents, parents_id = None, None
         sampling = SamplingOptions(
             model=kwargs.pop("model"),
+            potential=kwargs.pop("potential"),
             judge_oversample=kwargs.pop("judge_oversample"),
             novel_only=kwargs.pop("novel_only"),
             novelty_margin=kwargs.pop("novelty_margin"),
@@ -156,10 +195,18 @@ def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
             options={name: value for name, value in given.items() if value is not None},
         )
         sampling.check(kwargs["sampler"])
+        if sampling.potential is not None:
+            _check_potential(sampling.potential, kwargs["system"])
         return function(*args, sampling=sampling, **kwargs)
 
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
+    wrapped = click.option(
+        "--potential",
+        type=UserPath(exists=True, dir_okay=False),
+        help="search: file of a learned potential, as tools/train_potential.py writes it.  "
+        "[default: the shipped potential]",
+    )(wrapped)
     wrapped = click.option(
         "--parents",
         multiple=True,

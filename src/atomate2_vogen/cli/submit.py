@@ -16,7 +16,7 @@ from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.loading import SAMPLERS
 
 if TYPE_CHECKING:
-    from jobflow import Flow
+    from jobflow import Flow, OutputReference
 
     from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.flows.submission import Submission
@@ -75,7 +75,7 @@ def submit(
 
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
-    from atomate2_vogen.cli.makers import discovery_maker, kept_networks
+    from atomate2_vogen.cli.makers import discovery_maker, kept_file
     from atomate2_vogen.flows.launchpads import location, open_launchpad
     from atomate2_vogen.flows.submission import submit as add
     from atomate2_vogen.jobs.training import TrainWGANMaker
@@ -103,22 +103,28 @@ def submit(
             from atomate2_vogen.stores import VogenStores
 
             stores = open_stores.enter_context(VogenStores.open(where, create=True))
-        training: Any = None
-        if sampling.model is not None:
+        files = {"model": sampling.model, "potential": sampling.potential}
+        kept: dict[str, OutputReference] = {}
+        for name, file in files.items():
+            if file is None:
+                continue
             if stores is None:
                 raise InputError(
-                    "--model: give --store too; the networks travel to the workers through the "
-                    "store"
+                    f"--{name}: give --store too; the file travels to the workers through the store"
                 )
-            training = kept_networks(stores, sampling.model)
-        elif SAMPLERS[sampler].has_networks and not shipped_path(preset, system).is_file():
+            kept[name] = kept_file(stores, file)
+        training: Any = kept.get("model")
+        needs = SAMPLERS[sampler].has_networks and not shipped_path(preset, system).is_file()
+        if training is None and needs:
             training = TrainWGANMaker(preset=preset, system=system)
-        flow: Flow = replace(maker, training=training).make(wanted, seed, sampling.parents)
+        flow: Flow = replace(maker, training=training).make(
+            wanted, seed, sampling.parents, kept.get("potential")
+        )
         submission = add(
             flow,
             pad,
             store=None if stores is None else stores.job_store,
-            allow_external_references=sampling.model is not None,
+            allow_external_references=bool(kept),
         )
         commands = _next(launchpad, where, system)
     if as_json:

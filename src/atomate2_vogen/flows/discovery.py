@@ -37,7 +37,8 @@ class DiscoveryFlowMaker(Maker):
     name
         Name of the flow.
     sampler
-        ``wgan``, ``substitution``, ``random``, ``evolution`` or a Maker, as of `SamplingFlowMaker`.
+        ``wgan``, ``substitution``, ``random``, ``search``, ``evolution`` or a Maker, as of
+        `SamplingFlowMaker`.
     engine
         Engine that judges; the default is CHGNet.
     system
@@ -100,6 +101,7 @@ class DiscoveryFlowMaker(Maker):
         counts: Mapping[str, int] | None = None,
         seed: int = 0,
         parents: Sequence[Crystal] | OutputReference | None = None,
+        potential: Artefact | OutputReference | None = None,
     ) -> Flow:
         """Flow whose output is a `DiscoveryDoc`.
 
@@ -113,6 +115,8 @@ class DiscoveryFlowMaker(Maker):
             counts and seed give the same crystals.
         parents
             Crystals that ``evolution`` makes others of, as of `SamplingFlowMaker`.
+        potential
+            Learned potential that ``search`` relaxes crystals on, as of `SamplingFlowMaker`.
 
         Raises
         ------
@@ -120,10 +124,12 @@ class DiscoveryFlowMaker(Maker):
             If the counts cannot be asked for.
         InputError
             If the seed is negative or no whole number, the sampler's name is unknown, networks are
-            given to a sampler that has none, the Maker that trains them is of another system, or
-            parents are given to a sampler that takes none or do not have a formula.
+            given to a sampler that has none, the Maker that trains them is of another system,
+            parents are given to a sampler that takes none or do not have a formula, or a potential
+            is given to a sampler that takes none.
         MissingModelError
-            If ``wgan`` is given no networks and none are shipped for the system and preset.
+            If ``wgan`` is given no networks and none are shipped for the system and preset, or
+            ``search`` is given no potential and none is shipped for the system.
         MissingReferenceError
             If no references are shipped for the engine's scheme and none are given.
         SchemeMismatchError
@@ -138,7 +144,7 @@ class DiscoveryFlowMaker(Maker):
             system=self.system,
             preset=self.preset,
             training=self.training,
-        ).make(counts, seed, parents)
+        ).make(counts, seed, parents, potential)
         relaxing, references = references_for(self.references, self.engine, self.system)
         if self.electronic is not None:
             check_bands(self.electronic.engine)

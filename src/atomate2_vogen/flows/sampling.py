@@ -11,8 +11,9 @@ from jobflow import Flow, Job, Maker, OutputReference
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.jobs.placement import SAMPLING, TRAINING, place
-from atomate2_vogen.jobs.sampling import NO_PARENTS, SampleMaker
+from atomate2_vogen.jobs.sampling import NO_PARENTS, NO_POTENTIAL, SampleMaker
 from atomate2_vogen.models.shipped import require_shipped
+from atomate2_vogen.potential.shipped import require_potential
 from atomate2_vogen.samplers.base import check_counts, check_seed
 from atomate2_vogen.samplers.loading import SAMPLERS
 from atomate2_vogen.samplers.parents import require_parents
@@ -33,8 +34,8 @@ class SamplingFlowMaker(Maker):
         Name of the flow.
     sampler
         ``wgan`` (with the networks that are shipped, unless `training` is given),
-        ``substitution``, ``random`` or ``evolution``; a `SampleMaker`; or a Maker whose ``make(counts, seed)``
-        gives a `SampleDoc`, which is called once for each formula.
+        ``substitution``, ``random``, ``search`` or ``evolution``; a `SampleMaker`; or a Maker whose
+        ``make(counts, seed)`` gives a `SampleDoc`, which is called once for each formula.
     system
         Oxide system.
     preset
@@ -63,6 +64,7 @@ class SamplingFlowMaker(Maker):
         counts: Mapping[str, int] | None = None,
         seed: int = 0,
         parents: Sequence[Crystal] | OutputReference | None = None,
+        potential: Artefact | OutputReference | None = None,
     ) -> Flow:
         """Flow whose output is a list of `SampleDoc`, one for each formula.
 
@@ -77,6 +79,9 @@ class SamplingFlowMaker(Maker):
         parents
             Crystals that ``evolution`` makes others of, as of `EvolutionSampler`, or a reference to
             them; by default those of the substitution pool. Each formula needs at least one.
+        potential
+            File of the learned potential that ``search`` relaxes crystals on, or a reference to
+            it in the job store (`keep_artefact`); by default the one that is shipped.
 
         Raises
         ------
@@ -84,10 +89,12 @@ class SamplingFlowMaker(Maker):
             If the counts cannot be asked for.
         InputError
             If the seed is negative or no whole number, the sampler's name is unknown, networks are
-            given to a sampler that has none, the Maker that trains them is of another system, or
-            parents are given to a sampler that takes none or do not have a formula.
+            given to a sampler that has none, the Maker that trains them is of another system,
+            parents are given to a sampler that takes none or do not have a formula, or a potential
+            is given to a sampler that takes none.
         MissingModelError
-            If ``wgan`` is given no networks and none are shipped for the system and preset.
+            If ``wgan`` is given no networks and none are shipped for the system and preset, or
+            ``search`` is given no potential and none is shipped for the system.
         """
         if counts is None:
             counts = dict.fromkeys(self.system.target_formulas, DEFAULT_COUNT)
@@ -107,6 +114,7 @@ class SamplingFlowMaker(Maker):
                 require_parents(parents, wanted)
             # whole, for every formula: the model id is the same in all jobs
             options = options | {"parents": parents}
+        options |= self._potential(maker, potential)
         samples = [maker.make({formula: wanted[formula]}, seed, **options) for formula in wanted]
         for formula, sample in zip(wanted, samples, strict=True):
             sample.name = f"{sample.name} {formula}"
@@ -120,6 +128,21 @@ class SamplingFlowMaker(Maker):
         if isinstance(self.sampler, Maker):
             return self.sampler
         return SampleMaker(sampler=self.sampler, system=self.system, preset=self.preset)
+
+    def _potential(
+        self, maker: Any, potential: Artefact | OutputReference | None
+    ) -> dict[str, Any]:
+        """The potential as an argument of the sampler's `make`."""
+        if not isinstance(maker, SampleMaker) or not SAMPLERS[maker.sampler].has_potential:
+            if potential is not None:
+                raise InputError(NO_POTENTIAL)
+            return {}
+        if potential is not None:
+            return {"potential": potential}
+        # a potential among the options of a `SampleMaker` is a file that its worker finds
+        if maker.options.get("potential") is None:
+            require_potential(maker.system)
+        return {}
 
     def _networks(self, maker: Any, seed: int) -> tuple[list[Job], dict[str, Any]]:
         """Jobs that train networks, and the networks as an argument of the sampler's `make`."""

@@ -20,6 +20,7 @@ from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.structures.matching import KnownStructures
 
 NO_PARENTS = "parents: only for the sampler evolution; leave them out"
+NO_POTENTIAL = "potential: only for the sampler search; leave it out"
 
 
 @dataclass
@@ -31,7 +32,7 @@ class SampleMaker(Maker):
     name
         Name of the job.
     sampler
-        ``wgan``, ``substitution``, ``random`` or ``evolution``.
+        ``wgan``, ``substitution``, ``random``, ``search`` or ``evolution``.
     options
         Further arguments of the sampler's constructor.
     system
@@ -88,6 +89,7 @@ class SampleMaker(Maker):
         seed: int = 0,
         training: TrainingDoc | Artefact | None = None,
         parents: Sequence[Crystal] | None = None,
+        potential: Artefact | None = None,
     ) -> SampleDoc:
         """Job whose output is a `SampleDoc`, its candidates in the ``data`` store.
 
@@ -103,20 +105,29 @@ class SampleMaker(Maker):
         parents
             Crystals that others are made of, or a reference to them, as of `EvolutionSampler`; for
             ``evolution`` only. Without, those of the substitution pool are taken.
+        potential
+            File of a learned potential, for ``search`` only. Without, the one that is shipped is
+            taken.
 
         Raises
         ------
         InputError
-            If the model is of another system, or an option is unknown; also as the sampler's
-            `sample`.
+            If the model is of another system, an option is unknown, or an argument is given that
+            the sampler does not take; also as the sampler's `sample`.
         MissingModelError
-            If the sampler needs a training, has none and none is shipped.
+            If the sampler needs networks or a potential, is given none and none are shipped.
         ArtefactError
             If the model's file is damaged.
         """
-        given = {} if parents is None else {"parents": parents}
-        if given and not SAMPLERS[self.sampler].has_parents:
-            raise InputError(NO_PARENTS)
+        given: dict[str, Any] = {}
+        if parents is not None:
+            if not SAMPLERS[self.sampler].has_parents:
+                raise InputError(NO_PARENTS)
+            given["parents"] = parents
+        if potential is not None:
+            if not SAMPLERS[self.sampler].has_potential:
+                raise InputError(NO_POTENTIAL)
+            given["potential"] = _read_potential(potential)
         known = None
         if self.novel_only:
             formulas = list(check_counts(counts, self.system))
@@ -132,6 +143,12 @@ class SampleMaker(Maker):
             **self.options | given,
         )
         return sampler.sample(counts, seed, known=known)
+
+
+def _read_potential(artefact: Artefact) -> Any:
+    from atomate2_vogen.potential import Potential
+
+    return Potential.from_bytes(read_artefact(artefact), artefact.filename)
 
 
 def _read_model(training: TrainingDoc | Artefact) -> Any:

@@ -13,15 +13,15 @@ import itertools
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from pymatgen.core import Structure
 
-from atomate2_vogen.errors import ArtefactError, InputError
+from atomate2_vogen.errors import ArtefactError, NonFiniteError, SchemeMismatchError
 from atomate2_vogen.files import write_atomically
 
 FORMAT = 1
@@ -44,6 +44,15 @@ class Frame:
         tension; shape (3, 3).
     source
         How the crystal was made.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from atomate2_vogen.potential import Frame
+    >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> Frame(crystal, float("nan"), np.zeros((2, 3)), np.zeros((3, 3))).is_finite
+    False
     """
 
     structure: Structure
@@ -79,14 +88,14 @@ class Frames:
 
     Raises
     ------
-    InputError
+    NonFiniteError
         If a frame has NaN or infinity.
 
     Examples
     --------
     >>> import numpy as np
     >>> from pymatgen.core import Lattice, Structure
-    >>> from atomate2_vogen.potential.frames import Frame, Frames
+    >>> from atomate2_vogen.potential import Frame, Frames
     >>> crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     >>> frame = Frame(crystal, -8.5, np.zeros((2, 3)), np.zeros((3, 3)), "by hand")
     >>> Frames("CHGNet-0.3.0", [frame]).save("frames.npz")
@@ -102,14 +111,27 @@ class Frames:
         for number, frame in enumerate(self.frames):
             if not frame.is_finite:
                 formula = frame.structure.composition.reduced_formula
-                raise InputError(f"frame {number} ({formula}, {frame.source}) has NaN or infinity")
+                raise NonFiniteError(
+                    f"frame {number} ({formula}, {frame.source}) has NaN or infinity; leave it out"
+                )
 
     def __len__(self) -> int:
         return len(self.frames)
 
-    def joined(self, others: Iterable[Frame]) -> Frames:
-        """These frames and others of the same scheme."""
-        return Frames(self.scheme, [*self.frames, *others])
+    def joined(self, others: Frames) -> Frames:
+        """These frames and others.
+
+        Raises
+        ------
+        SchemeMismatchError
+            If the others are of another scheme.
+        """
+        if others.scheme != self.scheme:
+            raise SchemeMismatchError(
+                f"frames of {others.scheme} cannot join those of {self.scheme}: their energies "
+                "have no common zero"
+            )
+        return Frames(self.scheme, [*self.frames, *others.frames])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the compressed npz file, whole or not at all."""
@@ -121,11 +143,11 @@ class Frames:
             format=np.array(FORMAT),
             scheme=np.array(self.scheme),
             offsets=np.cumsum([0, *sizes]),
-            numbers=np.concatenate([s.atomic_numbers for s in structures]).astype("<i2"),
+            numbers=_rows([s.atomic_numbers for s in structures], (0,), "<i2"),
             lattices=np.array([s.lattice.matrix for s in structures], dtype="<f4"),
-            coords=np.concatenate([s.frac_coords for s in structures]).astype("<f4"),
+            coords=_rows([s.frac_coords for s in structures], (0, 3), "<f4"),
             energies=np.array([frame.energy for frame in self.frames], dtype="<f4"),
-            forces=np.concatenate([frame.forces for frame in self.frames]).astype("<f4"),
+            forces=_rows([frame.forces for frame in self.frames], (0, 3), "<f4"),
             stresses=np.array([frame.stress for frame in self.frames], dtype="<f4"),
             sources=np.array([frame.source for frame in self.frames], dtype=str),
         )
@@ -146,6 +168,7 @@ class Frames:
                     raise ValueError(f"format {archive['format']}, not {FORMAT}")  # noqa: TRY301
                 arrays = {name: archive[name] for name in archive.files}
             offsets = arrays["offsets"].tolist()
+            _check_sizes(arrays, offsets)
             frames = []
             for number, (start, end) in enumerate(itertools.pairwise(offsets)):
                 rows = slice(start, end)
@@ -168,13 +191,33 @@ class Frames:
             EOFError,
             IndexError,
             KeyError,
+            MemoryError,
             NotImplementedError,
             OSError,
+            RuntimeError,
             TypeError,
-            ValueError,
+            ValueError,  # NonFiniteError too
             zipfile.BadZipFile,
             zlib.error,
         ) as error:
             raise ArtefactError(
                 f"{Path(path).name} is no file of frames ({error}); make it again"
             ) from error
+
+
+def _rows(arrays: Sequence[Any], empty: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Arrays one below the other, also where there are none."""
+    return np.concatenate([np.zeros(empty), *arrays]).astype(dtype)
+
+
+def _check_sizes(arrays: dict[str, np.ndarray], offsets: Sequence[int]) -> None:
+    """Raise ValueError if arrays do not belong together."""
+    n, n_atoms = len(offsets) - 1, offsets[-1]
+    of_frames = (("lattices", (3, 3)), ("energies", ()), ("stresses", (3, 3)), ("sources", ()))
+    of_atoms = (("numbers", ()), ("coords", (3,)), ("forces", (3,)))
+    for size, expected in ((n, of_frames), (n_atoms, of_atoms)):
+        for name, shape in expected:
+            if arrays[name].shape != (size, *shape) and size:
+                raise ValueError(f"{name} has the shape {arrays[name].shape}, not {(size, *shape)}")
+    if offsets[0] != 0 or any(first >= then for first, then in itertools.pairwise(offsets)):
+        raise ValueError("offsets do not rise from 0")

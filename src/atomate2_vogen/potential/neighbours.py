@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import spglib
@@ -14,7 +15,7 @@ _ITSELF = 1e-6  # Å below which a neighbour is the atom itself
 
 
 @dataclass(frozen=True, eq=False)
-class Symmetry:
+class CellSymmetry:
     """Operations of a crystal, as they act on displacements.
 
     Parameters
@@ -29,7 +30,7 @@ class Symmetry:
     permutations: np.ndarray
 
     @classmethod
-    def of(cls, structure: Structure, precision: float = 1e-3) -> Symmetry | None:
+    def of(cls, structure: Structure, precision: float = 1e-3) -> CellSymmetry | None:
         """Operations that spglib finds; None where it finds none, or only the identity.
 
         Parameters
@@ -42,7 +43,8 @@ class Symmetry:
         lattice, coords = structure.lattice.matrix, structure.frac_coords
         numbers = np.array(structure.atomic_numbers)
         try:
-            found = spglib.get_symmetry((lattice, coords, numbers), symprec=precision)
+            cell: Any = (lattice, coords, numbers)
+            found = spglib.get_symmetry(cell, symprec=precision)
         except Exception as error:
             # its own class of errors since 2.7
             if type(error).__module__.partition(".")[0] == "spglib":
@@ -89,7 +91,7 @@ class Cell:
     lattice: np.ndarray
     positions: np.ndarray
     is_metal: np.ndarray
-    symmetry: Symmetry | None = None
+    symmetry: CellSymmetry | None = None
 
     def __len__(self) -> int:
         return len(self.positions)

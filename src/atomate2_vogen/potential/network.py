@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.errors import InputError
 from atomate2_vogen.models.networks.backend import keras
 from atomate2_vogen.potential.neighbours import Batch
 
@@ -27,6 +28,7 @@ HARMONICS = (slice(0, 1), slice(1, 4), slice(4, 9), slice(9, 16))
 
 _REPULSION = 20.0  # eV at distance 0, so that no gap in the training data lets atoms overlap
 _NARROWEST = 0.9  # Å, centre of the innermost radial function
+_WIDEST = 12.0  # Å; an atom of an oxide has some 700 neighbours within it
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,34 @@ class NetworkShape:
         Mixtures of radial functions and elements that the power spectrum is taken of.
     hidden
         Units of each of the two hidden layers.
+
+    Raises
+    ------
+    InputError
+        If a size is no positive number, or the cutoff too short for radial functions.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.potential import NetworkShape
+    >>> NetworkShape(channels=6).n_features
+    90
     """
 
     cutoff: float = 5.0
     radial: int = 10
     channels: int = 12
     hidden: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no network."""
+        if not (_NARROWEST < self.cutoff <= _WIDEST):
+            raise InputError(
+                f"cutoff is {self.cutoff!r}; give more than {_NARROWEST} and up to {_WIDEST:g} Å"
+            )
+        for name, least in (("radial", 2), ("channels", 1), ("hidden", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"{name} is {value!r}; give a whole number from {least} on")
 
     @property
     def n_features(self) -> int:

@@ -14,10 +14,10 @@ import numpy as np
 from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import ArtefactError, DisorderError, ElementError
+from atomate2_vogen.errors import ArtefactError, DisorderError, ElementError, InputError
 from atomate2_vogen.files import write_atomically
 from atomate2_vogen.models.archive import Archive, named
-from atomate2_vogen.potential.neighbours import Batch, Cell, NeighbourList, Symmetry
+from atomate2_vogen.potential.neighbours import Batch, Cell, CellSymmetry, NeighbourList
 from atomate2_vogen.potential.network import (
     NetworkShape,
     PotentialNetwork,
@@ -44,7 +44,7 @@ def as_cell(structure: Structure, system: OxideSystem, *, symmetric: bool = Fals
         raise DisorderError(f"{formula} has partly occupied sites; give an ordered crystal")
     if not {one.symbol for one in structure.composition.elements} <= set(system.elements):
         raise ElementError(f"{formula} is not of the system {system.chemsys} of the potential")
-    symmetry = Symmetry.of(structure) if symmetric else None
+    symmetry = CellSymmetry.of(structure) if symmetric else None
     numbers = np.array([site.specie.symbol == system.metal for site in structure])
     return Cell(
         np.array(structure.lattice.matrix), np.array(structure.cart_coords), numbers, symmetry
@@ -76,7 +76,7 @@ class Potential:
     >>> potential = load_potential()
     >>> potential.scheme
     'CHGNet-0.3.0'
-    >>> abs(potential.energies([rutile])[0] + 8.9) < 0.3
+    >>> bool(abs(potential.energies([rutile])[0] + 8.9) < 0.3)
     True
     """
 
@@ -91,6 +91,21 @@ class Potential:
         for variable in self.network.weights:
             digest.update(np.ascontiguousarray(variable, dtype="<f4").tobytes())
         return digest.hexdigest()[:16]
+
+    def require_system(self, system: OxideSystem) -> None:
+        """Refuse another oxide system than that of the potential.
+
+        Raises
+        ------
+        InputError
+            If it is another one.
+        """
+        if self.system.chemsys != system.chemsys:
+            name = f"{system.metal}-{system.anion}"
+            raise InputError(
+                f"the potential is of {self.system.chemsys}, asked for is {system.chemsys}; train "
+                f"one: python tools/train_potential.py --system {name} --out potential_{name}"
+            )
 
     def energies(self, structures: Sequence[Structure]) -> np.ndarray:
         """Energies in eV/atom, shape (n,).
@@ -113,6 +128,10 @@ class Potential:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all."""
+        write_atomically(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Content of the file."""
         header = {
             "format": FORMAT,
             "kind": "potential",
@@ -121,8 +140,7 @@ class Potential:
             "shape": asdict(self.network.shape),
             "model_id": self.potential_id,
         }
-        archive = Archive(header, named("weights", self.network.weights))
-        write_atomically(path, archive.to_bytes())
+        return Archive(header, named("weights", self.network.weights)).to_bytes()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -141,27 +159,20 @@ class Potential:
         return cls.from_bytes(content, name)
 
     @classmethod
-    def from_bytes(cls, content: bytes, name: str = "potential") -> Self:
-        """Read the content of a file that `save` wrote.
-
-        Parameters
-        ----------
-        content
-            Bytes of the file.
-        name
-            Name of the file, for error messages.
+    def from_bytes(cls, content: bytes, name: str) -> Self:
+        """Read the content of a file of this name.
 
         Raises
         ------
         ArtefactError
-            If it is damaged, of another format, or not a potential.
+            As `load`.
         """
         archive = Archive.from_bytes(content, name, advice=_ADVICE)
         header = archive.header
         if header.get("kind") != "potential" or header.get("format") != FORMAT:
             raise archive.error("it holds no potential of this version")
         try:
-            system = OxideSystem.from_dict(header["system"])
+            system = OxideSystem.from_fields(header["system"])
             network = PotentialNetwork(NetworkShape(**header["shape"]), closest_distances(system))
             scheme = str(header["scheme"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import InputError
+from atomate2_vogen.errors import ElementError, InputError, SchemeMismatchError
 from atomate2_vogen.models.networks.backend import keras
 from atomate2_vogen.potential.frames import Frame, Frames
 from atomate2_vogen.potential.neighbours import Batch, Cell, NeighbourList
@@ -48,6 +48,17 @@ class FitSettings:
         Energy above the envelope in eV/atom at which a frame counts about a third.
     seed
         Of weights, division and order.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.potential import FitSettings
+    >>> FitSettings(epochs=20).batch
+    24
     """
 
     epochs: int = 60
@@ -58,6 +69,18 @@ class FitSettings:
     most_force: float = 30.0
     energy_scale: float = 0.4
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no fit can be made with."""
+        for name, least in (("epochs", 1), ("batch", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"{name} is {value!r}; give a whole number from {least} on")
+        for name in ("learning_rate", "most_energy", "most_force", "energy_scale"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise InputError(f"{name} is {getattr(self, name)!r}; give a positive number")
+        if not 0 <= self.held_out < 1:
+            raise InputError(f"held_out is {self.held_out!r}; give a share from 0 to below 1")
 
 
 @dataclass
@@ -76,6 +99,12 @@ class FitReport:
         Mean losses of each epoch: energy (eV/atom), forces (eV/Å), stress (eV/Å³), as roots.
     cpu_time
         Seconds of the process.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.potential import FitReport
+    >>> FitReport(n_frames=950, n_held_out=50, energy_mae=0.02).energy_mae
+    0.02
     """
 
     n_frames: int
@@ -125,21 +154,46 @@ def train_potential(
     Raises
     ------
     InputError
-        If there are too few frames, one is of another system, or the start is of another scheme.
+        If there are too few frames, or one of the elements is in none of them.
+    ElementError
+        If a frame, or the start, is of another system.
+    SchemeMismatchError
+        If the start is of another scheme.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from atomate2_vogen import VANADIUM
+    >>> from atomate2_vogen.potential import FitSettings, Frame, Frames, train_potential
+    >>> frames = Frames("springs")
+    >>> for length in np.linspace(2.4, 2.8, 100):
+    ...     crystal = Structure(
+    ...         Lattice.cubic(length), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ...     )
+    ...     energy = (length - 2.6) ** 2
+    ...     stress = np.eye(3) * 4 / 3 * (length - 2.6) / length**2
+    ...     frames.frames.append(Frame(crystal, energy, np.zeros((2, 3)), stress))
+    >>> potential, report = train_potential(frames, VANADIUM, settings=FitSettings(epochs=2))
+    >>> potential.scheme, report.n_frames, report.n_held_out
+    ('springs', 95, 5)
     """
     settings = settings or FitSettings()
     for frame in frames.frames:
-        if not set(frame.structure.symbol_set) <= set(system.elements):
+        if not {one.symbol for one in frame.structure.composition} <= set(system.elements):
             formula = frame.structure.composition.reduced_formula
-            raise InputError(f"a frame of {formula} ({frame.source}) is not of {system.chemsys}")
-    if start is not None and (start.scheme, start.system.chemsys) != (
-        frames.scheme,
-        system.chemsys,
-    ):
-        raise InputError(
-            f"the potential to go on from is of {start.scheme} and {start.system.chemsys}, the "
-            f"frames are of {frames.scheme} and {system.chemsys}"
+            raise ElementError(f"a frame of {formula} ({frame.source}) is not of {system.chemsys}")
+    if start is not None and start.system.chemsys != system.chemsys:
+        raise ElementError(
+            f"the potential to go on from is of {start.system.chemsys}, the frames are of "
+            f"{system.chemsys}"
         )
+    if start is not None and start.scheme != frames.scheme:
+        raise SchemeMismatchError(
+            f"the potential to go on from is of {start.scheme}, the frames are of {frames.scheme}"
+        )
+    if len(frames) < FEWEST_FRAMES:
+        raise InputError(f"{len(frames)} frames are too few; give at least {FEWEST_FRAMES}")
     begin = time.process_time()
     heights = above_envelope(frames.frames, system)
     kept = [
@@ -149,7 +203,10 @@ def train_potential(
         and np.abs(frame.forces).max() <= settings.most_force
     ]
     if len(kept) < FEWEST_FRAMES:
-        raise InputError(f"{len(kept)} frames can be trained on; give at least {FEWEST_FRAMES}")
+        raise InputError(
+            f"{len(kept)} of {len(frames)} frames are within most_energy and most_force; give at "
+            f"least {FEWEST_FRAMES} of these"
+        )
     rng = np.random.default_rng(settings.seed)
     order = rng.permutation(kept)
     n_apart = int(settings.held_out * len(order))
@@ -273,6 +330,8 @@ def _set_scales(network: PotentialNetwork, data: _Data, rows: np.ndarray) -> Non
         for element in (0, 1):
             found[element].append(np.asarray(features)[batch.is_metal == element])
     joined = [np.concatenate(one) for one in found]
+    if not all(len(one) for one in joined):
+        raise InputError("the frames are of one element alone; add some of compounds")
     network.mean.assign(np.array([one.mean(axis=0) for one in joined]))
     network.spread.assign(np.array([1.5 * one.std(axis=0) + 0.01 for one in joined]))
 

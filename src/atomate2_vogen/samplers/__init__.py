@@ -1,4 +1,4 @@
-"""Sources of candidates: WGAN, substitution, random search and evolution behind one call.
+"""Sources of candidates: WGAN, substitution, random crystals, search and evolution behind one call.
 
 >>> from atomate2_vogen.samplers import load_sampler
 >>> sample = load_sampler("substitution").sample({"VO2": 8}, seed=0)  # doctest: +SKIP

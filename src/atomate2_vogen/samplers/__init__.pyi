@@ -5,5 +5,6 @@ from .filtered import FilteredSampler as FilteredSampler
 from .loading import SAMPLERS as SAMPLERS
 from .loading import load_sampler as load_sampler
 from .random_symmetric import RandomSampler as RandomSampler
+from .search import SearchSampler as SearchSampler
 from .substitution import SubstitutionSampler as SubstitutionSampler
 from .wgan import WGANSampler as WGANSampler

@@ -128,10 +128,7 @@ class SearchSampler:
             potential = load_potential(system)
         elif not isinstance(potential, Potential):
             potential = Potential.load(potential)
-        if potential.system.chemsys != system.chemsys:
-            raise InputError(
-                f"the potential is of {potential.system.chemsys}, asked for is {system.chemsys}"
-            )
+        potential.require_system(system)
         self.potential, self.system = potential, system
         self.model_id = f"{potential.potential_id}-pyxtal-{pyxtal_version()}"
         self.draws = check_whole("draws", draws)
@@ -219,10 +216,12 @@ class SearchSampler:
             ]
             first = relax_cells(network, cells, steps=self.first_steps)
             order = np.argsort([one.energy for one in first], kind="stable").tolist()
-            kept = order[: max(1, round(self.narrowing * len(order)))] if order else []
+            sound = [row for row in order if np.isfinite(first[row].energy)]
+            refused += [_unstable() for _ in range(len(order) - len(sound))]
+            kept = sound[: max(1, round(self.narrowing * len(order)))]
             refused += [
                 RefusedError(RejectionReason.HIGH_ENERGY, "higher than others after some steps")
-                for _ in range(len(order) - len(kept))
+                for _ in range(len(sound) - len(kept))
             ]
             last = relax_cells(network, [first[row].cell for row in kept], steps=self.steps)
             for row, one in zip(kept, last, strict=True):
@@ -230,9 +229,7 @@ class SearchSampler:
                 if np.isfinite(one.energy):
                     found.append(_Found(draw, group, _reduced(one.cell, structure), one.energy))
                 else:
-                    refused.append(
-                        RefusedError(RejectionReason.GENERATION_FAILED, "fell apart or together")
-                    )
+                    refused.append(_unstable())
             if self.progress:
                 self.progress(formula, min(start + BATCH, n), n)
         return found, refused
@@ -241,6 +238,10 @@ class SearchSampler:
         """Space group and random crystal of one draw, from a separate random stream."""
         rng = formula_rng(seed, formula, draw)
         return draw_crystal(formula, self.system, rng, self.min_atoms)
+
+
+def _unstable() -> RefusedError:
+    return RefusedError(RejectionReason.GENERATION_FAILED, "fell apart or together")
 
 
 def _reduced(cell: Cell, like: Structure) -> Structure:

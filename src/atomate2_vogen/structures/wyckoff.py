@@ -16,7 +16,7 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import MissingDependencyError
+from atomate2_vogen.errors import CountsError, MissingDependencyError
 
 N_SPACE_GROUPS = 230
 
@@ -124,7 +124,7 @@ def pyxtal_version() -> str:
 
 
 @lru_cache(maxsize=N_SPACE_GROUPS)
-def space_group(number: int) -> SpaceGroup:
+def space_group_by_number(number: int) -> SpaceGroup:
     """A space group by its number.
 
     Raises
@@ -158,7 +158,9 @@ def space_group(number: int) -> SpaceGroup:
 def groups_that_hold(n_metal: int, n_anion: int) -> tuple[int, ...]:
     """Space groups whose Wyckoff positions can hold these atoms in one primitive cell."""
     numbers = range(1, N_SPACE_GROUPS + 1)
-    return tuple(number for number in numbers if space_group(number).can_hold(n_metal, n_anion))
+    return tuple(
+        number for number in numbers if space_group_by_number(number).can_hold(n_metal, n_anion)
+    )
 
 
 def random_crystal(
@@ -318,6 +320,15 @@ def draw_crystal(
     tuple
         Number of the space group, and the crystal, or None if its draws gave nothing sound.
 
+    Raises
+    ------
+    CountsError
+        If one formula unit exceeds the largest cell.
+    UnknownFormulaError
+        If the formula is not a compound of the system.
+    MissingDependencyError
+        If PyXtal is not installed.
+
     Examples
     --------
     >>> import numpy as np
@@ -330,13 +341,15 @@ def draw_crystal(
     """
     unit = system.formula_unit(formula)
     most = system.max_formula_units(formula)
+    if most == 0:
+        raise CountsError(f"{formula} has more than {system.max_atoms} atoms per formula unit")
     fewest = min(most, -(-min_atoms // sum(unit)))
     n_units = int(rng.integers(fewest, most, endpoint=True))
     counts = (n_units * unit[0], n_units * unit[1])
     groups = groups_that_hold(*counts)
     for _ in range(_GROUPS_TRIED):
         number = groups[int(rng.integers(len(groups)))]
-        crystal = random_crystal(space_group(number), counts, system, rng)
+        crystal = random_crystal(space_group_by_number(number), counts, system, rng)
         if crystal is not None:
             return number, crystal
     return number, None
