@@ -143,8 +143,8 @@ def sampler_options(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(list(SAMPLERS)),
         default="wgan",
         show_default=True,
-        help="Generator of crystals: wgan samples from trained networks; substitution, random and "
-        "evolution are baselines.",
+        help="Generator of crystals: wgan samples from trained networks; search relaxes random "
+        "crystals on a learned potential; substitution, random and evolution need neither.",
     )(function)
 
 

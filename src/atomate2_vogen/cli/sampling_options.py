@@ -156,7 +156,7 @@ def _takers(option: str) -> tuple[str, ...]:
     )
 
 
-def _check_potential(file: Path, system: OxideSystem | None) -> None:
+def _check_potential(file: Path | None, system: OxideSystem) -> None:
     """Refuse a potential that jobs, perhaps on other hosts, could not use.
 
     Raises
@@ -165,11 +165,17 @@ def _check_potential(file: Path, system: OxideSystem | None) -> None:
         If the file is damaged.
     InputError
         If it is of another system.
+    MissingModelError
+        If no file is given and no potential is shipped for the system.
     """
-    from atomate2_vogen.chemistry import VANADIUM
-    from atomate2_vogen.potential import Potential
+    if file is None:
+        from atomate2_vogen.potential.shipped import require_potential
 
-    Potential.load(file).require_system(system or VANADIUM)
+        require_potential(system)
+    else:
+        from atomate2_vogen.potential import Potential
+
+        Potential.load(file).require_system(system)
 
 
 def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -195,8 +201,10 @@ def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
             options={name: value for name, value in given.items() if value is not None},
         )
         sampling.check(kwargs["sampler"])
-        if sampling.potential is not None:
-            _check_potential(sampling.potential, kwargs["system"])
+        if SAMPLERS[kwargs["sampler"]].has_potential:
+            from atomate2_vogen.chemistry import VANADIUM
+
+            _check_potential(sampling.potential, kwargs["system"] or VANADIUM)
         return function(*args, sampling=sampling, **kwargs)
 
     for option in reversed(_OPTIONS):

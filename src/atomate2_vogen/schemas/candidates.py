@@ -52,7 +52,7 @@ class CandidateDoc(VogenDoc):
         description="hash of sampler, model id, formula, seed, index and, if any, options"
     )
     sampler: str = Field(
-        description="wgan, substitution, random, evolution, or files for user input"
+        description="wgan, substitution, random, search, evolution, or files for user input"
     )
     model_id: str = Field(description="identifies the model, or the pool that was drawn from")
     formula: str = Field(description="requested reduced formula")
