@@ -42,7 +42,9 @@ class Symmetry:
         lattice, coords = structure.lattice.matrix, structure.frac_coords
         numbers = np.array(structure.atomic_numbers)
         try:
-            found = spglib.get_symmetry((lattice, coords, numbers), symprec=precision)
+            found = spglib.get_symmetry(
+                (lattice.tolist(), coords.tolist(), numbers.tolist()), symprec=precision
+            )
         except Exception as error:
             # its own class of errors since 2.7
             if type(error).__module__.partition(".")[0] == "spglib":

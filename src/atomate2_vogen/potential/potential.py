@@ -129,7 +129,7 @@ class Potential:
         if header.get("kind") != "potential" or header.get("format") != FORMAT:
             raise archive.error("it holds no potential of this version")
         try:
-            system = OxideSystem.from_dict(header["system"])
+            system: OxideSystem = OxideSystem.from_dict(header["system"])  # type: ignore[assignment]
             network = PotentialNetwork(NetworkShape(**header["shape"]), closest_distances(system))
         except (KeyError, TypeError, ValueError) as error:
             raise archive.error(f"damaged header ({error})") from error
