@@ -54,7 +54,9 @@ JUDGED = (
 
 @click.command(help=__doc__.split("\n", 1)[0])
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Output folder.")
-@click.option("--samplers", default=",".join(SAMPLERS), show_default=True, metavar="NAME[,…]")
+@click.option(
+    "--samplers", default="wgan,substitution,random", show_default=True, metavar="NAME[,…]"
+)
 @click.option("--counts", default=PAPER_REQUEST, show_default=True, metavar="FORMULA=NUMBER[,…]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 @click.option(

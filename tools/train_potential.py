@@ -31,10 +31,15 @@ from atomate2_vogen.files import write_atomically
 from atomate2_vogen.potential.exploration import explore, shaken
 from atomate2_vogen.potential.frames import Frame, Frames
 from atomate2_vogen.potential.potential import Potential
+from atomate2_vogen.potential.shipped import potential_path
 from atomate2_vogen.potential.training import FitSettings, train_potential
 from atomate2_vogen.structures.wyckoff import draw_crystal
 
 CHUNK = 64
+
+N_SHIPPED_FRAMES = 2000
+"""Frames that come with the package beside a potential."""
+
 OTHERS = 0.15
 """Share of the draws that goes to formulas of the system that are no targets."""
 
@@ -51,6 +56,9 @@ def main() -> None:
     parser.add_argument("--more-epochs", type=int, default=8, help="of the fits that go on from it")
     parser.add_argument("--last-epochs", type=int, default=24, help="of the last fit, from new")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--ship", action="store_true", help="put the result among the files of the package"
+    )
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     system = load_system(given.system)
@@ -98,6 +106,23 @@ def main() -> None:
         report_path = given.out / "report.jsonl"
         before = report_path.read_text("utf-8") if report_path.is_file() else ""
         write_atomically(report_path, (before + json.dumps(line) + "\n").encode())
+    if given.ship and potential is not None:
+        ship(potential, frames, given.out / "report.jsonl", given.seed)
+
+
+def ship(potential: Potential, frames: Frames, report: Path, seed: int) -> None:
+    """Put potential, report, and frames for later training among the files of the package.
+
+    The frames are drawn from all of them. A potential that goes on to learn from new frames alone
+    would forget the rest.
+    """
+    path = potential_path(potential.system, potential.scheme)
+    path.parent.mkdir(exist_ok=True)
+    potential.save(path)
+    write_atomically(path.with_suffix(".jsonl"), report.read_bytes())
+    chosen = np.random.default_rng(seed).permutation(len(frames))[:N_SHIPPED_FRAMES]
+    kept = Frames(frames.scheme, [frames.frames[number] for number in sorted(chosen.tolist())])
+    kept.save(path.with_name(path.name.replace("potential-", "frames-")))
 
 
 def draws_of(system: OxideSystem, n: int) -> dict[str, int]:

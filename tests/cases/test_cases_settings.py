@@ -32,8 +32,8 @@ def test_no_setting_is_read_as_another_crystal(system, digits):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_no_setting_of_any_group_of_prototypes_is_read_as_another_crystal(system):
-    *_, wrong = count_settings.count(system)
+def test_no_setting_of_a_quarter_of_the_prototypes_is_read_as_another_crystal(system):
+    *_, wrong = count_settings.count(system, step=4)  # `settings.txt` has them all
     assert wrong == []
 
 

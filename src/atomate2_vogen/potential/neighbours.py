@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import spglib
@@ -43,8 +42,9 @@ class CellSymmetry:
         lattice, coords = structure.lattice.matrix, structure.frac_coords
         numbers = np.array(structure.atomic_numbers)
         try:
-            cell: Any = (lattice, coords, numbers)
-            found = spglib.get_symmetry(cell, symprec=precision)
+            found = spglib.get_symmetry(
+                (lattice.tolist(), coords.tolist(), numbers.tolist()), symprec=precision
+            )
         except Exception as error:
             # its own class of errors since 2.7
             if type(error).__module__.partition(".")[0] == "spglib":

@@ -22,6 +22,7 @@ from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.base import (
     Attempt,
     RefusedError,
+    check_number,
     check_whole,
     collect_sample,
     formula_rng,
@@ -29,6 +30,7 @@ from atomate2_vogen.samplers.base import (
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
 from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.matching import DistinctStructures, KnownStructures
+from atomate2_vogen.structures.symmetry import symmetrise
 from atomate2_vogen.structures.wyckoff import draw_crystal, pyxtal_version
 
 if TYPE_CHECKING:
@@ -41,12 +43,15 @@ SEARCH_DEFAULTS: dict[str, Any] = {
     "first_steps": 15,
     "narrowing": 0.4,
     "steps": 80,
-    "keep_symmetry": False,
+    "symmetry_tolerance": 0.3,
 }
 """Default values of the options that, with the seed, determine the crystals."""
 
 BATCH = 64
 """Crystals relaxed side by side."""
+
+ENERGY_TOLERANCE = 1e-3
+"""eV/atom by which a crystal may be higher once it is symmetric."""
 
 
 @dataclass
@@ -83,9 +88,10 @@ class SearchSampler:
         Share of the draws that are relaxed further.
     steps
         Most further steps.
-    keep_symmetry
-        Whether the symmetry of a draw is kept. Without it a relaxation may leave a saddle point,
-        mostly for a crystal without any symmetry.
+    symmetry_tolerance
+        Å within which a symmetry that a relaxed crystal almost has is made exact; the crystal is
+        relaxed again with that symmetry, and kept so if it is not higher. 0 leaves crystals as
+        they are.
     progress
         Called with formula, crystals relaxed so far, and how many will be.
 
@@ -118,7 +124,7 @@ class SearchSampler:
         first_steps: int = SEARCH_DEFAULTS["first_steps"],
         narrowing: float = SEARCH_DEFAULTS["narrowing"],
         steps: int = SEARCH_DEFAULTS["steps"],
-        keep_symmetry: bool = SEARCH_DEFAULTS["keep_symmetry"],
+        symmetry_tolerance: float = SEARCH_DEFAULTS["symmetry_tolerance"],
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         from atomate2_vogen.potential.potential import Potential
@@ -137,7 +143,10 @@ class SearchSampler:
         self.steps = check_whole("steps", steps)
         if not 0 < narrowing <= 1:
             raise InputError(f"narrowing is {narrowing!r}; give a share above 0 and up to 1")
-        self.narrowing, self.keep_symmetry = float(narrowing), bool(keep_symmetry)
+        self.narrowing = float(narrowing)
+        self.symmetry_tolerance = check_number(
+            "symmetry_tolerance", symmetry_tolerance, 1.0, zero=True
+        )
         self.progress = progress
 
     @property
@@ -178,16 +187,31 @@ class SearchSampler:
             if twin := distinct.twin_or_add(str(one.draw), one.structure):
                 yield RefusedError(RejectionReason.DUPLICATE, f"matches draw {twin}")
                 continue
-            yield (
-                one.structure,
-                {
-                    "draw": one.draw,
-                    "space_group_drawn": one.group,
-                    "potential": self.potential.potential_id,
-                    "potential_energy_per_atom": round(one.energy, 4),
-                },
-            )
+            structure, energy, details = self._symmetric(one)
+            details |= {
+                "draw": one.draw,
+                "space_group_drawn": one.group,
+                "potential": self.potential.potential_id,
+                "potential_energy_per_atom": round(energy, 4),
+            }
+            yield structure, details
         yield from refused
+
+    def _symmetric(self, one: _Found) -> tuple[Structure, float, dict[str, Any]]:
+        """Crystal with the symmetry that it almost has, unless that costs energy."""
+        from atomate2_vogen.potential.exploration import as_structure
+        from atomate2_vogen.potential.potential import as_cell
+        from atomate2_vogen.potential.relaxation import relax_cells
+
+        if self.symmetry_tolerance:
+            regular = symmetrise(one.structure, self.system, self.symmetry_tolerance)
+            if regular.changed:
+                cell = as_cell(regular.structure, self.system, symmetric=True)
+                (relaxed,) = relax_cells(self.potential.network, [cell], steps=self.steps)
+                if relaxed.energy <= one.energy + ENERGY_TOLERANCE:
+                    structure = as_structure(relaxed.cell, regular.structure)
+                    return structure, relaxed.energy, regular.details()
+        return one.structure, one.energy, {}
 
     def _relaxed(self, formula: str, n: int, seed: int) -> tuple[list[_Found], list[RefusedError]]:
         """All draws that could be relaxed, and why others could not."""
@@ -210,10 +234,7 @@ class SearchSampler:
                     )
                 else:
                     drawn.append((draw, group, structure))
-            cells = [
-                as_cell(structure, self.system, symmetric=self.keep_symmetry)
-                for _, _, structure in drawn
-            ]
+            cells = [as_cell(structure, self.system) for _, _, structure in drawn]
             first = relax_cells(network, cells, steps=self.first_steps)
             order = np.argsort([one.energy for one in first], kind="stable").tolist()
             sound = [row for row in order if np.isfinite(first[row].energy)]
