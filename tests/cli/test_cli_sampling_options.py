@@ -9,6 +9,7 @@ import instant_judge
 import pytest
 from bare_model import bare_model
 from click.testing import CliRunner
+from toy_potential import toy_potential
 
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.data import labels
@@ -149,7 +150,7 @@ def test_parents_that_cannot_be_used(tmp_path: Path, folder):
     assert refused.exit_code == 2
     assert "--parents: only for --sampler evolution, not random" in refused.stderr
     refused = vogen("sample", "--sampler", "random", "--min-atoms", "9", *out)
-    assert "--min-atoms: only for --sampler wgan or evolution" in refused.stderr
+    assert "--min-atoms: only for --sampler wgan or search or evolution" in refused.stderr
     foreign = ("--sampler", "evolution", "--parents", folder)
     assert "Ti" in vogen("sample", "--system", "Ti-O", *foreign, *out).stderr
     (folder / "broken.cif").write_text("data_broken")
@@ -181,3 +182,48 @@ def test_parents_from_an_earlier_result(tmp_path: Path, monkeypatch):
     refused = vogen(*arguments, "-n", "VO2=1", *other)
     assert refused.exit_code == 2
     assert "no crystal in it lies within -1.0 eV/atom" in refused.stderr
+
+
+def test_a_search_on_a_potential_of_ones_own(tmp_path: Path):
+    pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
+    file, out = tmp_path / "own.npz", tmp_path / "out"
+    toy_potential().save(file)
+    arguments = ("sample", "--sampler", "search", "-n", "VO2=1", "-j", 1, "--out", out)
+    result = vogen(*arguments, "--potential", file, "--draws", 3, "--min-atoms", 9)
+    assert result.exit_code == 0, result.output
+    document = json.loads((out / "candidates.json").read_text())
+    assert document["options"] == {"draws": 3, "min_atoms": 9}
+    assert document["model_id"].startswith(toy_potential().potential_id)
+    (candidate,) = document["candidates"]
+    assert candidate["details"]["potential"] == toy_potential().potential_id
+    identity = json.loads((out / "run.json").read_text())["identity"]
+    assert (identity["draws"], len(identity["potential"])) == (3, 16)
+    # another potential under the same name is another run
+    toy_potential(seed=1).save(file)
+    other = vogen(*arguments, "--potential", file, "--draws", 3, "--min-atoms", 9)
+    assert other.exit_code == 2
+    assert "potential" in other.stderr
+
+
+@pytest.mark.parametrize("verb", ["sample", "discover"])
+def test_potentials_that_cannot_be_used(tmp_path: Path, verb):
+    file, out = tmp_path / "own.npz", ("--out", tmp_path / "out")
+    toy_potential().save(file)
+    refused = vogen(verb, "--sampler", "random", "--potential", file, "--draws", 5, *out)
+    assert refused.exit_code == 2
+    assert "--potential, --draws: only for --sampler search, not random" in refused.stderr
+    refused = vogen(verb, "--sampler", "search", "--preselect", 2, *out)
+    assert "--preselect: only for --sampler wgan, not search" in refused.stderr
+    assert vogen(verb, "--sampler", "search", "--draws", 0, *out).exit_code == 2
+    titanium = (verb, "--system", "Ti-O", "--sampler", "search", *out)
+    refused = vogen(*titanium, "--potential", file)
+    assert refused.exit_code == 2
+    assert "the potential is of O-V, asked for is O-Ti" in refused.stderr
+    refused = vogen(*titanium)
+    assert refused.exit_code == 2
+    assert "python tools/train_potential.py --system Ti-O" in refused.stderr
+    file.write_bytes(file.read_bytes()[:-200])
+    refused = vogen(verb, "--sampler", "search", "--potential", file, *out)
+    assert refused.exit_code == 1
+    assert "ArtefactError: own.npz" in refused.stderr
+    assert not (tmp_path / "out").exists()

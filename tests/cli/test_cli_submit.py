@@ -8,6 +8,7 @@ import pytest
 from checked_commands import check
 from click.testing import CliRunner
 from fireworks import FWorker
+from toy_potential import toy_potential
 
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.cli.recover import ROWS
@@ -62,6 +63,25 @@ def test_networks_of_ones_own_travel_through_the_store(launchpad, launchpad_file
     content = read_artefact(Artefact.model_validate(kept["output"]["artefact"]))
     assert content == model.read_bytes()
     assert stores.data.count() == 1
+    assert kept["uuid"] in str(launchpad.fireworks.find_one({"spec._category": "sampling"}))
+
+
+def test_a_potential_of_ones_own_travels_through_the_store(
+    launchpad, launchpad_file, database, stores, tmp_path
+):
+    from atomate2_vogen.data.artefact import read_artefact
+    from atomate2_vogen.schemas import Artefact
+
+    toy_potential().save(tmp_path / "own.npz")
+    asked = ("submit", "-n", "VO2=1", "--sampler", "search", "--potential", tmp_path / "own.npz")
+    refused = vogen(*asked, "-l", launchpad_file)
+    assert refused.exit_code == 2
+    assert "--potential: give --store too" in refused.stderr
+    result = vogen(*asked, "-l", launchpad_file, "--store", database)
+    assert result.exit_code == 0, result.output
+    (kept,) = stores.job_store.query({"metadata.stage": "artefact"}, load=True)
+    content = read_artefact(Artefact.model_validate(kept["output"]["artefact"]))
+    assert content == toy_potential().to_bytes()
     assert kept["uuid"] in str(launchpad.fireworks.find_one({"spec._category": "sampling"}))
 
 

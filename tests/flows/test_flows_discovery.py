@@ -14,6 +14,7 @@ from sampler_job import GridSampleMaker
 from atomate2_vogen.builders.stability import StabilityBuilder
 from atomate2_vogen.chemistry import TITANIUM, VANADIUM
 from atomate2_vogen.cli.options import default_preset
+from atomate2_vogen.data import make_artefact
 from atomate2_vogen.engines.references import ReferencePhase
 from atomate2_vogen.errors import (
     CountsError,
@@ -270,6 +271,22 @@ def test_parents_reach_every_sampling_job():
     assert all(job.function_kwargs["parents"] == parents for job in samples)
     with pytest.raises(InputError, match="only for the sampler evolution"):
         maker(sampler="random").make(COUNTS, parents=parents)
+
+
+def test_a_potential_reaches_every_sampling_job():
+    artefact = make_artefact("own.npz", b"content")
+    flow = maker(sampler="search").make(COUNTS, seed=1, potential=artefact)
+    samples = [job for job in jobs_of(flow) if job.name.startswith("sample")]
+    assert len(samples) == len(COUNTS)
+    assert all(job.function_kwargs["potential"] == artefact for job in samples)
+    shipped = maker(sampler="search").make(COUNTS)
+    assert not any("potential" in job.function_kwargs for job in jobs_of(shipped))
+    with pytest.raises(InputError, match="potential: only for the sampler search"):
+        maker(sampler="random").make(COUNTS, potential=artefact)
+    titanium = maker(sampler="search", references=[], system=TITANIUM)
+    with pytest.raises(MissingModelError, match=r"train_potential.py --system Ti-O"):
+        titanium.make({"TiO2": 1})
+    assert titanium.make({"TiO2": 1}, potential=artefact)
 
 
 @pytest.mark.slow

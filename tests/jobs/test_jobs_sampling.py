@@ -9,10 +9,14 @@ from edge_judge import edge_energies
 from jobflow import Flow, JobStore, job, run_locally
 from maggma.stores import MemoryStore
 from monty.json import MontyDecoder, MontyEncoder
+from toy_potential import toy_potential
 
-from atomate2_vogen.errors import InputError, MissingModelError
+from atomate2_vogen.data import make_artefact
+from atomate2_vogen.errors import ArtefactError, InputError, MissingModelError
 from atomate2_vogen.jobs.sampling import SampleMaker
+from atomate2_vogen.jobs.sharing import keep_artefact
 from atomate2_vogen.samplers.evolution import EvolutionSampler
+from atomate2_vogen.samplers.search import SearchSampler
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
 from atomate2_vogen.schemas import CandidateDoc, RejectionReason, SampleDoc
 
@@ -92,3 +96,32 @@ def test_parents_are_for_evolution():
     maker = SampleMaker(sampler="substitution")
     with pytest.raises(InputError, match="only for the sampler evolution"):
         maker.make.original(maker, {"VO2": 1}, parents=[])
+
+
+QUICK = {"draws": 2, "first_steps": 2, "steps": 2, "narrowing": 1.0}
+
+
+@pytest.mark.parametrize("by_reference", [False, True])
+def test_a_potential_goes_through_jobs(by_reference):
+    pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    store.connect()
+    artefact = make_artefact("own.npz", toy_potential().to_bytes())
+    given = keep_artefact(store, artefact) if by_reference else artefact
+    sample = SampleMaker(sampler="search", options=QUICK).make({"VO2": 1}, 2, potential=given)
+    again = json.loads(json.dumps(Flow([sample]).as_dict(), cls=MontyEncoder), cls=MontyDecoder)
+    run_locally(again, store=store, log=False, ensure_success=True, allow_external_references=True)
+    made = SampleDoc.model_validate(store.get_output(sample.uuid, load=True))
+    alone = SearchSampler(toy_potential(), **QUICK).sample({"VO2": 1}, seed=2)
+    assert made.model_id == alone.model_id
+    assert [one.structure for one in made.candidates] == [one.structure for one in alone.candidates]
+
+
+def test_potentials_are_for_search():
+    artefact = make_artefact("own.npz", b"damaged")
+    maker = SampleMaker(sampler="random")
+    with pytest.raises(InputError, match="potential: only for the sampler search"):
+        maker.make.original(maker, {"VO2": 1}, potential=artefact)
+    maker = SampleMaker(sampler="search")
+    with pytest.raises(ArtefactError, match=r"own\.npz: damaged"):
+        maker.make.original(maker, {"VO2": 1}, potential=artefact)

@@ -150,7 +150,9 @@ def test_the_shipped_potential_knows_the_known_phases():
     """Relaxed by CHGNet, with its energies: the learned ones are near them."""
     from atomate2_vogen.engines import load_references
 
-    phases = [one for one in load_references("CHGNet-0.3.0") if len(set(one.structure.symbol_set)) == 2]
+    phases = [
+        one for one in load_references("CHGNet-0.3.0") if len(set(one.structure.symbol_set)) == 2
+    ]
     phases = [one for one in phases if len(one.structure) <= VANADIUM.max_atoms]
     found = shipped.load_potential().energies([one.structure for one in phases])
     errors = found - [one.energy_per_atom for one in phases]

@@ -41,7 +41,9 @@ def test_round_trip(tmp_path_factory, seeds):
         np.testing.assert_allclose(
             one.structure.lattice.matrix, other.structure.lattice.matrix, atol=1e-5
         )
-        np.testing.assert_allclose(one.structure.frac_coords, other.structure.frac_coords, atol=1e-6)
+        np.testing.assert_allclose(
+            one.structure.frac_coords, other.structure.frac_coords, atol=1e-6
+        )
         np.testing.assert_allclose(one.forces, other.forces, atol=1e-5)
         np.testing.assert_allclose(one.stress, other.stress, atol=1e-5)
         assert one.energy == pytest.approx(other.energy, abs=1e-5)

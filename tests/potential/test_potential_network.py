@@ -52,7 +52,11 @@ def test_forces_are_derivatives_of_the_energy(potential, seed):
     np.testing.assert_allclose(forces.sum(axis=0), 0, atol=1e-4)
     for atom in range(len(crystal)):
         for axis in np.eye(3):
-            found = slope(lambda h: evaluated(potential, moved(crystal, atom, h * axis))[0])
+
+            def energy(by, atom=atom, axis=axis):
+                return evaluated(potential, moved(crystal, atom, by * axis))[0]
+
+            found = slope(energy)
             assert -found == pytest.approx(forces[atom] @ axis, abs=2e-3)
 
 
@@ -66,7 +70,11 @@ def test_stress_is_the_derivative_by_strain_over_the_volume(potential, seed):
             unit = np.zeros((3, 3))
             unit[i, j] += 0.5
             unit[j, i] += 0.5
-            found = slope(lambda h: evaluated(potential, strained(crystal, h * unit))[0], 0.005)
+
+            def energy(by, unit=unit):
+                return evaluated(potential, strained(crystal, by * unit))[0]
+
+            found = slope(energy, 0.005)
             assert found / crystal.volume == pytest.approx(stress[i, j], abs=2e-4)
 
 

@@ -99,11 +99,11 @@ def quick_fit(frames, settings, **arguments):
     """A fit that is not compiled: for a few steps that takes longer than the steps."""
     import tensorflow as tf
 
-    tf.config.run_functions_eagerly(True)
+    tf.config.run_functions_eagerly(run_eagerly=True)
     try:
         return train_potential(frames, VANADIUM, settings=settings, **arguments)
     finally:
-        tf.config.run_functions_eagerly(False)
+        tf.config.run_functions_eagerly(run_eagerly=False)
 
 
 def test_the_same_seed_gives_the_same_potential(frames):
@@ -167,9 +167,7 @@ def test_heights_above_the_envelope():
 
     energies = [(["V"], -1.0), (["V", "O"], -3.0), (["V", "O", "O"], -1.5), (["O"], 0.0)]
     frames = [frame(*one) for one in [*energies, (["V", "O"], -2.0), (["V"], 0.5)]]
-    np.testing.assert_allclose(
-        above_envelope(frames, VANADIUM), [0, 0, 0.5, 0, 1, 1.5], atol=1e-12
-    )
+    np.testing.assert_allclose(above_envelope(frames, VANADIUM), [0, 0, 0.5, 0, 1, 1.5], atol=1e-12)
 
 
 @pytest.mark.parametrize(

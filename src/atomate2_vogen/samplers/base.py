@@ -103,6 +103,7 @@ def collect_sample(
     options: Mapping[str, Any] | None = None,
     known: KnownStructures | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    depends_on_count: bool = False,
 ) -> SampleDoc:
     """Turn attempts into a sample: the loop and the documents that all samplers share.
 
@@ -127,6 +128,9 @@ def collect_sample(
         As `Sampler.sample`; the document's options then hold ``novel_only`` and the margin.
     progress
         Called with formula, candidates so far, candidates wanted.
+    depends_on_count
+        Whether the attempts of a seed depend on the number wanted, which then becomes part of
+        a candidate's id: the first of 2 and the first of 8 are different crystals.
 
     Raises
     ------
@@ -144,6 +148,7 @@ def collect_sample(
     rejections: list[Rejection] = []
     for formula, wanted in requested.items():
         found = 0
+        of_id = dict(options or {}) | ({"wanted": wanted} if depends_on_count else {})
         made = outcomes(formula, wanted, seed)
         for index, outcome in enumerate(made if known is None else _new(known, made)):
             attempts[formula] += 1
@@ -164,7 +169,7 @@ def collect_sample(
                     seed=seed,
                     index=index,
                     details=details,
-                    options=options,
+                    options=of_id,
                 )
             )
             found += 1

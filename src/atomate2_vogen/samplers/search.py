@@ -18,7 +18,6 @@ import numpy as np
 from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.base import (
     Attempt,
     RefusedError,
@@ -141,9 +140,7 @@ class SearchSampler:
         self.min_atoms = check_whole("min_atoms", min_atoms)
         self.first_steps = check_whole("first_steps", first_steps)
         self.steps = check_whole("steps", steps)
-        if not 0 < narrowing <= 1:
-            raise InputError(f"narrowing is {narrowing!r}; give a share above 0 and up to 1")
-        self.narrowing = float(narrowing)
+        self.narrowing = check_number("narrowing", narrowing, 1.0)
         self.symmetry_tolerance = check_number(
             "symmetry_tolerance", symmetry_tolerance, 1.0, zero=True
         )
@@ -173,7 +170,14 @@ class SearchSampler:
             If the seed is negative or not whole.
         """
         return collect_sample(
-            self, self.system, counts, seed, self._outcomes, options=self.options, known=known
+            self,
+            self.system,
+            counts,
+            seed,
+            self._outcomes,
+            options=self.options,
+            known=known,
+            depends_on_count=True,
         )
 
     def _outcomes(self, formula: str, wanted: int, seed: int) -> Iterator[Attempt]:
@@ -188,6 +192,11 @@ class SearchSampler:
                 yield RefusedError(RejectionReason.DUPLICATE, f"matches draw {twin}")
                 continue
             structure, energy, details = self._symmetric(one)
+            # two distorted forms of one symmetric crystal need not match each other
+            twin = distinct.twin_or_add(str(one.draw), structure) if details else None
+            if twin not in {None, str(one.draw)}:
+                yield RefusedError(RejectionReason.DUPLICATE, f"matches draw {twin}")
+                continue
             details |= {
                 "draw": one.draw,
                 "space_group_drawn": one.group,
