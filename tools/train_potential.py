@@ -27,6 +27,7 @@ from atomate2_vogen.data.relaxed import RelaxedSet, relaxed_path
 from atomate2_vogen.data.systems import load_system
 from atomate2_vogen.engines import Engine, load_engine
 from atomate2_vogen.engines.frames import engine_frames
+from atomate2_vogen.errors import InputError
 from atomate2_vogen.files import write_atomically
 from atomate2_vogen.potential.exploration import explore, shaken
 from atomate2_vogen.potential.frames import Frame, Frames
@@ -36,6 +37,8 @@ from atomate2_vogen.potential.training import FitSettings, train_potential
 from atomate2_vogen.structures.wyckoff import draw_crystal
 
 CHUNK = 64
+
+_NO_SETTINGS = ("out", "ship")
 
 N_SHIPPED_FRAMES = 2000
 """Frames that come with the package beside a potential."""
@@ -50,18 +53,23 @@ def main() -> None:
     parser.add_argument("--system", default="V-O", help="metal and anion")
     parser.add_argument("--engine", default="chgnet", help="energy model to repeat")
     parser.add_argument("--out", type=Path, required=True, help="folder")
-    parser.add_argument("--rounds", type=int, default=2, help="rounds of search")
-    parser.add_argument("--draws", type=int, default=1500, help="random crystals per round")
-    parser.add_argument("--epochs", type=int, default=20, help="of the first fit")
-    parser.add_argument("--more-epochs", type=int, default=8, help="of the fits that go on from it")
-    parser.add_argument("--last-epochs", type=int, default=24, help="of the last fit, from new")
+    parser.add_argument("--rounds", type=_whole, default=2, help="rounds of search")
+    parser.add_argument("--draws", type=_whole, default=1500, help="random crystals per round")
+    parser.add_argument("--epochs", type=_whole, default=20, help="of the first fit")
+    parser.add_argument(
+        "--more-epochs", type=_whole, default=8, help="of the fits that go on from it"
+    )
+    parser.add_argument("--last-epochs", type=_whole, default=24, help="of the last fit, from new")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--ship", action="store_true", help="put the result among the files of the package"
     )
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
     system = load_system(given.system)
+    given.out.mkdir(parents=True, exist_ok=True)
+    require_same_settings(
+        given.out, {k: v for k, v in vars(given).items() if k not in _NO_SETTINGS}
+    )
     begin = time.process_time()
     potential: Potential | None = None
     engine = load_engine(given.engine, system)
@@ -90,7 +98,6 @@ def main() -> None:
         potential, report = train_potential(
             frames, system, settings=settings, start=potential if goes_on else None, progress=say
         )
-        potential.save(path)
         line = {
             "round": number,
             "potential_id": potential.potential_id,
@@ -104,10 +111,42 @@ def main() -> None:
         }
         print(json.dumps(line), flush=True)
         report_path = given.out / "report.jsonl"
-        before = report_path.read_text("utf-8") if report_path.is_file() else ""
-        write_atomically(report_path, (before + json.dumps(line) + "\n").encode())
+        before = report_path.read_text("utf-8").splitlines() if report_path.is_file() else []
+        # a run that was killed here has written the line of this round already
+        lines = [*(one for one in before if json.loads(one)["round"] != number), json.dumps(line)]
+        write_atomically(report_path, ("\n".join(lines) + "\n").encode())
+        potential.save(path)
     if given.ship and potential is not None:
         ship(potential, frames, given.out / "report.jsonl", given.seed)
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no positive whole number")
+    return value
+
+
+def require_same_settings(folder: Path, settings: dict[str, object]) -> None:
+    """Refuse to go on in a folder with other settings: its files would not belong together.
+
+    Raises
+    ------
+    InputError
+        Naming what differs.
+    """
+    path = folder / "settings.json"
+    if path.is_file():
+        before = json.loads(path.read_text("utf-8"))
+        if different := [
+            f"--{k.replace('_', '-')} {v}" for k, v in before.items() if settings[k] != v
+        ]:
+            raise InputError(
+                f"{folder} was begun with {' '.join(different)}; go on with that, or give another "
+                "folder"
+            )
+    else:
+        write_atomically(path, (json.dumps(settings) + "\n").encode())
 
 
 def ship(potential: Potential, frames: Frames, report: Path, seed: int) -> None:

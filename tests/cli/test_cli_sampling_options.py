@@ -9,7 +9,7 @@ import instant_judge
 import pytest
 from bare_model import bare_model
 from click.testing import CliRunner
-from toy_potential import toy_potential
+from toy_potential import own_potential, toy_potential
 
 from atomate2_vogen.cli.main import cli
 from atomate2_vogen.data import labels
@@ -187,20 +187,20 @@ def test_parents_from_an_earlier_result(tmp_path: Path, monkeypatch):
 def test_a_search_on_a_potential_of_ones_own(tmp_path: Path):
     pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
     file, out = tmp_path / "own.npz", tmp_path / "out"
-    toy_potential().save(file)
+    own_potential().save(file)
     arguments = ("sample", "--sampler", "search", "-n", "VO2=1", "-j", 1, "--out", out)
-    result = vogen(*arguments, "--potential", file, "--draws", 3, "--min-atoms", 9)
+    result = vogen(*arguments, "--potential", file, "--draws", 4, "--min-atoms", 9)
     assert result.exit_code == 0, result.output
     document = json.loads((out / "candidates.json").read_text())
-    assert document["options"] == {"draws": 3, "min_atoms": 9}
-    assert document["model_id"].startswith(toy_potential().potential_id)
+    assert document["options"] == {"draws": 4, "min_atoms": 9}
+    assert document["model_id"].startswith(own_potential().potential_id)
     (candidate,) = document["candidates"]
-    assert candidate["details"]["potential"] == toy_potential().potential_id
+    assert candidate["details"]["potential"] == own_potential().potential_id
     identity = json.loads((out / "run.json").read_text())["identity"]
-    assert (identity["draws"], len(identity["potential"])) == (3, 16)
+    assert (identity["draws"], len(identity["potential"])) == (4, 16)
     # another potential under the same name is another run
-    toy_potential(seed=1).save(file)
-    other = vogen(*arguments, "--potential", file, "--draws", 3, "--min-atoms", 9)
+    own_potential(0.02).save(file)
+    other = vogen(*arguments, "--potential", file, "--draws", 4, "--min-atoms", 9)
     assert other.exit_code == 2
     assert "potential" in other.stderr
 

@@ -263,7 +263,7 @@ def test_networks_are_the_shipped_ones_or_those_asked_for():
 
 
 def test_parents_reach_every_sampling_job():
-    parents = SubstitutionSampler().sample({"VO2": 2}, seed=4).candidates
+    parents = SubstitutionSampler().sample(COUNTS, seed=4).candidates
     flow = maker(sampler="evolution").make(COUNTS, seed=1, parents=parents)
     samples = [job for job in jobs_of(flow) if job.name.startswith("sample")]
     assert len(samples) == len(COUNTS)
