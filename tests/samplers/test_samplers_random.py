@@ -7,9 +7,9 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import CountsError, InputError, MissingDependencyError
-from atomate2_vogen.samplers import random_symmetric
 from atomate2_vogen.samplers.random_symmetric import RandomSampler
 from atomate2_vogen.structures.geometry import too_close
+from atomate2_vogen.structures.wyckoff import pyxtal_group
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING")
 pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
@@ -34,7 +34,7 @@ def test_crystals_have_at_least_the_symmetry_they_were_made_with(document):
     for candidate in document.candidates:
         asked = SpacegroupAnalyzer(candidate.structure, symprec=1e-2)
         n_operations = len(asked.get_symmetry_operations())
-        made = random_symmetric._group(candidate.details["space_group"])
+        made = pyxtal_group(candidate.details["space_group"])
         general = len(made[0].ops) // made.cellsize()
         assert n_operations >= general
 
@@ -91,6 +91,6 @@ def test_missing_pyxtal_names_the_extra(monkeypatch):
     def missing(name):
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(random_symmetric.metadata, "version", missing)
+    monkeypatch.setattr(metadata, "version", missing)
     with pytest.raises(MissingDependencyError, match=r"atomate2-vogen\[random\]"):
         RandomSampler().sample({"VO2": 1})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -219,6 +219,9 @@ def test_options_that_decide_are_kept(document):
 
 
 def test_missing_pyxtal_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyxtal.symmetry", None)
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
     with pytest.raises(MissingDependencyError, match=r"atomate2-vogen\[random\]"):
         SearchSampler(toy_potential())

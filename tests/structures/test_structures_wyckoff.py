@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -152,6 +152,9 @@ def test_groups_hold_what_their_positions_add_up_to():
 
 
 def test_missing_pyxtal_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyxtal.symmetry", None)
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
     with pytest.raises(MissingDependencyError, match=r"atomate2-vogen\[random\]"):
         pyxtal_version()

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib import metadata
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +19,6 @@ from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.errors import MissingDependencyError
 from atomate2_vogen.samplers.base import (
     RefusedError,
     check_number,
@@ -31,10 +29,10 @@ from atomate2_vogen.samplers.base import (
 from atomate2_vogen.schemas import RejectionReason, SampleDoc
 from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.matching import KnownStructures
+from atomate2_vogen.structures.wyckoff import groups_that_hold, pyxtal_group, pyxtal_version
 
 # special positions sit exactly on their symmetry elements, so the primitive cell is found tightly
 _SYMPREC = 1e-3
-_N_SPACE_GROUPS = 230
 # PyXtal's retries per attempt: cells, and placements of all atoms in each
 _LATTICES = 5
 _PLACEMENTS = 3
@@ -91,7 +89,7 @@ class RandomSampler(MSONable):
         MissingDependencyError
             If PyXtal is not installed.
         """
-        return f"pyxtal-{_pyxtal_version()}-{self.volume_factor:g}"
+        return f"pyxtal-{pyxtal_version()}-{self.volume_factor:g}"
 
     def sample(
         self,
@@ -128,7 +126,7 @@ class RandomSampler(MSONable):
         rng = formula_rng(seed, formula, index)
         n_units = int(rng.integers(1, self.system.max_formula_units(formula), endpoint=True))
         n_metal, n_anion = (n_units * n for n in self.system.formula_unit(formula))
-        space_group = int(rng.choice(_compatible_groups(n_metal, n_anion)))
+        space_group = int(rng.choice(groups_that_hold(n_metal, n_anion)))
 
         def refusal(reason: RejectionReason, message: str) -> RefusedError:
             where = f"space group {space_group}, {n_metal + n_anion} atoms: "
@@ -147,33 +145,6 @@ class RandomSampler(MSONable):
         if message := too_close(structure, self.system):
             raise refusal(RejectionReason.ATOMS_TOO_CLOSE, message)
         return structure, {"space_group": space_group, "formula_units": n_units}
-
-
-def _pyxtal_version() -> str:
-    try:
-        return metadata.version("pyxtal")
-    except metadata.PackageNotFoundError as error:
-        raise MissingDependencyError(
-            "random crystals need PyXtal; install it with: pip install 'atomate2-vogen[random]'"
-        ) from error
-
-
-@lru_cache(maxsize=_N_SPACE_GROUPS)
-def _group(number: int) -> Any:
-    """PyXtal's space group; making one takes about 20 ms."""
-    from pyxtal.symmetry import Group
-
-    return Group(number)
-
-
-@lru_cache(maxsize=256)
-def _compatible_groups(n_metal: int, n_anion: int) -> tuple[int, ...]:
-    """Space groups whose Wyckoff positions can hold these atoms in one primitive cell."""
-    counts = np.array([n_metal, n_anion])
-    groups = (_group(number) for number in range(1, _N_SPACE_GROUPS + 1))
-    return tuple(
-        group.number for group in groups if group.check_compatible(counts * group.cellsize())[0]
-    )
 
 
 @lru_cache(maxsize=8)
@@ -221,7 +192,7 @@ def _random_crystal(
     Parameters
     ----------
     space_group
-        International number, one of `_compatible_groups`.
+        International number, one of `groups_that_hold`.
     counts
         Atoms of metal and anion in the primitive cell.
     volume
@@ -230,7 +201,7 @@ def _random_crystal(
     from pyxtal.lattice import Lattice
     from pyxtal.msg import VolumeError
 
-    group = _group(space_group)
+    group = pyxtal_group(space_group)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -20,6 +20,10 @@ from atomate2_vogen.errors import CountsError, MissingDependencyError
 
 N_SPACE_GROUPS = 230
 
+MISSING_PYXTAL = (
+    "random crystals need PyXtal; install it with: pip install 'atomate2-vogen[random]'"
+)
+
 _PLACEMENTS = 4
 """Draws of cell and coordinates for one choice of Wyckoff positions."""
 
@@ -95,19 +99,24 @@ class SpaceGroup:
 
     def can_hold(self, *counts: int) -> bool:
         """Whether atoms of two elements, as many of each in a primitive cell, find places."""
-        group = _pyxtal_group(self.number)
+        group = pyxtal_group(self.number)
         wanted = np.array(counts) * self.n_lattice_points
         return bool(group.check_compatible(wanted)[0])
 
 
-def _pyxtal_group(number: int) -> Any:
+@lru_cache(maxsize=N_SPACE_GROUPS)
+def pyxtal_group(number: int) -> Any:
+    """PyXtal's space group; making one takes about 20 ms.
+
+    Raises
+    ------
+    MissingDependencyError
+        If PyXtal is not installed.
+    """
     try:
         from pyxtal.symmetry import Group
     except ImportError as error:
-        raise MissingDependencyError(
-            "random symmetric crystals need PyXtal; install it with: "
-            "pip install 'atomate2-vogen[random]'"
-        ) from error
+        raise MissingDependencyError(MISSING_PYXTAL) from error
     return Group(number)
 
 
@@ -119,8 +128,10 @@ def pyxtal_version() -> str:
     MissingDependencyError
         If it is not installed.
     """
-    _pyxtal_group(1)
-    return metadata.version("pyxtal")
+    try:
+        return metadata.version("pyxtal")
+    except metadata.PackageNotFoundError as error:
+        raise MissingDependencyError(MISSING_PYXTAL) from error
 
 
 @lru_cache(maxsize=N_SPACE_GROUPS)
@@ -132,7 +143,7 @@ def space_group_by_number(number: int) -> SpaceGroup:
     MissingDependencyError
         If PyXtal is not installed.
     """
-    group = _pyxtal_group(number)
+    group = pyxtal_group(number)
     positions = []
     for one in group.Wyckoff_positions:
         rotations = np.array([operation.rotation_matrix for operation in one.ops])
