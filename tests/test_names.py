@@ -13,7 +13,7 @@ import atomate2_vogen
 SOURCE = Path(atomate2_vogen.__file__).parent
 
 SAME = {
-    "BATCH": "documents that are written or read at once",
+    "BATCH": "documents or crystals that are handled at once",
     "Criteria": "query of a store",
     "DATA": "what goes to the data store of a job store",
     "DEFAULT_COUNT": "crystals per formula, for a command and its Maker",

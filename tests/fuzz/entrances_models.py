@@ -14,6 +14,7 @@ import numpy as np
 from attack import Attack, Place
 from mutations import hostile_value, mutate
 from tiny_model import TINY
+from toy_potential import toy_potential
 
 SIZES = (0, -1, 1, 2, 64, 512, 10**4, 10**9, 2**63, 1.5, "8", None, [8], True, float("nan"))
 
@@ -89,7 +90,7 @@ def archive_of(members: dict[str, bytes]) -> bytes:
 
 
 class Arrays:
-    """Files of arrays: training stages, data sets, labels, relaxations, checkpoints."""
+    """Files of arrays: training stages, data sets, labels, checkpoints, potentials, frames."""
 
     name, share = "arrays", 150
 
@@ -99,6 +100,7 @@ class Arrays:
         from atomate2_vogen.data.labels import Labels
         from atomate2_vogen.models.training.checkpoint import Checkpoint
         from atomate2_vogen.models.training.trained_stage import stages_of
+        from atomate2_vogen.potential import Frame, Frames
 
         model = bare_model.bare_model(TINY)
         model.provenance["dataset_id"] = "x"
@@ -108,12 +110,18 @@ class Arrays:
         folder.mkdir()
         Labels("s", {1: -1.0, 2: float("nan")}, {2: "why"}).save(folder / "labels.npz")
         Checkpoint(folder / "checkpoint.npz", {"a": 1}).save({"x": np.ones(3)}, {"epoch": 1})
+        some = crystals.structures()[:3]
+        none = [np.zeros((len(one), 3)) for one in some]
+        frames = [Frame(*of, np.eye(3)) for of in zip(some, (-1.0, -2.0, -3.0), none, strict=True)]
+        Frames("s", frames).save(folder / "frames.npz")
         self.files = {
             "vae": vae.to_bytes(),
             "energy": energy.to_bytes(),
             "crystals": crystals.to_bytes(),
             "labels": (folder / "labels.npz").read_bytes(),
             "checkpoint": (folder / "checkpoint.npz").read_bytes(),
+            "potential": toy_potential().to_bytes(),
+            "frames": (folder / "frames.npz").read_bytes(),
         }
 
     def attack(self, rng: random.Random, place: Place) -> Attack:
@@ -134,9 +142,14 @@ class Arrays:
         from atomate2_vogen.data.labels import Labels
         from atomate2_vogen.models.training.checkpoint import Checkpoint
         from atomate2_vogen.models.training.trained_stage import TrainedStage
+        from atomate2_vogen.potential import Frames, Potential
 
         if kind == "crystals":
             CrystalSet.load(path)
+        elif kind == "potential":
+            Potential.load(path)
+        elif kind == "frames":
+            Frames.load(path)
         elif kind == "labels":
             Labels.load(path)
         elif kind == "checkpoint":

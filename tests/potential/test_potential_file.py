@@ -78,7 +78,7 @@ def test_a_file_that_is_not_there(tmp_path):
         ({"format": 99}, "no potential of this version"),
         ({"kind": "wgan"}, "no potential of this version"),
         ({"shape": {"cutoff": 4.0, "sides": 3}}, "damaged header"),
-        ({"shape": {"cutoff": 4.0, "radial": 10**9, "channels": 4, "hidden": -8}}, "hidden"),
+        ({"shape": {"cutoff": 4.0, "radial": 10**9, "channels": 4, "hidden": -8}}, "radial"),
         ({"shape": {"cutoff": 4.0, "radial": 6, "channels": 4, "hidden": 16}}, "do not fit"),
         ({"shape": None}, "damaged header"),
         ({"system": {}}, "damaged header"),

@@ -74,6 +74,7 @@ def test_frames_of_two_schemes_never_meet():
     ("name", "value"),
     [
         ("format", np.array(9)),
+        ("format", np.array(np.inf)),
         ("offsets", np.array([0, 5, 5])),
         ("offsets", np.array([0, 7, 11])),
         ("offsets", np.array([1, 5, 10])),

@@ -217,6 +217,8 @@ def test_addition_theorem_of_the_harmonics():
         {"hidden": -1},
         {"hidden": 8.0},
         {"channels": True},
+        {"hidden": 10**9},
+        {"radial": 10**9},
     ],
 )
 def test_sizes_that_make_no_network(sizes):

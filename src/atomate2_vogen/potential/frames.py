@@ -194,6 +194,7 @@ class Frames:
             MemoryError,
             NotImplementedError,
             OSError,
+            OverflowError,
             RuntimeError,
             TypeError,
             ValueError,  # NonFiniteError too

@@ -69,10 +69,11 @@ class NetworkShape:
             raise InputError(
                 f"cutoff is {self.cutoff!r}; give more than {_NARROWEST} and up to {_WIDEST:g} Å"
             )
-        for name, least in (("radial", 2), ("channels", 1), ("hidden", 1)):
+        # the largest sizes are for files, whose header could ask for all memory
+        for name, least, most in (("radial", 2, 64), ("channels", 1, 64), ("hidden", 1, 1024)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InputError(f"{name} is {value!r}; give a whole number from {least} on")
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise InputError(f"{name} is {value!r}; give a whole number from {least} to {most}")
 
     @property
     def n_features(self) -> int:
