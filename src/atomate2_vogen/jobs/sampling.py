@@ -13,12 +13,17 @@ from atomate2_vogen.data.artefact import read_artefact
 from atomate2_vogen.data.labels import JUDGE_SCHEME, EnergyFunction, chgnet_energies
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.jobs.known import known_structures
+from atomate2_vogen.jobs.rounds import EarlierRounds, with_finds
 from atomate2_vogen.samplers import SAMPLERS, load_sampler
 from atomate2_vogen.samplers.base import check_counts, check_whole
-from atomate2_vogen.schemas import Artefact, SampleDoc, TrainingDoc
+from atomate2_vogen.schemas import Artefact, SampleDoc, StabilityDoc, TrainingDoc
 from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.structures.matching import KnownStructures
 
+NEEDS_NOVEL_ONLY = (
+    "finds of earlier rounds are refused together with known crystals; make the SampleMaker with "
+    "novel_only=True"
+)
 NO_PARENTS = "parents: only for the sampler evolution; leave them out"
 
 
@@ -31,7 +36,7 @@ class SampleMaker(Maker):
     name
         Name of the job.
     sampler
-        ``wgan``, ``substitution``, ``random`` or ``evolution``.
+        ``wgan``, ``substitution``, ``random``, ``search`` or ``evolution``.
     options
         Further arguments of the sampler's constructor.
     system
@@ -88,6 +93,8 @@ class SampleMaker(Maker):
         seed: int = 0,
         training: TrainingDoc | Artefact | None = None,
         parents: Sequence[Crystal] | None = None,
+        finds: EarlierRounds | Sequence[StabilityDoc] | None = None,
+        potential: Artefact | None = None,
     ) -> SampleDoc:
         """Job whose output is a `SampleDoc`, its candidates in the ``data`` store.
 
@@ -103,24 +110,31 @@ class SampleMaker(Maker):
         parents
             Crystals that others are made of, or a reference to them, as of `EvolutionSampler`; for
             ``evolution`` only. Without, those of the substitution pool are taken.
+        finds
+            Crystals of earlier rounds, which are refused as known crystals are, and with the same
+            margin, in the forms before and after refinement. Only with `novel_only`.
+        potential
+            File of a learned potential, for ``search`` only. Without, the one that is shipped is
+            taken.
 
         Raises
         ------
         InputError
-            If the model is of another system, or an option is unknown; also as the sampler's
-            `sample`.
+            If the model is of another system, an option is unknown, or an argument is given that
+            the sampler does not take; also as the sampler's `sample`.
         MissingModelError
             If the sampler needs a training, has none and none is shipped.
         ArtefactError
             If the model's file is damaged.
         """
-        given = {} if parents is None else {"parents": parents}
-        if given and not SAMPLERS[self.sampler].has_parents:
-            raise InputError(NO_PARENTS)
-        known = None
-        if self.novel_only:
-            formulas = list(check_counts(counts, self.system))
-            known = known_structures(self.system, formulas=formulas, margin=self.novelty_margin)
+        given: dict[str, Any] = {}
+        if parents is not None:
+            if not SAMPLERS[self.sampler].has_parents:
+                raise InputError(NO_PARENTS)
+            given["parents"] = parents
+        if potential is not None:
+            given["potential"] = self._read_potential(potential)
+        known = self._known(list(check_counts(counts, self.system)), finds)
         sampler = load_sampler(
             self.sampler,
             system=self.system,
@@ -132,6 +146,26 @@ class SampleMaker(Maker):
             **self.options | given,
         )
         return sampler.sample(counts, seed, known=known)
+
+    def _known(
+        self, formulas: list[str], finds: EarlierRounds | Sequence[StabilityDoc] | None
+    ) -> KnownStructures | None:
+        """Crystals that are refused as generated."""
+        if not self.novel_only:
+            if finds is not None:
+                raise InputError(NEEDS_NOVEL_ONLY)
+            return None
+        known = known_structures(self.system, formulas=formulas, margin=self.novelty_margin)
+        if finds is None:
+            return known
+        return with_finds(known, finds.finds() if isinstance(finds, EarlierRounds) else finds)
+
+    def _read_potential(self, artefact: Artefact) -> Any:
+        from atomate2_vogen.potential import Potential
+
+        if not SAMPLERS[self.sampler].has_potential:
+            raise InputError("potential: only for the sampler search; leave it out")
+        return Potential.from_bytes(read_artefact(artefact), artefact.filename)
 
 
 def _read_model(training: TrainingDoc | Artefact) -> Any:

@@ -99,6 +99,10 @@ class Potential:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all."""
+        write_atomically(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Content of the file."""
         header = {
             "format": FORMAT,
             "kind": "potential",
@@ -107,8 +111,7 @@ class Potential:
             "shape": asdict(self.network.shape),
             "model_id": self.potential_id,
         }
-        archive = Archive(header, named("weights", self.network.weights))
-        write_atomically(path, archive.to_bytes())
+        return Archive(header, named("weights", self.network.weights)).to_bytes()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -124,6 +127,17 @@ class Potential:
             content = Path(path).read_bytes()
         except OSError as error:
             raise ArtefactError(f"{name} cannot be read ({error}); {_ADVICE}") from error
+        return cls.from_bytes(content, name)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str) -> Self:
+        """Read the content of a file of this name.
+
+        Raises
+        ------
+        ArtefactError
+            As `load`.
+        """
         archive = Archive.from_bytes(content, name, advice=_ADVICE)
         header = archive.header
         if header.get("kind") != "potential" or header.get("format") != FORMAT:

@@ -31,11 +31,14 @@ class SamplerName:
         otherwise it takes the oxide system as ``system``.
     has_parents
         Whether it makes crystals of others, which it takes as ``parents``.
+    has_potential
+        Whether it relaxes crystals on a learned potential, which it takes as ``potential``.
     """
 
     sampler: str
     has_networks: bool = False
     has_parents: bool = False
+    has_potential: bool = False
 
 
 HOME = "atomate2_vogen.samplers"
@@ -45,7 +48,7 @@ SAMPLERS: dict[str, SamplerName] = {
     "wgan": SamplerName(f"{HOME}.wgan:WGANSampler", has_networks=True),
     "substitution": SamplerName(f"{HOME}.substitution:SubstitutionSampler"),
     "random": SamplerName(f"{HOME}.random_symmetric:RandomSampler"),
-    "search": SamplerName(f"{HOME}.search:SearchSampler"),
+    "search": SamplerName(f"{HOME}.search:SearchSampler", has_potential=True),
     "evolution": SamplerName(f"{HOME}.evolution:EvolutionSampler", has_parents=True),
 }
 """Samplers by name."""
