@@ -25,7 +25,7 @@ from atomate2_vogen.jobs.sampling import NEEDS_NOVEL_ONLY, SampleMaker
 from atomate2_vogen.samplers.base import check_counts, check_number, check_seed, check_whole
 from atomate2_vogen.samplers.base import seed_of_round as seed_of
 from atomate2_vogen.samplers.loading import SAMPLERS
-from atomate2_vogen.samplers.parents import given_parents
+from atomate2_vogen.samplers.parents import given_parents, require_parents
 from atomate2_vogen.schemas import ReferenceDoc
 from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
@@ -166,9 +166,11 @@ class LoopFlowMaker(Maker):
         SchemeMismatchError
             If references or energies of parents are of another scheme than the engine.
         """
-        wanted = check_counts(default_counts(self.system) if counts is None else counts, self.system)
+        wanted = check_counts(
+            default_counts(self.system) if counts is None else counts, self.system
+        )
         seed = check_seed(seed)
-        self._check_parents(parents)
+        self._check_parents(parents, wanted)
         relaxing, references = references_for(self.references, self.engine, self.system)
         flow = self.make_round(wanted, seed, references, parents)
         if relaxing:
@@ -211,7 +213,8 @@ class LoopFlowMaker(Maker):
             learning = learn.make(earlier, round_seed, given.get(learn.argument))
             given[learn.argument] = getattr(learning.output, learn.field)
             jobs.append(learning)
-        sampling = SamplingFlowMaker(sampler=self._sampler(), system=self.system).make(
+        sampler = self._sampler(with_pool=parents is None)
+        sampling = SamplingFlowMaker(sampler=sampler, system=self.system).make(
             counts, round_seed, finds=earlier, **given
         )
         screening = ScreeningFlowMaker(engine=self.engine, refine=self.refine)
@@ -235,16 +238,18 @@ class LoopFlowMaker(Maker):
         this.update_metadata({"round": number})
         return Flow([this, decided], output=decided.output, name=f"from round {number}")
 
-    def _sampler(self) -> Any:
-        """The Maker of the sampler, which may be given by name."""
+    def _sampler(self, *, with_pool: bool = False) -> Any:
+        """The Maker of the sampler, which may be given by name.
+
+        Where no parents are given, formulas with few finds or none go on with the pool.
+        """
         maker = self.sampler
         if not isinstance(maker, Maker):
             margin = MARGINS.get(maker, MARGIN)
             maker = SampleMaker(
                 sampler=maker, system=self.system, novel_only=True, novelty_margin=margin
             )
-        if isinstance(maker, SampleMaker) and SAMPLERS[maker.sampler].has_parents:
-            # a formula without finds, or with few, goes on with the pool
+        if with_pool and isinstance(maker, SampleMaker) and SAMPLERS[maker.sampler].has_parents:
             options = {"fewest_parents": FEWEST_PARENTS} | maker.options
             maker = replace(maker, options=options)
         return maker
@@ -257,11 +262,12 @@ class LoopFlowMaker(Maker):
         made = LEARNING_BY_SAMPLER.get(maker.sampler) if isinstance(maker, SampleMaker) else None
         return None if made is None else made()
 
-    def _check_parents(self, parents: Sequence[Crystal] | None) -> None:
-        """Refuse parents whose energies are of another scheme, before anything is sampled."""
+    def _check_parents(self, parents: Sequence[Crystal] | None, counts: dict[str, int]) -> None:
+        """Refuse parents that cannot be used, before anything is sampled."""
         if parents is None:
             return
         given_parents(parents, None, self.system)
+        require_parents(parents, counts)
         schemes = {one.scheme for one in parents if hasattr(one, "scheme")}
         if others := sorted(schemes - {self.engine.scheme}):
             raise SchemeMismatchError(

@@ -142,9 +142,7 @@ class ParentsMaker(LearnMaker):
         chosen = diverse_parents(
             [*finds, *judged] if all_judged else finds,
             # finds are within the threshold of the loop, parents that are given within any
-            threshold=max(
-                (one.energy_above_hull or 0.0 for one in (*finds, *judged)), default=0.0
-            ),
+            threshold=max((one.energy_above_hull or 0.0 for one in (*finds, *judged)), default=0.0),
             most=self.most,
             margin=self.margin,
         )
