@@ -152,8 +152,7 @@ def test_a_round_that_finds_nothing_is_a_result(tmp_path):
     loop, rounds = run(loop_engine.loop(flat={"lift": 0.5}), tmp_path, {"V2O5": 2})
     assert [one.finds for one in rounds] == [[], []]
     assert rounds[1].learnt is None
-    assert "nothing to learn" in rounds[0].warnings[-1]
-    # refused are finds alone, but what comes again is counted
+    assert "no new crystal within 0.1 eV/atom" in rounds[0].warnings[-1]
     assert loop.n_finds == 0
 
 

@@ -17,7 +17,7 @@ from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.flows.references import references_for
 from atomate2_vogen.flows.sampling import SamplingFlowMaker, default_counts
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
-from atomate2_vogen.jobs.learning import LEARNING_BY_SAMPLER, LearnMaker
+from atomate2_vogen.jobs.learning import LEARNING_BY_SAMPLER, LearnMaker, RefitPotentialMaker, Start
 from atomate2_vogen.jobs.loop import judge_round, next_round
 from atomate2_vogen.jobs.refinement import RefineMaker, refine_maker
 from atomate2_vogen.jobs.rounds import EarlierRounds
@@ -26,7 +26,7 @@ from atomate2_vogen.samplers.base import check_counts, check_number, check_seed,
 from atomate2_vogen.samplers.base import seed_of_round as seed_of
 from atomate2_vogen.samplers.loading import SAMPLERS
 from atomate2_vogen.samplers.parents import given_parents, require_parents
-from atomate2_vogen.schemas import ReferenceDoc
+from atomate2_vogen.schemas import ReferenceDoc, RoundDoc
 from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
 
@@ -121,7 +121,7 @@ class LoopFlowMaker(Maker):
             if not sampler.novel_only:
                 raise InputError(NEEDS_NOVEL_ONLY)
             if learn is not None:
-                learn.check(sampler, self.engine)
+                learn.check(sampler)
         elif "finds" not in inspect.signature(sampler.make).parameters:
             raise InputError(
                 f"make of {type(sampler).__name__} takes no argument `finds`: a loop needs a "
@@ -171,6 +171,9 @@ class LoopFlowMaker(Maker):
         )
         seed = check_seed(seed)
         self._check_parents(parents, wanted)
+        learn = self._learn()
+        if isinstance(learn, RefitPotentialMaker) and self.rounds > 1:
+            learn.check_files(self._sampler(), self.engine.scheme)
         relaxing, references = references_for(self.references, self.engine, self.system)
         flow = self.make_round(wanted, seed, references, parents)
         if relaxing:
@@ -187,7 +190,7 @@ class LoopFlowMaker(Maker):
         parents: Any = None,
         *,
         earlier: EarlierRounds | None = None,
-        learns: bool = False,
+        documents: Sequence[RoundDoc] = (),
     ) -> Flow:
         """Flow of one round and of all that follow it; its output is that of the loop.
 
@@ -199,21 +202,22 @@ class LoopFlowMaker(Maker):
             Relaxed reference phases, or a reference to them.
         earlier
             The rounds before.
-        learns
-            Whether there is something to learn from them.
+        documents
+            Their documents.
         """
         before = earlier.jobs if earlier else []
         number = len(before) + 1
         round_seed = seed_of(seed, number)
+        sampler = self._sampler(with_pool=parents is None)
         learn, learning, given = self._learn(), None, {}
         jobs: list[Flow | Job] = []
         if parents is not None:
             given["parents"] = parents
-        if learn is not None and earlier is not None and learns:
-            learning = learn.make(earlier, round_seed, given.get(learn.argument))
-            given[learn.argument] = getattr(learning.output, learn.field)
+        if learn is not None and earlier is not None and learn.learns_from(documents):
+            first = given.get(learn.argument, _options_of(sampler).get(learn.argument))
+            learning = learn.make(earlier, Start(self.system, round_seed, first))
+            given[learn.argument] = getattr(learning.output, learn.holder)
             jobs.append(learning)
-        sampler = self._sampler(with_pool=parents is None)
         sampling = SamplingFlowMaker(sampler=sampler, system=self.system).make(
             counts, round_seed, finds=earlier, **given
         )
@@ -232,7 +236,13 @@ class LoopFlowMaker(Maker):
             learnt=learning.output.summary if learning else None,
         )
         decided = next_round(
-            self, counts, seed, [*before, judged.uuid], judged.output.number, references, parents
+            self,
+            counts,
+            seed,
+            rounds=[*before, judged.uuid],
+            latest=judged.output.number,
+            references=references,
+            parents=parents,
         )
         this = Flow([*jobs, sampling, *screenings, judged], name=f"round {number}")
         this.update_metadata({"round": number})
@@ -274,3 +284,8 @@ class LoopFlowMaker(Maker):
                 f"parents are of {', '.join(others)}, the engine is of {self.engine.scheme}; their "
                 "energies cannot be compared with those of finds"
             )
+
+
+def _options_of(sampler: Any) -> dict[str, Any]:
+    """Options of a sampler of this package."""
+    return sampler.options if isinstance(sampler, SampleMaker) else {}

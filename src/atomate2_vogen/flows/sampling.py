@@ -69,6 +69,7 @@ class SamplingFlowMaker(Maker):
         counts: Mapping[str, int] | None = None,
         seed: int = 0,
         parents: Sequence[Crystal] | OutputReference | None = None,
+        *,
         finds: EarlierRounds | Sequence[StabilityDoc] | None = None,
         potential: Artefact | OutputReference | None = None,
         training: TrainingDoc | Artefact | OutputReference | None = None,

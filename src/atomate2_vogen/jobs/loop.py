@@ -75,7 +75,16 @@ def judge_round(
         What the sampler of this round had learnt.
     """
     made: Job = _judge_round(
-        number, seed, samples, calculations, references, scheme, system, threshold, earlier, learnt
+        number,
+        seed,
+        samples,
+        calculations,
+        references,
+        scheme=scheme,
+        system=system,
+        threshold=threshold,
+        earlier=earlier,
+        learnt=learnt,
     )
     made.name = f"round {number}"
     made.config = JobConfig(expose_store=True)
@@ -91,6 +100,7 @@ def _judge_round(
     samples: list[SampleDoc],
     calculations: list[list[CalculationDoc]],
     references: list[ReferenceDoc],
+    *,
     scheme: str,
     system: OxideSystem,
     threshold: float,
@@ -187,7 +197,7 @@ def _warnings(document: RoundDoc, sample: SampleDoc) -> list[str]:
     ranked = [one for one in document.stability if one.state is StabilityState.RANKED]
     limit = f"{document.threshold:g} eV/atom"
     if not document.finds:
-        found.append(f"no new crystal within {limit} of the hull: nothing to learn")
+        found.append(f"no new crystal within {limit} of the hull")
     elif len(ranked) > 1 and all(_within(one, document.threshold) for one in ranked):
         found.append(
             f"all {len(ranked)} ranked crystals lie within {limit}: the threshold chooses nothing, "
@@ -205,6 +215,7 @@ def next_round(
     loop: Maker,
     counts: dict[str, int],
     seed: int,
+    *,
     rounds: Sequence[str],
     latest: Any,
     references: Any,
@@ -225,7 +236,15 @@ def next_round(
     references
         Relaxed reference phases, or a reference to them.
     """
-    made: Job = _next_round(loop, counts, seed, list(rounds), latest, references, parents)
+    made: Job = _next_round(
+        loop,
+        counts,
+        seed,
+        rounds=list(rounds),
+        references=references,
+        parents=parents,
+        _latest=latest,
+    )
     made.name = f"after round {len(rounds)}"
     made.config = JobConfig(expose_store=True)
     # the jobs that it makes have stages of their own
@@ -240,22 +259,22 @@ def _next_round(
     loop: Any,
     counts: dict[str, int],
     seed: int,
+    *,
     rounds: list[str],
-    latest: int,
     references: list[ReferenceDoc],
     parents: Any,
+    _latest: int,
 ) -> Response:
     documents = read_rounds(rounds)
     reason = stop_reason(documents, loop.rounds, loop.cpu_hours, loop.finds)
     if reason is None:
-        earlier = EarlierRounds.of(rounds, documents)
         flow = loop.make_round(
             counts,
             seed,
             references,
             parents,
-            earlier=earlier,
-            learns=any(document.finds for document in documents),
+            earlier=EarlierRounds.of(rounds, documents),
+            documents=documents,
         )
         return Response(replace=replacement(flow))
     last = documents[-1]

@@ -93,6 +93,7 @@ class SampleMaker(Maker):
         seed: int = 0,
         training: TrainingDoc | Artefact | None = None,
         parents: Sequence[Crystal] | None = None,
+        *,
         finds: EarlierRounds | Sequence[StabilityDoc] | None = None,
         potential: Artefact | None = None,
     ) -> SampleDoc:
