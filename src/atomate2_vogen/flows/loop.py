@@ -33,12 +33,6 @@ from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
 FEWEST_PARENTS = 8
 """Finds of a formula below which ``evolution`` takes crystals of the substitution pool too."""
 
-MARGINS = {"search": 1.0}
-"""Novelty margin of samplers whose crystals are nearly relaxed, so that matching is enough."""
-
-MARGIN = 2.0
-"""Novelty margin of all others: what resembles a known crystal mostly relaxes into it."""
-
 
 @dataclass
 class LoopFlowMaker(Maker):
@@ -255,7 +249,8 @@ class LoopFlowMaker(Maker):
         """
         maker = self.sampler
         if not isinstance(maker, Maker):
-            margin = MARGINS.get(maker, MARGIN)
+            # an unknown name is refused by the Maker
+            margin = SAMPLERS[maker].margin if maker in SAMPLERS else 1.0
             maker = SampleMaker(
                 sampler=maker, system=self.system, novel_only=True, novelty_margin=margin
             )
@@ -269,7 +264,14 @@ class LoopFlowMaker(Maker):
         if self.learn != "default":
             return self.learn
         maker = self._sampler()
-        made = LEARNING_BY_SAMPLER.get(maker.sampler) if isinstance(maker, SampleMaker) else None
+        if not isinstance(maker, SampleMaker):
+            return None
+        made = LEARNING_BY_SAMPLER.get(maker.sampler)
+        if made is None and SAMPLERS[maker.sampler].has_networks:
+            raise InputError(
+                f"the sampler {maker.sampler} cannot learn in a loop yet; give learn=None for "
+                f"networks that stay as they are, or one of {', '.join(LEARNING_BY_SAMPLER)}"
+            )
         return None if made is None else made()
 
     def _check_parents(self, parents: Sequence[Crystal] | None, counts: dict[str, int]) -> None:

@@ -276,7 +276,8 @@ def _next_round(
             earlier=EarlierRounds.of(rounds, documents),
             documents=documents,
         )
-        return Response(replace=replacement(flow))
+        # a loop with more rounds is another job, whose rounds are those of the shorter one
+        return Response(replace=replacement(flow, shared=True))
     last = documents[-1]
     light = [one.model_copy(update={"stability": [], "tasks": {}}) for one in documents]
     return Response(
