@@ -117,7 +117,9 @@ def test_search_does_not_learn_without_a_potential_and_earlier_frames(fitted):
     with pytest.raises(MissingModelError, match=r"nowhere\.npz is no file: .*learn=None"):
         missing.make({"VO2": 1})
     titanium = LoopFlowMaker(sampler="search", system=TITANIUM, references=[])
-    with pytest.raises(MissingModelError, match=r"no potential of O-Ti in CHGNet-0\.3\.0 are shipped"):
+    with pytest.raises(
+        MissingModelError, match=r"no potential of O-Ti in CHGNet-0\.3\.0 are shipped"
+    ):
         titanium.make({"TiO2": 1})
 
 

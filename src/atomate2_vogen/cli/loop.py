@@ -122,7 +122,7 @@ def loop(
     with open_run(out, "loop", identity, voice, system) as run:
         from atomate2_vogen.cli.exports import finds_csv, plain, rounds_csv
         from atomate2_vogen.cli.pipeline import plural
-        from atomate2_vogen.cli.progress import LEARNING, RELAXATION, ROUNDS, SAMPLING
+        from atomate2_vogen.cli.progress import LEARNING, LOOP_ROUNDS, RELAXATION, SAMPLING
         from atomate2_vogen.cli.report import print_loop
         from atomate2_vogen.cli.results import export, measure, report_relaxation, update_stability
         from atomate2_vogen.engines import load_engine
@@ -131,7 +131,7 @@ def loop(
 
         n_crystals = sum(wanted.values())
         expected = {
-            ROUNDS: rounds,
+            LOOP_ROUNDS: rounds,
             SAMPLING: rounds * len(wanted),
             RELAXATION: rounds * n_crystals,
         }
@@ -146,7 +146,7 @@ def loop(
         n_learnt = sum(one.learnt is not None for one in document.rounds)
         run.report(ran, LEARNING, f"{n_learnt} {plural('time', n_learnt)}")
         n_rounds = len(document.rounds)
-        run.report(ran, ROUNDS, f"{n_rounds} {plural('round', n_rounds)}")
+        run.report(ran, LOOP_ROUNDS, f"{n_rounds} {plural('round', n_rounds)}")
         written = export(run, judged, measure(run, judged))
         for name, text in (
             ("rounds.csv", rounds_csv(document.rounds)),

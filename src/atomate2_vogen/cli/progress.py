@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SAMPLING, RELAXATION, REFERENCES = "sampling", "relaxation", "references"
 ELECTRONIC, PHONONS = "electronic", "phonons"
-LEARNING, ROUNDS = "learning", "rounds"
+LEARNING, LOOP_ROUNDS = "learning", "rounds"
 
 COUNTED = {
     "sample": SAMPLING,
@@ -23,7 +23,7 @@ COUNTED = {
     "record electronic": ELECTRONIC,
     "record phonons": PHONONS,
     "learn": LEARNING,
-    "round": ROUNDS,
+    "round": LOOP_ROUNDS,
 }
 """Title on the console of each stage whose jobs are counted, one per crystal or formula."""
 

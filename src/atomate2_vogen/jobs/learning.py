@@ -8,6 +8,7 @@ how often the loop was stopped.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -335,9 +336,10 @@ class RefitPotentialMaker(LearnMaker):
                 n_rehearsed=len(drawn),
                 model_id=potential.potential_id,
                 errors={
-                    "energy_mae": report.energy_mae,
-                    "low_energy_rmse": report.low_energy_rmse,
-                    "force_mae": report.force_mae,
+                    error: value
+                    for error in ("energy_mae", "low_energy_rmse", "force_mae")
+                    # not a number where no frame of the kind was held out
+                    if math.isfinite(value := getattr(report, error))
                 },
                 cpu_time=report.cpu_time,
             ),

@@ -34,7 +34,7 @@ ROUND_STAGE = "round"
 COUNTED_WITHIN = (0.1, 0.05, 0.025, 0.0)
 """Energies above hull in eV/atom within which new crystals of a round are counted."""
 
-LARGE = [["output", "stability"], ["output", "tasks"]]
+ROUND_LISTS = [["output", "stability"], ["output", "tasks"]]
 """Places in a `RoundDoc` whose content goes to the ``data`` store."""
 
 
@@ -93,7 +93,7 @@ def judge_round(
     return made
 
 
-@job(data=LARGE, output_schema=RoundDoc)
+@job(data=ROUND_LISTS, output_schema=RoundDoc)
 def _judge_round(
     number: int,
     seed: int,
