@@ -19,7 +19,7 @@ from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, ReferenceDoc
 from atomate2_vogen.stability import ReferenceHull, judge
 from atomate2_vogen.stability.hull import Judged
 from atomate2_vogen.stability.judging import SYMMETRY_PRECISION
-from atomate2_vogen.structures.matching import KnownStructures, rmsd
+from atomate2_vogen.structures.matching import GrowingStructures, KnownStructures, rmsd
 from atomate2_vogen.structures.reduction import ReducedCrystal
 from discovery.raw import Outcome
 
@@ -155,35 +155,19 @@ def refinement_seconds(calculation: CalculationDoc) -> float | None:
     return float(sum(attempt.cpu_time or 0.0 for attempt in refinement.attempts))
 
 
-class GrowingPool(KnownStructures):
-    """Known crystals, and the finds of earlier rounds beside them.
+class GrowingPool(GrowingStructures):
+    """`GrowingStructures` that measures what its comparisons cost."""
 
-    Parameters
-    ----------
-    shipped
-        Known crystals; its margin is that of the finds too.
-    """
-
-    def __init__(self, shipped: KnownStructures) -> None:
-        super().__init__({}, shipped.margin)
+    def __init__(self, known: KnownStructures) -> None:
+        super().__init__(known)
         self.seconds = 0.0
         """CPU seconds of all comparisons so far."""
-        self._parts = [shipped]
-
-    def __len__(self) -> int:
-        return sum(map(len, self._parts))
-
-    def add(self, finds: dict[str, Structure]) -> None:
-        """Refuse these from now on too."""
-        self._parts.append(KnownStructures(finds, self.margin))
 
     def find(self, structure: Structure, reduced: ReducedCrystal | None = None) -> str | None:
         """Name of the first crystal that this one matches, or None."""
         begin = time.process_time()
         try:
-            query = reduced or ReducedCrystal(structure)
-            names = (part.find(structure, query) for part in self._parts)
-            return next((name for name in names if name is not None), None)
+            return super().find(structure, reduced)
         finally:
             self.seconds += time.process_time() - begin
 

@@ -6,7 +6,6 @@ happens in one process with one thread, so that its CPU clock tells what it cost
 
 from __future__ import annotations
 
-import hashlib
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from pymatgen.core import Structure
 
+from atomate2_vogen.samplers.base import seed_of_round
 from atomate2_vogen.stability.hull import Judged
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.structures.matching import DistinctStructures, KnownStructures
@@ -63,18 +63,6 @@ class Progress:
     cpu_seconds: float
     n_crystals: int
     n_new: int
-
-
-def seed_of_round(seed: int, number: int) -> int:
-    """Sampler's seed of a round; the same for all arms.
-
-    Examples
-    --------
-    >>> seed_of_round(1, 1) == seed_of_round(1, 1), seed_of_round(1, 1) == seed_of_round(1, 2)
-    (True, False)
-    """
-    digest = hashlib.sha256(f"{seed}|{number}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
 
 
 def has_run_dry(rounds: Sequence[Round]) -> bool:

@@ -29,12 +29,13 @@ from atomate2_vogen.energy_rounding import as_printed
 from atomate2_vogen.errors import InputError, VogenError
 from atomate2_vogen.files import check_name, write_atomically
 from atomate2_vogen.managers.workers import THREAD_VARIABLES
+from atomate2_vogen.samplers.base import seed_of_round
 from atomate2_vogen.structured import parse_json
 from atomate2_vogen.structures.matching import KnownStructures
 from discovery.arms import Arm
 from discovery.counting import RANKED
 from discovery.judging import Judge
-from discovery.measuring import Session, Stopwatch, seed_of_round
+from discovery.measuring import Session, Stopwatch
 from discovery.raw import Round, locked, total_seconds
 from discovery.run import TELL_SECONDS, load_judge
 from discovery.targets import Target, targets

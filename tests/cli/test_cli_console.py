@@ -45,6 +45,6 @@ def test_without_a_terminal_a_stage_speaks_now_and_then(monkeypatch, capsys):
     lines = [" ".join(line.split()) for line in capsys.readouterr().err.splitlines()]
     assert lines == [
         "relaxation …",
-        "relaxation 2 of 451 after 1 min crystal 2",
-        "relaxation 4 of 451 after 2 min crystal 4",
+        "relaxation 2 of 451 after 1 min, 228 min left crystal 2",
+        "relaxation 4 of 451 after 2 min, 233 min left crystal 4",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import cheap_engine
+import loop_engine
 import pytest
 import toy_engines
 from fireworks import FWorker
@@ -28,7 +29,7 @@ from atomate2_vogen.stores import VogenStores
 VARYING = {
     *("last_updated", "calculation_updated", "wall_time", "cpu_time", "cpu_seconds"),
     *("uuid", "dir_name", "completed_at", "finds_per_cpu_hour", "judge_cpu_time", "elapsed_time"),
-    *("_id", "blob_uuid", "hosts", "jobs"),
+    *("_id", "blob_uuid", "hosts", "jobs", "tasks"),
 }
 """Keys whose values differ from run to run: times, identifiers, folders."""
 
@@ -45,6 +46,11 @@ def discovery():
         phonons=PhononFlowMaker(engine=toy_engines.lj(), supercell=(1, 1, 1)),
         threshold=10.0,
     ).make({"VO2": 2, "V2O3": 1}, seed=0)
+
+
+def closed_loop():
+    """Two rounds of evolution, the second of which has parents of the first."""
+    return loop_engine.loop(threshold=0.3).make({"V3O7": 2}, seed=1)
 
 
 def evaluation():
@@ -92,6 +98,8 @@ def documents(stores):
     for name in COLLECTIONS:
         store = getattr(stores, name)
         found[name] = sorted((comparable(d) for d in store.query({})), key=lambda d: d[store.key])
+    rounds = stores.job_store.query({"output.@class": "RoundDoc"}, ["output"], load=True)
+    found["rounds"] = sorted((comparable(d["output"]) for d in rounds), key=lambda d: d["number"])
     jobs = stores.job_store.query({}, ["name", "index"], load=False)
     found["jobs"] = sorted((job["name"], job["index"]) for job in jobs)
     return found
@@ -112,7 +120,7 @@ def in_parallel(flow, folder):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
-    [discovery, evaluation, screening, references, electronic, phonons],
+    [discovery, closed_loop, evaluation, screening, references, electronic, phonons],
     ids=lambda f: f.__name__,
 )
 def test_documents_are_the_same_under_every_manager(make, tmp_path, launchpad, stores):

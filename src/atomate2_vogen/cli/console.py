@@ -161,4 +161,7 @@ class Bars:
         if self._progress.disable and total and now - self._said[title] >= LOG_SECONDS:
             self._said[title] = now
             minutes = (now - self._begin[title]) / 60
-            self.voice.say(f"  {title:<11} {done:g} of {total:g} after {minutes:.0f} min  {remark}")
+            left = f", {minutes / done * (total - done):.0f} min left" if done else ""
+            self.voice.say(
+                f"  {title:<11} {done:g} of {total:g} after {minutes:.0f} min{left}  {remark}"
+            )

@@ -14,7 +14,13 @@ from atomate2_vogen.structures.cif import candidate_cif, relaxed_cif
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
-    from atomate2_vogen.schemas import CandidateDoc, MetricsDoc, ReferenceDoc, StabilityDoc
+    from atomate2_vogen.schemas import (
+        CandidateDoc,
+        MetricsDoc,
+        ReferenceDoc,
+        RoundDoc,
+        StabilityDoc,
+    )
 
 __all__ = [
     "candidate_cif",
@@ -133,6 +139,41 @@ def write_results(
         written += ["hull.png", "formation_energy.png"]
     folder.remove_stale({*cifs, *written}, RESULTS)
     return [f"cifs/ ({len(cifs)} files)", *written]
+
+
+ROUND_COLUMNS = ("number", "seed", "sampler", "model_id", "scheme", "threshold")
+"""First columns of the table of rounds: fields of `RoundDoc`."""
+
+
+def rounds_csv(rounds: Sequence[RoundDoc]) -> str:
+    """Table of the rounds of a loop."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    limits = list(rounds[0].new) if rounds else []
+    counts = ("n_sampled", "n_relaxed", "n_ranked")
+    names = [f"new_within_{limit}" for limit in limits]
+    last = ("finds", "p1", "replays", "learnt", "cpu_hours")
+    writer.writerow([*ROUND_COLUMNS, *counts, *names, *last])
+    for one in rounds:
+        fields = [_cell(getattr(one, name)) for name in (*ROUND_COLUMNS, *counts)]
+        new = [one.new[limit] for limit in limits]
+        learnt = one.learnt.n_learnt if one.learnt else 0
+        cells = [len(one.finds), one.n_p1, len(one.replays), learnt, _cell(one.cpu_hours)]
+        writer.writerow([*fields, *new, *cells])
+    return text.getvalue()
+
+
+def finds_csv(rounds: Sequence[RoundDoc], stability: Sequence[StabilityDoc]) -> str:
+    """Table of the finds of a loop: the round, then the columns of the table of candidates."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["round", *STABILITY_COLUMNS])
+    found = {name: one.number for one in rounds for name in one.finds}
+    for doc in by_energy([doc for doc in stability if doc.candidate_id in found]):
+        content = doc.model_dump(mode="json", include=set(STABILITY_COLUMNS))
+        cells = [_cell(content[column]) for column in STABILITY_COLUMNS]
+        writer.writerow([found[doc.candidate_id], *cells])
+    return text.getvalue()
 
 
 def _cell(value: Any) -> str:

@@ -13,6 +13,7 @@ from atomate2_vogen.cli.build import build
 from atomate2_vogen.cli.completion import completion
 from atomate2_vogen.cli.discover import discover
 from atomate2_vogen.cli.evaluate import evaluate
+from atomate2_vogen.cli.loop import loop
 from atomate2_vogen.cli.query import query
 from atomate2_vogen.cli.reconstruct import reconstruct
 from atomate2_vogen.cli.recover import recover
@@ -64,6 +65,7 @@ def cli() -> None:
 
 VERBS = (
     discover,
+    loop,
     sample,
     evaluate,
     reconstruct,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.engines import Engine
-    from atomate2_vogen.flows import DiscoveryFlowMaker, ReferencesFlowMaker
+    from atomate2_vogen.flows import DiscoveryFlowMaker, LoopFlowMaker, ReferencesFlowMaker
     from atomate2_vogen.jobs import RefineMaker, SampleMaker
     from atomate2_vogen.stores import VogenStores
 
@@ -60,6 +60,66 @@ def refinement(refine: bool | None) -> RefineMaker | Literal["default"] | None:
     if refine is None:
         return "default"
     return RefineMaker() if refine else None
+
+
+def loop_maker(
+    system: OxideSystem,
+    sampler: str,
+    preset: str,
+    sampling: SamplingOptions,
+    *,
+    engine: str,
+    rounds: int,
+    cpu_hours: float | None,
+    finds: int | None,
+    threshold: float,
+    learn: bool = True,
+    refine: bool | None = None,
+) -> LoopFlowMaker:
+    """Maker of the flow of ``vogen loop``.
+
+    Parameters
+    ----------
+    system, sampler, preset, sampling
+        What is generated.
+    engine
+        Name of the engine that relaxes crystals and chooses the finds.
+    rounds, cpu_hours, finds, threshold
+        As of `LoopFlowMaker`.
+    learn
+        Whether the sampler learns from the finds.
+    refine
+        As of `discovery_maker`.
+
+    Raises
+    ------
+    InputError
+        If the sampler cannot learn, or networks of a file are given.
+    MissingDependencyError, EngineSetupError, MissingReferenceError
+        As `discovery_maker`.
+    """
+    from atomate2_vogen.engines import load_engine, reference_structures
+    from atomate2_vogen.errors import InputError
+    from atomate2_vogen.flows import LoopFlowMaker
+
+    if sampling.model is not None:
+        raise InputError("--model: a loop takes the networks that are shipped; leave it out")
+    judge = load_engine(engine, system)
+    references = references_maker(judge, system)
+    if references is not None:
+        reference_structures(system)  # refuses a system without any before anything is sampled
+    return LoopFlowMaker(
+        sampler=sample_maker(system, sampler, preset, sampling),
+        engine=judge,
+        system=system,
+        rounds=rounds,
+        threshold=threshold,
+        cpu_hours=cpu_hours,
+        finds=finds,
+        learn="default" if learn else None,
+        references=references,
+        refine=refinement(refine),
+    )
 
 
 def discovery_maker(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -122,8 +123,12 @@ def counts_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def sampler_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def sampler_options(
+    function: Callable[..., Any] | None = None, *, default: str = "wgan"
+) -> Callable[..., Any]:
     """Add ``--sampler``, ``--preset`` and ``--seed``."""
+    if function is None:
+        return functools.partial(sampler_options, default=default)
     function = click.option(
         "--seed",
         type=click.IntRange(0, 2**32 - 1),
@@ -141,10 +146,11 @@ def sampler_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--sampler",
         type=click.Choice(list(SAMPLERS)),
-        default="wgan",
+        default=default,
         show_default=True,
         help="Generator of crystals: wgan samples from trained networks; search relaxes random "
-        "crystals on a learned potential; substitution, random and evolution need neither.",
+        "crystals on a learned potential; evolution makes crystals of others; substitution and "
+        "random are baselines.",
     )(function)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SAMPLING, RELAXATION, REFERENCES = "sampling", "relaxation", "references"
 ELECTRONIC, PHONONS = "electronic", "phonons"
+LEARNING, LOOP_ROUNDS = "learning", "rounds"
 
 COUNTED = {
     "sample": SAMPLING,
@@ -21,6 +22,8 @@ COUNTED = {
     "reference": REFERENCES,
     "record electronic": ELECTRONIC,
     "record phonons": PHONONS,
+    "learn": LEARNING,
+    "round": LOOP_ROUNDS,
 }
 """Title on the console of each stage whose jobs are counted, one per crystal or formula."""
 

@@ -16,11 +16,13 @@ from atomate2_vogen.cli.tables import (
     characterisation_table,
     counts_of,
     failures,
+    learning_lines,
     metrics_lines,
     metrics_table,
     reasons,
     rejection_lines,
     remarks,
+    rounds_table,
     summary_table,
 )
 from atomate2_vogen.masking import printable
@@ -28,6 +30,7 @@ from atomate2_vogen.masking import printable
 if TYPE_CHECKING:
     from atomate2_vogen.schemas import (
         ElectronicDoc,
+        LoopDoc,
         MetricsDoc,
         PhononDoc,
         SampleDoc,
@@ -39,6 +42,11 @@ LEGEND = (
     "Energies in eV/atom: of formation, above the hull before and after relaxation. paper: stable "
     "≤ 0.3, metastable ≤ 0.5 above the hull, formation energy < 0. field: on hull ≤ 0, near hull "
     "≤ 0.1. novel: matches no known prototype and no reference phase."
+)
+LOOP_LEGEND = (
+    "≤: new crystals within so many eV/atom of the hull: unique, novel, not found in an earlier "
+    "round. replays: crystals found in an earlier round. P1 %: share of the finds without "
+    "symmetry. CPU-h: sampling, relaxation and learning."
 )
 METRICS_LEGEND = (
     "Counts of the crystals delivered; unique: those that differ, as generated and after "
@@ -81,6 +89,27 @@ def print_discovery(
         voice.out.print(characterisation_table(further))
         for line in failures(further):
             voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
+    _print_written(voice, path, [*written, "run.json", "store/"])
+
+
+def print_loop(
+    voice: Voice, loop: LoopDoc, *, path: Path, written: Sequence[str], as_json: bool
+) -> None:
+    """Table of the rounds of a loop."""
+    if as_json:
+        content = {"out": str(path), "n_finds": loop.n_finds, "cpu_hours": loop.cpu_hours}
+        click.echo(json.dumps(content | loop.model_dump(mode="json"), indent=1))
+        return
+    voice.out.print(rounds_table(loop.rounds))
+    for line in learning_lines(loop.rounds):
+        voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
+    voice.out.print(f"[dim]{LOOP_LEGEND}[/dim]")
+    finds = "find" if loop.n_finds == 1 else "finds"
+    voice.out.print(
+        f"{loop.n_finds} {finds} within {loop.threshold:g} eV/atom of the hull, "
+        f"{loop.cpu_hours:.3f} CPU-hours; ended by the number of {loop.stopped_by}"
+    )
+    voice.out.print(f"Energy model that chose the finds: {escape(loop.scheme)}")
     _print_written(voice, path, [*written, "run.json", "store/"])
 
 

@@ -73,7 +73,7 @@ def sample(
             sampler=sample_maker(system, sampler, preset, sampling),
             system=system,
             training=networks(run, sampler, preset, seed, sampling.model),
-        ).make(wanted, seed, sampling.parents, potential(run, sampling.potential))
+        ).make(wanted, seed, sampling.parents, potential=potential(run, sampling.potential))
         document = report_sample(run, run.run(flow, workers, {SAMPLING: len(wanted)}), wanted)
         for candidate in document.candidates:
             run.folder.write(f"{candidate.candidate_id}.cif", candidate_cif(candidate), "cifs")

@@ -180,7 +180,41 @@ def _check_potential(file: Path | None, system: OxideSystem) -> None:
 
 def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options; the command gets them as one argument ``sampling``."""
+    wrapped = click.option(
+        "--novelty-margin",
+        type=click.FloatRange(1, 3),
+        default=1.0,
+        show_default=True,
+        help="With --novel-only: factor on the matching tolerances. Values above 1 also leave out "
+        "crystals that resemble a known one, most of which would relax into it.",
+    )(_sampling_options(function))
+    return click.option(
+        "--novel-only",
+        is_flag=True,
+        help="Leave out crystals that match a known phase or prototype before relaxation.",
+    )(wrapped)
 
+
+def loop_sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a loop, in which known crystals and earlier finds are always left out."""
+    inner = _sampling_options(function)
+
+    @functools.wraps(inner)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if kwargs["novelty_margin"] is None:
+            kwargs["novelty_margin"] = SAMPLERS[kwargs["sampler"]].margin
+        return inner(*args, novel_only=True, **kwargs)
+
+    margins = ", ".join(f"{entry.margin:g} for {name}" for name, entry in SAMPLERS.items())
+    return click.option(
+        "--novelty-margin",
+        type=click.FloatRange(1, 3),
+        help="Factor on the matching tolerances within which a crystal resembles a known one or an "
+        f"earlier find, and is left out before relaxation.  [default: {margins}]",
+    )(wrapped)
+
+
+def _sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         given = {name: kwargs.pop(name) for name in _NAMES}
@@ -230,19 +264,6 @@ def sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Number of crystals generated per crystal requested; those lowest in energy by single "
         "points of the energy model are kept.",
-    )(wrapped)
-    wrapped = click.option(
-        "--novelty-margin",
-        type=click.FloatRange(1, 3),
-        default=1.0,
-        show_default=True,
-        help="With --novel-only: factor on the matching tolerances. Values above 1 also leave out "
-        "crystals that resemble a known one, most of which would relax into it.",
-    )(wrapped)
-    wrapped = click.option(
-        "--novel-only",
-        is_flag=True,
-        help="Leave out crystals that match a known phase or prototype before relaxation.",
     )(wrapped)
     return model_option(wrapped)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         PhononDoc,
         Proportion,
         Rate,
+        RoundDoc,
         SampleDoc,
         StabilityDoc,
     )
@@ -36,6 +37,14 @@ STYLES = {
     "unconverged": "magenta",
     "not bulk": "magenta",
 }
+
+
+LEARNT_FROM = {
+    "parents": "{n} crystals as parents",
+    "potential": "potential fitted to {n} frames",
+    "networks": "networks trained on {n} crystals",
+}
+"""What a sampler had learnt, by kind."""
 
 
 def candidate_table(
@@ -170,6 +179,41 @@ def metrics_table(metrics: MetricsDoc) -> Table:
             *(_median(values) for values in medians),
         )
     return table
+
+
+def rounds_table(rounds: Sequence[RoundDoc]) -> Table:
+    """One row per round of a loop, and one for all if there are several."""
+    table = _table()
+    table.add_column("round")
+    limits = list(rounds[0].new) if rounds else []
+    for name in ("sampled", "relaxed", *(f"≤ {limit}" for limit in limits), "replays", "P1 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("CPU-h", justify="right", no_wrap=True)
+    rows: list[tuple[str, Sequence[RoundDoc]]] = [(str(one.number), [one]) for one in rounds]
+    for name, part in [*rows, *([("all", rounds)] if len(rounds) > 1 else [])]:
+        n_finds = sum(len(one.finds) for one in part)
+        table.add_row(
+            name,
+            str(sum(one.n_sampled for one in part)),
+            str(sum(one.n_relaxed for one in part)),
+            *(str(sum(one.new[limit] for one in part)) for limit in limits),
+            str(sum(len(one.replays) for one in part)),
+            f"{100 * sum(one.n_p1 for one in part) / n_finds:.0f}" if n_finds else "–",
+            f"{sum(one.cpu_hours for one in part):.3f}",
+        )
+    return table
+
+
+def learning_lines(rounds: Sequence[RoundDoc]) -> list[str]:
+    """What the sampler of each round had learnt, and what should be known of the round."""
+    lines = []
+    for one in rounds:
+        if one.learnt is not None:
+            beside = f" and {one.learnt.n_rehearsed} earlier" if one.learnt.n_rehearsed else ""
+            what = LEARNT_FROM[one.learnt.kind].format(n=f"{one.learnt.n_learnt} new{beside}")
+            lines.append(f"round {one.number}: {what}")
+        lines += [f"round {one.number}: {text}" for text in one.warnings]
+    return lines
 
 
 def metrics_lines(metrics: MetricsDoc) -> list[str]:

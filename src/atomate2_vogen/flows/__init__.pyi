@@ -3,6 +3,7 @@ from .electronic import ElectronicFlowMaker as ElectronicFlowMaker
 from .evaluation import EvaluateMaker as EvaluateMaker
 from .gpaw_references import MoleculeReferencesFlowMaker as MoleculeReferencesFlowMaker
 from .launchpads import open_launchpad as open_launchpad
+from .loop import LoopFlowMaker as LoopFlowMaker
 from .phonons import PhononFlowMaker as PhononFlowMaker
 from .recovery import Recovery as Recovery
 from .recovery import recover as recover

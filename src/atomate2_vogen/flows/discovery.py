@@ -144,7 +144,7 @@ class DiscoveryFlowMaker(Maker):
             system=self.system,
             preset=self.preset,
             training=self.training,
-        ).make(counts, seed, parents, potential)
+        ).make(counts, seed, parents, potential=potential)
         relaxing, references = references_for(self.references, self.engine, self.system)
         if self.electronic is not None:
             check_bands(self.electronic.engine)

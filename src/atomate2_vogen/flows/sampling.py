@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from jobflow import Flow, Job, Maker, OutputReference
+from jobflow import Flow, Job, JobConfig, Maker, OutputReference
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.jobs.placement import SAMPLING, TRAINING, place
+from atomate2_vogen.jobs.rounds import EarlierRounds
 from atomate2_vogen.jobs.sampling import NO_PARENTS, NO_POTENTIAL, SampleMaker
 from atomate2_vogen.models.shipped import require_shipped
 from atomate2_vogen.potential.shipped import require_potential
 from atomate2_vogen.samplers.base import check_counts, check_seed
 from atomate2_vogen.samplers.loading import SAMPLERS
 from atomate2_vogen.samplers.parents import require_parents
-from atomate2_vogen.schemas import Artefact, TrainingDoc
+from atomate2_vogen.schemas import Artefact, StabilityDoc, TrainingDoc
 from atomate2_vogen.schemas.crystals import Crystal
 
 DEFAULT_COUNT = 8
 """Crystals of each target formula where no counts are given."""
+
+
+def default_counts(system: OxideSystem) -> dict[str, int]:
+    """Crystals of each target formula where no counts are given."""
+    return dict.fromkeys(system.target_formulas, DEFAULT_COUNT)
 
 
 @dataclass
@@ -64,7 +70,10 @@ class SamplingFlowMaker(Maker):
         counts: Mapping[str, int] | None = None,
         seed: int = 0,
         parents: Sequence[Crystal] | OutputReference | None = None,
+        *,
+        finds: EarlierRounds | Sequence[StabilityDoc] | None = None,
         potential: Artefact | OutputReference | None = None,
+        training: TrainingDoc | Artefact | OutputReference | None = None,
     ) -> Flow:
         """Flow whose output is a list of `SampleDoc`, one for each formula.
 
@@ -79,9 +88,13 @@ class SamplingFlowMaker(Maker):
         parents
             Crystals that ``evolution`` makes others of, as of `EvolutionSampler`, or a reference to
             them; by default those of the substitution pool. Each formula needs at least one.
+        finds
+            Crystals of earlier rounds of a loop, which are refused as generated.
         potential
             File of the learned potential that ``search`` relaxes crystals on, or a reference to
             it in the job store (`keep_artefact`); by default the one that is shipped.
+        training
+            Networks for ``wgan`` in the place of the field of this name.
 
         Raises
         ------
@@ -97,7 +110,7 @@ class SamplingFlowMaker(Maker):
             ``search`` is given no potential and none is shipped for the system.
         """
         if counts is None:
-            counts = dict.fromkeys(self.system.target_formulas, DEFAULT_COUNT)
+            counts = default_counts(self.system)
         if not isinstance(counts, Mapping):
             raise CountsError(
                 f"counts are {type(counts).__name__}; give the number of crystals per formula when "
@@ -106,11 +119,15 @@ class SamplingFlowMaker(Maker):
         wanted = check_counts(counts, self.system)
         seed = check_seed(seed)
         maker = self._maker()
-        before, options = self._networks(maker, seed)
+        chosen = self if training is None else replace(self, training=training)
+        before, options = chosen._networks(maker, seed)  # noqa: SLF001 - the same class
+        if finds is not None:
+            options["finds"] = finds
         if parents is not None:
             if not isinstance(maker, SampleMaker) or not SAMPLERS[maker.sampler].has_parents:
                 raise InputError(NO_PARENTS)
-            if not isinstance(parents, OutputReference):
+            needs_all = not maker.options.get("fewest_parents")
+            if not isinstance(parents, OutputReference) and needs_all:
                 require_parents(parents, wanted)
             # whole, for every formula: the model id is the same in all jobs
             options = options | {"parents": parents}
@@ -120,6 +137,8 @@ class SamplingFlowMaker(Maker):
             sample.name = f"{sample.name} {formula}"
             sample.update_metadata({"stage": "sample", "formula": formula})
             place(sample, SAMPLING)
+            if isinstance(finds, EarlierRounds):
+                sample.update_config(JobConfig(expose_store=True), attributes=["expose_store"])
         outputs = [sample.output for sample in samples]
         return Flow([*before, *samples], output=outputs, name=self.name)
 

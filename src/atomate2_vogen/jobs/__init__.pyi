@@ -5,6 +5,8 @@ from .evaluation import evaluate as evaluate
 from .known import count_known as count_known
 from .known import known_structures as known_structures
 from .later import make_later as make_later
+from .learning import ParentsMaker as ParentsMaker
+from .learning import RefitPotentialMaker as RefitPotentialMaker
 from .placement import CATEGORIES as CATEGORIES
 from .references import collect_references as collect_references
 from .references import make_reference as make_reference

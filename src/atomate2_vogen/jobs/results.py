@@ -12,10 +12,15 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from ase import units
 from pymatgen.core import Structure
 
 from atomate2_vogen.engines.base import EnergyCorrections
 from atomate2_vogen.errors import NonFiniteError
+from atomate2_vogen.potential.frames import Frame
+
+KILOBAR = units.GPa / 10
+"""eV/Å³."""
 
 
 def energy_per_atom(document: Any, corrections: EnergyCorrections | None = None) -> float:
@@ -68,6 +73,38 @@ def max_force(document: Any) -> float:
     if not math.isfinite(largest):
         raise NonFiniteError(f"the largest force is {largest}")
     return largest
+
+
+def frame(document: Any, source: str = "") -> Frame:
+    """Crystal with energy, forces and stress of the last ionic step, as a potential learns from.
+
+    Parameters
+    ----------
+    document
+        Task document, whose stress is in kbar and positive under compression, as VASP prints it.
+        Corrections of the energy are no part of it.
+    source
+        How the crystal was made.
+
+    Raises
+    ------
+    NonFiniteError
+        If one of them is absent, NaN or infinite.
+    """
+    output = document.output
+    stress = getattr(output, "stress", None)
+    if stress is None or output.forces is None:
+        raise NonFiniteError("the calculation holds no forces, or no stress")
+    found = Frame(
+        relaxed_structure(document),
+        energy_per_atom(document),
+        np.asarray(output.forces, dtype=float),
+        -np.asarray(stress, dtype=float) * KILOBAR,
+        source,
+    )
+    if not found.is_finite:
+        raise NonFiniteError("forces or stress hold NaN or infinity")
+    return found
 
 
 def is_converged(document: Any) -> bool:

@@ -13,12 +13,17 @@ from atomate2_vogen.data.artefact import read_artefact
 from atomate2_vogen.data.labels import JUDGE_SCHEME, EnergyFunction, chgnet_energies
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.jobs.known import known_structures
+from atomate2_vogen.jobs.rounds import EarlierRounds, with_finds
 from atomate2_vogen.samplers import SAMPLERS, load_sampler
 from atomate2_vogen.samplers.base import check_counts, check_whole
-from atomate2_vogen.schemas import Artefact, SampleDoc, TrainingDoc
+from atomate2_vogen.schemas import Artefact, SampleDoc, StabilityDoc, TrainingDoc
 from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.structures.matching import KnownStructures
 
+NEEDS_NOVEL_ONLY = (
+    "finds of earlier rounds are refused together with known crystals; make the SampleMaker with "
+    "novel_only=True"
+)
 NO_PARENTS = "parents: only for the sampler evolution; leave them out"
 NO_POTENTIAL = "potential: only for the sampler search; leave it out"
 
@@ -89,6 +94,8 @@ class SampleMaker(Maker):
         seed: int = 0,
         training: TrainingDoc | Artefact | None = None,
         parents: Sequence[Crystal] | None = None,
+        *,
+        finds: EarlierRounds | Sequence[StabilityDoc] | None = None,
         potential: Artefact | None = None,
     ) -> SampleDoc:
         """Job whose output is a `SampleDoc`, its candidates in the ``data`` store.
@@ -105,6 +112,9 @@ class SampleMaker(Maker):
         parents
             Crystals that others are made of, or a reference to them, as of `EvolutionSampler`; for
             ``evolution`` only. Without, those of the substitution pool are taken.
+        finds
+            Crystals of earlier rounds, which are refused as known crystals are, and with the same
+            margin, in the forms before and after refinement. Only with `novel_only`.
         potential
             File of a learned potential, for ``search`` only. Without, the one that is shipped is
             taken.
@@ -128,10 +138,7 @@ class SampleMaker(Maker):
             if not SAMPLERS[self.sampler].has_potential:
                 raise InputError(NO_POTENTIAL)
             given["potential"] = _read_potential(potential)
-        known = None
-        if self.novel_only:
-            formulas = list(check_counts(counts, self.system))
-            known = known_structures(self.system, formulas=formulas, margin=self.novelty_margin)
+        known = self._known(list(check_counts(counts, self.system)), finds)
         sampler = load_sampler(
             self.sampler,
             system=self.system,
@@ -143,6 +150,19 @@ class SampleMaker(Maker):
             **self.options | given,
         )
         return sampler.sample(counts, seed, known=known)
+
+    def _known(
+        self, formulas: list[str], finds: EarlierRounds | Sequence[StabilityDoc] | None
+    ) -> KnownStructures | None:
+        """Crystals that are refused as generated."""
+        if not self.novel_only:
+            if finds is not None:
+                raise InputError(NEEDS_NOVEL_ONLY)
+            return None
+        known = known_structures(self.system, formulas=formulas, margin=self.novelty_margin)
+        if finds is None:
+            return known
+        return with_finds(known, finds.finds() if isinstance(finds, EarlierRounds) else finds)
 
 
 def _read_potential(artefact: Artefact) -> Any:

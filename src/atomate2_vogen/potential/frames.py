@@ -15,16 +15,28 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from pymatgen.core import Structure
 
-from atomate2_vogen.errors import ArtefactError, NonFiniteError, SchemeMismatchError
+from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.errors import (
+    ArtefactError,
+    NonFiniteError,
+    SchemeMismatchError,
+)
 from atomate2_vogen.files import write_atomically
 
 FORMAT = 1
+
+
+def frames_path(system: OxideSystem, scheme: str) -> Path:
+    """Path of the shipped frames of a system and scale, whether the file exists or not."""
+    name = f"frames-{system.chemsys}-{scheme}.npz"
+    return Path(str(files("atomate2_vogen.potential") / "files" / name))
 
 
 @dataclass(frozen=True, eq=False)

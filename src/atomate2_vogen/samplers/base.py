@@ -285,6 +285,19 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
+def seed_of_round(seed: int, number: int) -> int:
+    """Seed of one of several rounds of sampling.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.samplers.base import seed_of_round
+    >>> seed_of_round(1, 1) == seed_of_round(1, 1), seed_of_round(1, 1) == seed_of_round(1, 2)
+    (True, False)
+    """
+    digest = hashlib.sha256(f"{seed}|{number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
 def formula_rng(seed: int, formula: str, *path: int) -> np.random.Generator:
     """Random stream of one formula, independent of what else is asked for in the same call.
 

@@ -103,6 +103,9 @@ class EvolutionSampler(MSONable):
         Standard deviation of the components of a strain.
     max_attempts
         Attempts per crystal asked for, after which a formula stays short.
+    fewest_parents
+        Formulas with fewer given parents than this take crystals of the substitution pool too: half
+        of the parents are then chosen from each. 0 takes none, and a formula needs a parent.
 
     Raises
     ------
@@ -124,6 +127,7 @@ class EvolutionSampler(MSONable):
     min_atoms: int = 7
     strain: float = 0.25
     max_attempts: int = 100
+    fewest_parents: int = 0
 
     name: ClassVar[str] = "evolution"
 
@@ -132,6 +136,7 @@ class EvolutionSampler(MSONable):
         check_whole("min_atoms", self.min_atoms)
         check_number("strain", self.strain, 1.0)
         check_whole("max_attempts", self.max_attempts)
+        check_whole("fewest_parents", self.fewest_parents, 0)
         if strange := [name for name in self.operators if name not in OPERATORS]:
             raise InputError(
                 f"unknown operator {strange[0]!r}; take some of {', '.join(OPERATORS)}"
@@ -152,10 +157,11 @@ class EvolutionSampler(MSONable):
         InputError
             As `sample`, if a parent cannot be used.
         """
-        if self.parents is None:
-            digest = self._pool.model_id.rpartition("-")[2]
-        else:
-            digest = digest_of(self._given)
+        pool = self.parents is None or self.fewest_parents > 0
+        digest = self._pool.model_id.rpartition("-")[2] if pool else ""
+        if self.parents is not None:
+            # with the pool beside them, what a seed gives depends on both
+            digest = digest_of(self._given, digest)
         return f"ase-ga-{metadata.version('ase-ga')}-{digest}"
 
     @property
@@ -165,7 +171,7 @@ class EvolutionSampler(MSONable):
         if self._shares != OPERATORS:
             options["operators"] = self._shares
         defaults = type(self)
-        for name in ("min_atoms", "strain"):
+        for name in ("min_atoms", "strain", "fewest_parents"):
             if getattr(self, name) != getattr(defaults, name):
                 options[name] = getattr(self, name)
         return options
@@ -296,13 +302,24 @@ class EvolutionSampler(MSONable):
         return given_parents(self.parents or [], self.energies, self.system)
 
     @cached_property
-    def _families(self) -> dict[str, Family]:
+    def _given_families(self) -> dict[str, Family]:
         return {} if self.parents is None else families_of(self._given)
+
+    @cached_property
+    def _families(self) -> dict[str, Family]:
+        return {}
 
     def _family(self, formula: str) -> Family:
         """Parents of a formula."""
         if formula not in self._families:
-            if self.parents is not None:
-                require_parents(self.parents, [formula])
-            self._families[formula] = pool_family(self._pool, formula, self.min_atoms)
+            self._families[formula] = self._new_family(formula)
         return self._families[formula]
+
+    def _new_family(self, formula: str) -> Family:
+        given = self._given_families.get(formula)
+        if given is None and self.parents is not None and not self.fewest_parents:
+            require_parents(self.parents, [formula])
+        if given is not None and len(given.parents) >= self.fewest_parents:
+            return given
+        pool = pool_family(self._pool, formula, self.min_atoms)
+        return pool if given is None else given.beside(pool)

@@ -33,12 +33,17 @@ class SamplerName:
         Whether it makes crystals of others, which it takes as ``parents``.
     has_potential
         Whether it relaxes crystals on a learned potential, which it takes as ``potential``.
+    margin
+        Factor on the tolerances of matching at which a closed loop refuses known crystals and
+        earlier finds. What resembles one mostly relaxes into it, so it is above 1, unless the
+        sampler's crystals are nearly relaxed.
     """
 
     sampler: str
     has_networks: bool = False
     has_parents: bool = False
     has_potential: bool = False
+    margin: float = 2.0
 
 
 HOME = "atomate2_vogen.samplers"
@@ -48,7 +53,7 @@ SAMPLERS: dict[str, SamplerName] = {
     "wgan": SamplerName(f"{HOME}.wgan:WGANSampler", has_networks=True),
     "substitution": SamplerName(f"{HOME}.substitution:SubstitutionSampler"),
     "random": SamplerName(f"{HOME}.random_symmetric:RandomSampler"),
-    "search": SamplerName(f"{HOME}.search:SearchSampler", has_potential=True),
+    "search": SamplerName(f"{HOME}.search:SearchSampler", has_potential=True, margin=1.0),
     "evolution": SamplerName(f"{HOME}.evolution:EvolutionSampler", has_parents=True),
 }
 """Samplers by name."""

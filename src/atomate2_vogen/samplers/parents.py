@@ -82,6 +82,11 @@ class Family:
         ranks = np.linspace(0, 1, len(ranked)) if len(ranked) > 1 else np.full(1, 0.5)
         return cls(tuple(ranked), (1 - np.tanh(2 * ranks - 1)) / 2)
 
+    def beside(self, other: Family) -> Family:
+        """Both families as one, in which half of the chance is that of each."""
+        shares = [family.weights / family.weights.sum() for family in (self, other)]
+        return Family((*self.parents, *other.parents), np.concatenate(shares))
+
     def choose(self, allowed: np.ndarray, random: np.random.RandomState) -> Parent:
         """One of those that a mask of shape (n,) allows, of which there must be one."""
         share = np.cumsum(np.where(allowed, self.weights, 0.0))
@@ -283,8 +288,8 @@ def _energies(
     return [float(value) for value in values]
 
 
-def digest_of(parents: Sequence[Parent]) -> str:
-    """Hash of the parents' cells, sites and energies, to 1e-6."""
+def digest_of(parents: Sequence[Parent], further: str = "") -> str:
+    """Hash of the parents' cells, sites and energies, to 1e-6, and of further text."""
     content: list[Any] = [
         (
             parent.structure.lattice.matrix.round(6).tolist(),
@@ -294,4 +299,4 @@ def digest_of(parents: Sequence[Parent]) -> str:
         )
         for parent in parents
     ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+    return hashlib.sha256((json.dumps(content) + further).encode()).hexdigest()[:12]

@@ -25,6 +25,7 @@ from atomate2_vogen.schemas.electronic import (
     SpinChannel,
 )
 from atomate2_vogen.schemas.jobs import JobLink
+from atomate2_vogen.schemas.loop import Learning, LearntDoc, LoopDoc, RoundDoc
 from atomate2_vogen.schemas.magnetism import MagneticOrder, MagneticStart, MagneticState
 from atomate2_vogen.schemas.metrics import (
     Distribution,
@@ -68,6 +69,9 @@ __all__ = [
     "FormulaMetrics",
     "FreeEnergy",
     "JobLink",
+    "Learning",
+    "LearntDoc",
+    "LoopDoc",
     "MagneticOrder",
     "MagneticStart",
     "MagneticState",
@@ -84,6 +88,7 @@ __all__ = [
     "RefinementAttempt",
     "Rejection",
     "RejectionReason",
+    "RoundDoc",
     "SampleDoc",
     "SpinChannel",
     "StabilityDoc",

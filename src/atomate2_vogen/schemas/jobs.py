@@ -62,23 +62,27 @@ class LinkedDoc(VogenDoc):
         MissingTaskError
             If the store does not hold its output, or the job failed and left none.
         """
-        from monty.json import MontyDecoder
-
         stage = stage or self.main_stage
         if stage not in self.jobs:
             stages = ", ".join(sorted(self.jobs)) or "none: it was made by an earlier version"
             raise InputError(f"no job of stage {stage!r} is linked; linked stages: {stages}")
-        link = self.jobs[stage]
-        job_store = getattr(store, "job_store", store)
-        try:
-            output = job_store.get_output(link.uuid, which=link.index or "last", load=load)
-        except ValueError as error:
-            raise MissingTaskError(
-                f"no output of the {stage} job {link.uuid} in this job store; give the store that "
-                "the flow ran with"
-            ) from error
-        task = MontyDecoder().process_decoded(output)
-        # by name: the class belongs to the jobs, which documents know nothing of
-        if type(task).__name__ == "JobFailure":
-            raise MissingTaskError(f"the {stage} job {link.uuid} failed: {task.error}")
-        return task
+        return task_of(store, self.jobs[stage], stage, load=load)
+
+
+def task_of(store: Any, link: JobLink, stage: str, *, load: bool = True) -> Any:
+    """Task document of a linked job; arguments and errors as of `LinkedDoc.task`."""
+    from monty.json import MontyDecoder
+
+    job_store = getattr(store, "job_store", store)
+    try:
+        output = job_store.get_output(link.uuid, which=link.index or "last", load=load)
+    except ValueError as error:
+        raise MissingTaskError(
+            f"no output of the {stage} job {link.uuid} in this job store; give the store that "
+            "the flow ran with"
+        ) from error
+    task = MontyDecoder().process_decoded(output)
+    # by name: the class belongs to the jobs, which documents know nothing of
+    if type(task).__name__ == "JobFailure":
+        raise MissingTaskError(f"the {stage} job {link.uuid} failed: {task.error}")
+    return task

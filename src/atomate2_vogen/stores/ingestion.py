@@ -18,6 +18,7 @@ from atomate2_vogen.schemas import (
     EvaluationDoc,
     PhononDoc,
     ReferenceDoc,
+    RoundDoc,
     SampleDoc,
     StabilityDoc,
     TrainingDoc,
@@ -43,7 +44,7 @@ COLLECTIONS_OF: dict[type[VogenDoc], tuple[str, str]] = {
 }
 """Collection and key of what jobs return, by its class."""
 
-SUMMARIES = (DiscoveryDoc.__name__, EvaluationDoc.__name__)
+SUMMARIES = (DiscoveryDoc.__name__, EvaluationDoc.__name__, RoundDoc.__name__)
 """Classes of outputs with a list of stability documents, which lies in the data store."""
 
 BATCH = 200

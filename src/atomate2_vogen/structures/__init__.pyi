@@ -5,6 +5,7 @@ from .geometry import check_structure as check_structure
 from .geometry import minimum_distances as minimum_distances
 from .geometry import shortest_distance as shortest_distance
 from .matching import DistinctStructures as DistinctStructures
+from .matching import GrowingStructures as GrowingStructures
 from .matching import KnownStructures as KnownStructures
 from .matching import duplicate_groups as duplicate_groups
 from .matching import rmsd as rmsd

@@ -190,6 +190,44 @@ class KnownStructures:
         )
 
 
+class GrowingStructures(KnownStructures):
+    """Known crystals, and finds of earlier rounds of a search beside them.
+
+    Parameters
+    ----------
+    known
+        Known crystals; their margin is that of the finds too.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.structures import GrowingStructures, KnownStructures
+    >>> from pymatgen.core import Lattice, Structure
+    >>> find = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> known = GrowingStructures(KnownStructures({}))
+    >>> known.find(find)
+    >>> known.add({"VO-1": find})
+    >>> known.find(find * (2, 1, 1))
+    'VO-1'
+    """
+
+    def __init__(self, known: KnownStructures) -> None:
+        super().__init__({}, known.margin)
+        self._parts = [known]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def add(self, finds: Mapping[str, Structure]) -> None:
+        """Add crystals by name; one may be added again in another form."""
+        self._parts.append(KnownStructures(finds, self.margin))
+
+    def find(self, structure: Structure, reduced: ReducedCrystal | None = None) -> str | None:
+        """Name of the first crystal that this one matches, or None; see `KnownStructures.find`."""
+        query = reduced or ReducedCrystal(structure)
+        names = (part.find(structure, query) for part in self._parts)
+        return next((name for name in names if name is not None), None)
+
+
 def _checked(margin: float) -> float:
     if not 1.0 <= margin <= MOST_MARGIN:
         raise InputError(f"margin is {margin!r}; give a number from 1 to {MOST_MARGIN:g}")
