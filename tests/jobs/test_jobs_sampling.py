@@ -14,7 +14,7 @@ from atomate2_vogen.errors import InputError, MissingModelError
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.samplers.evolution import EvolutionSampler
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
-from atomate2_vogen.schemas import CandidateDoc, RejectionReason, SampleDoc
+from atomate2_vogen.schemas import Artefact, CandidateDoc, RejectionReason, SampleDoc
 
 
 def test_judge_goes_with_the_maker_through_json_and_ranks():
@@ -92,3 +92,13 @@ def test_parents_are_for_evolution():
     maker = SampleMaker(sampler="substitution")
     with pytest.raises(InputError, match="only for the sampler evolution"):
         maker.make.original(maker, {"VO2": 1}, parents=[])
+
+
+def test_finds_are_refused_with_known_crystals_only():
+    maker = SampleMaker(sampler="substitution")
+    with pytest.raises(InputError, match="novel_only=True"):
+        maker.make.original(maker, {"VO2": 1}, finds=[])
+    with pytest.raises(InputError, match="only for the sampler search"):
+        maker.make.original(
+            maker, {"VO2": 1}, potential=Artefact(filename="a", sha256="", content="")
+        )
