@@ -125,3 +125,9 @@ def test_potentials_are_for_search():
     maker = SampleMaker(sampler="search")
     with pytest.raises(ArtefactError, match=r"own\.npz: damaged"):
         maker.make.original(maker, {"VO2": 1}, potential=artefact)
+
+
+def test_finds_are_refused_with_known_crystals_only():
+    maker = SampleMaker(sampler="substitution")
+    with pytest.raises(InputError, match="novel_only=True"):
+        maker.make.original(maker, {"VO2": 1}, finds=[])

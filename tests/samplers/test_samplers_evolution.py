@@ -35,6 +35,7 @@ from atomate2_vogen.samplers.operators import (
 )
 from atomate2_vogen.samplers.parents import CellSizes, Family, Parent, given_parents
 from atomate2_vogen.samplers.soft_modes import SOFT_REACH, soft_modes
+from atomate2_vogen.samplers.substitution import SubstitutionSampler
 from atomate2_vogen.schemas import CalculationDoc, RejectionReason, SampleDoc
 from atomate2_vogen.structures.geometry import shortest_distance, too_close
 from atomate2_vogen.structures.matching import KnownStructures
@@ -460,3 +461,22 @@ def test_sizes_are_multiples_within_the_limits(units, min_atoms):
     assert (found % units == 0).all()
     assert (found * 3 <= VANADIUM.max_atoms).all()
     assert (found * 3 >= min_atoms).all() or len(found) == 1
+
+
+def test_few_parents_have_crystals_of_the_pool_beside_them():
+    """Half of the parents are chosen from each; a formula without parents takes the pool alone."""
+    mates = SubstitutionSampler().sample({"VO2": 2}, seed=5).candidates
+    sampler = EvolutionSampler(parents=mates, fewest_parents=3, operators={"strain": 1.0})
+    few = EvolutionSampler(parents=mates, fewest_parents=2, operators={"strain": 1.0})
+    family = sampler._family("VO2")
+    mine = np.array(
+        [parent.name in {one.candidate_id for one in mates} for parent in family.parents]
+    )
+    assert mine.sum() == 2 < len(mine)
+    assert family.weights[mine].sum() == pytest.approx(family.weights[~mine].sum())
+    assert {one.name for one in few._family("VO2").parents} == {one.candidate_id for one in mates}
+    assert len({sampler.model_id, EvolutionSampler(parents=mates).model_id}) == 2
+    (candidate,) = sampler.sample({"V2O5": 1}, seed=0).candidates
+    assert candidate.formula == "V2O5"
+    with pytest.raises(InputError, match="fewest_parents is -1"):
+        EvolutionSampler(fewest_parents=-1)

@@ -82,12 +82,20 @@ class Start(MSONable):
 
 @dataclass
 class LearnMaker(Maker):
-    """Base of the Makers of this module.
+    """Base of the Makers of this module: a subclass has a job `learn` and names what it gives.
 
     Parameters
     ----------
     name
         Name of the job.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.jobs import ParentsMaker
+    >>> from atomate2_vogen.jobs.rounds import EarlierRounds
+    >>> job = ParentsMaker(most=20).make(EarlierRounds(jobs=[], digest=""))
+    >>> job.name, ParentsMaker.argument
+    ('choose parents', 'parents')
     """
 
     name: str = "learn"
