@@ -46,6 +46,7 @@ PAGES = (
     "docs/reference/command_line.md",
     "docs/how_to/report.md",
     "docs/how_to/stores_and_queries.md",
+    "docs/how_to/closed_loop.md",
     "docs/how_to/another_oxide.md",
     "docs/how_to/cluster.md",
     "docs/results/benchmark.md",
@@ -56,6 +57,8 @@ PAGES = (
 SMALLER = [
     (r'\b((?:V|Ti|Ni)\w*O\d?)(=|": )\d+', r"\g<1>\g<2>1"),  # one crystal of each formula
     (r"^vogen (?:discover|sample) (?!.*--counts).*", r"\g<0> --counts VO2=1"),
+    (r"^vogen loop (?!.*--counts).*", r"\g<0> --counts VO2=1"),
+    (r"(--rounds |rounds=)\d+", r"\g<1>1"),
     (r"^vogen discover .*(?:--phonons|--electronic).*", r"\g<0> --threshold -9"),  # none goes on
     (r"^vogen discover .*--model .*", r"\g<0> --max-attempts 16"),
     (r"^rlaunch .*", r"\g<0> --nlaunches 1"),

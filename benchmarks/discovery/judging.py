@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
-from atomate2_vogen.jobs import known_structures
+from atomate2_vogen.jobs import RefineMaker, known_structures
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, ReferenceDoc
 from atomate2_vogen.stability import ReferenceHull, judge
 from atomate2_vogen.stability.hull import Judged
@@ -39,11 +40,14 @@ class Judge:
         Relaxed reference phases of the engine's scheme.
     system
         Oxide system.
+    refine
+        Refinement after relaxation, as of `ScreeningFlowMaker`.
     """
 
     engine: Engine
     references: Sequence[ReferenceDoc]
     system: OxideSystem = VANADIUM
+    refine: RefineMaker | Literal["default"] | None = "default"
 
     @cached_property
     def hull(self) -> ReferenceHull:
@@ -80,7 +84,7 @@ class Judge:
         """Stages of the calculation of one crystal."""
         from atomate2_vogen.flows import ScreeningFlowMaker
 
-        flow = ScreeningFlowMaker(engine=self.engine).make([self.references[0].structure])
+        flow = ScreeningFlowMaker(engine=self.engine, refine=self.refine).make([self.references[0].structure])
         return sorted(str(job.metadata["stage"]) for job, _ in flow.iterflow())
 
     def calculate(self, candidate: CandidateDoc) -> CalculationDoc:
@@ -100,7 +104,7 @@ class Judge:
         from atomate2_vogen.flows import ScreeningFlowMaker
         from atomate2_vogen.stores import parse
 
-        flow = ScreeningFlowMaker(engine=self.engine).make([candidate])
+        flow = ScreeningFlowMaker(engine=self.engine, refine=self.refine).make([candidate])
         store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=FutureWarning, module=r"jobflow\.")

@@ -250,7 +250,7 @@ class RefiningJudge(SmallJudge):
 
 def test_refined_crystals_have_both_outcomes(tmp_path):
     def refining():
-        return RefiningJudge(judge().engine, judge().references)
+        return RefiningJudge(judge().engine, judge().references, refine=None)
 
     measure(tmp_path / "run", load_judge=refining)
     rows = [row for one in read_rounds(tmp_path / "run") for row in one.crystals]

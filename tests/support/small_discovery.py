@@ -33,7 +33,9 @@ class SmallJudge(Judge):
 
 def judge():
     """Energy model of all these runs."""
-    return SmallJudge(instant_engine.engine(), references(instant_engine.SCHEME, -7.2))
+    return SmallJudge(
+        instant_engine.engine(), references(instant_engine.SCHEME, -7.2), refine=None
+    )
 
 
 def arm(name="toy"):
