@@ -6,6 +6,7 @@ import argparse
 import shlex
 from unittest import mock
 
+import click
 import pytest
 from fireworks.scripts.lpad_run import lpad
 from fireworks.scripts.rlaunch_run import rlaunch
@@ -29,7 +30,9 @@ def check(command: str) -> None:
     program, *arguments = shlex.split(command, comments=True)
     if program == "vogen":
         verb, *rest = arguments
-        cli.commands[verb].make_context(verb, rest)
+        # click keeps a command's help option as its first context makes it: the group's has -h
+        group = click.Context(cli, info_name="vogen", **cli.context_settings)
+        cli.commands[verb].make_context(verb, rest, parent=group)
         return
     with (
         mock.patch.object(argparse.ArgumentParser, "parse_args", _only_parse),
