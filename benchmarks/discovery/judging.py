@@ -84,7 +84,9 @@ class Judge:
         """Stages of the calculation of one crystal."""
         from atomate2_vogen.flows import ScreeningFlowMaker
 
-        flow = ScreeningFlowMaker(engine=self.engine, refine=self.refine).make([self.references[0].structure])
+        flow = ScreeningFlowMaker(engine=self.engine, refine=self.refine).make(
+            [self.references[0].structure]
+        )
         return sorted(str(job.metadata["stage"]) for job, _ in flow.iterflow())
 
     def calculate(self, candidate: CandidateDoc) -> CalculationDoc:

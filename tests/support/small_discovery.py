@@ -33,9 +33,7 @@ class SmallJudge(Judge):
 
 def judge():
     """Energy model of all these runs."""
-    return SmallJudge(
-        instant_engine.engine(), references(instant_engine.SCHEME, -7.2), refine=None
-    )
+    return SmallJudge(instant_engine.engine(), references(instant_engine.SCHEME, -7.2), refine=None)
 
 
 def arm(name="toy"):
