@@ -62,6 +62,23 @@ def refinement(refine: bool | None) -> RefineMaker | Literal["default"] | None:
     return RefineMaker() if refine else None
 
 
+def judge_and_references(
+    name: str, system: OxideSystem
+) -> tuple[Engine, ReferencesFlowMaker | None]:
+    """The engine of a name, and the Maker of its reference phases where none are shipped.
+
+    A system without starting structures of its phases is refused here, before anything is
+    sampled or trained.
+    """
+    from atomate2_vogen.engines import load_engine, reference_structures
+
+    judge = load_engine(name, system)
+    references = references_maker(judge, system)
+    if references is not None:
+        reference_structures(system)
+    return judge, references
+
+
 def loop_maker(
     system: OxideSystem,
     sampler: str,
@@ -98,16 +115,12 @@ def loop_maker(
     MissingDependencyError, EngineSetupError, MissingReferenceError
         As `discovery_maker`.
     """
-    from atomate2_vogen.engines import load_engine, reference_structures
     from atomate2_vogen.errors import InputError
     from atomate2_vogen.flows import LoopFlowMaker
 
     if sampling.model is not None:
         raise InputError("--model: a loop takes the networks that are shipped; leave it out")
-    judge = load_engine(engine, system)
-    references = references_maker(judge, system)
-    if references is not None:
-        reference_structures(system)  # refuses a system without any before anything is sampled
+    judge, references = judge_and_references(engine, system)
     return LoopFlowMaker(
         sampler=sample_maker(system, sampler, preset, sampling),
         engine=judge,
@@ -159,7 +172,7 @@ def discovery_maker(
     MissingReferenceError
         If neither references nor their starting structures are shipped for the system.
     """
-    from atomate2_vogen.engines import load_engine, reference_structures
+    from atomate2_vogen.engines import load_engine
     from atomate2_vogen.flows import DiscoveryFlowMaker, ElectronicFlowMaker, PhononFlowMaker
     from atomate2_vogen.flows.electronic import check_bands
 
@@ -171,10 +184,7 @@ def discovery_maker(
     if phonons is not None:
         further["phonons"] = PhononFlowMaker(engine=load_engine(phonons, system))
         further["phonons"].check()
-    judge = load_engine(engine, system)
-    references = references_maker(judge, system)
-    if references is not None:
-        reference_structures(system)  # refuses a system without any before anything is trained
+    judge, references = judge_and_references(engine, system)
     return DiscoveryFlowMaker(
         sampler=sample_maker(system, sampler, preset, sampling),
         engine=judge,

@@ -7,8 +7,6 @@ import io
 import json
 import math
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from pymatgen.core import Composition, Lattice, Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.data.npz import npz_arrays
 from atomate2_vogen.data.prototypes import load_prototypes
 from atomate2_vogen.data.splits import SPLITS, assign_splits
 from atomate2_vogen.errors import ArtefactError, InputError
@@ -215,29 +214,13 @@ class CrystalSet:
             If the file is damaged, holds pickled objects, is of another format, or its
             arrays do not fit together.
         """
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
-            if int(arrays.pop("format")) != FORMAT:
-                raise ValueError(f"not of format {FORMAT}")  # noqa: TRY301
+        what = f"{name} cannot be read as a data set"
+        with npz_arrays(io.BytesIO(data), FORMAT, what, "make or fetch it again") as arrays:
+            del arrays["format"]
             system = OxideSystem.from_fields(
                 parse_json(str(arrays.pop("system")), "system", ArtefactError)
             )
             crystals = cls(system=system, **arrays)
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            EOFError,
-            KeyError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            NotImplementedError,
-        ) as error:
-            raise ArtefactError(
-                f"{name} cannot be read as a data set ({error}); make or fetch it again"
-            ) from error
         crystals._check(name)
         return crystals
 

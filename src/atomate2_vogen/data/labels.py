@@ -13,8 +13,6 @@ import contextlib
 import io
 import os
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -26,6 +24,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.crystals import CrystalSet
+from atomate2_vogen.data.npz import npz_arrays
 from atomate2_vogen.errors import (
     ArtefactError,
     InputError,
@@ -114,32 +113,15 @@ class Labels:
         ArtefactError
             If the file is missing, damaged or of another format.
         """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                if int(archive["format"]) != FORMAT:
-                    raise ValueError(f"format {archive['format']}, not {FORMAT}")  # noqa: TRY301
-                keys, reasons = archive["keys"].tolist(), archive["reasons"].tolist()
-                energies = archive["energies"].astype(float).tolist()
-                labels = cls(
-                    scheme=str(archive["scheme"]),
-                    energies=dict(zip(keys, energies, strict=True)),
-                    reasons={k: r for k, r in zip(keys, reasons, strict=True) if r},
-                )
-        except (
-            AttributeError,
-            EOFError,
-            KeyError,
-            NotImplementedError,
-            OSError,
-            TypeError,
-            ValueError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            raise ArtefactError(
-                f"label file {path} cannot be read ({error}); delete it and label again"
-            ) from error
-        return labels
+        with npz_arrays(
+            path, FORMAT, f"label file {path} cannot be read", "delete it and label again"
+        ) as arrays:
+            keys, reasons = arrays["keys"].tolist(), arrays["reasons"].tolist()
+            return cls(
+                scheme=str(arrays["scheme"]),
+                energies=dict(zip(keys, arrays["energies"].astype(float).tolist(), strict=True)),
+                reasons={k: r for k, r in zip(keys, reasons, strict=True) if r},
+            )
 
 
 @dataclass(frozen=True)

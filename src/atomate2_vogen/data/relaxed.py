@@ -17,8 +17,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
@@ -30,6 +28,7 @@ from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.data.labels import JUDGE_SCHEME
+from atomate2_vogen.data.npz import npz_arrays
 from atomate2_vogen.errors import ArtefactError, InputError, VogenError, reason
 from atomate2_vogen.files import write_atomically
 from atomate2_vogen.structures.geometry import check_structure
@@ -340,27 +339,12 @@ class RelaxedSet:
         ArtefactError
             If the file is missing, damaged or of another format.
         """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                if int(archive["format"]) != FORMAT:
-                    raise ValueError(f"format {archive['format']}, not {FORMAT}")  # noqa: TRY301
-                arrays = {f.name: archive[f.name] for f in fields(cls) if f.name != "scheme"}
-                relaxed = cls(scheme=str(archive["scheme"]), **arrays)
+        with npz_arrays(
+            path, FORMAT, f"relaxation file {path} cannot be read", "restore it from the package"
+        ) as arrays:
+            named = {f.name: arrays[f.name] for f in fields(cls) if f.name != "scheme"}
+            relaxed = cls(scheme=str(arrays["scheme"]), **named)
             relaxed._check()
-        except (
-            AttributeError,
-            EOFError,
-            KeyError,
-            NotImplementedError,
-            OSError,
-            TypeError,
-            ValueError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            raise ArtefactError(
-                f"relaxation file {path} cannot be read ({error}); restore it from the package"
-            ) from error
         return relaxed
 
     def _check(self) -> None:

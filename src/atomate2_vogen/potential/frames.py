@@ -11,8 +11,6 @@ from __future__ import annotations
 import io
 import itertools
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -23,8 +21,8 @@ import numpy as np
 from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import OxideSystem
+from atomate2_vogen.data.npz import npz_arrays
 from atomate2_vogen.errors import (
-    ArtefactError,
     NonFiniteError,
     SchemeMismatchError,
 )
@@ -174,11 +172,9 @@ class Frames:
         ArtefactError
             If the file is missing, damaged or of another format.
         """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                if int(archive["format"]) != FORMAT:
-                    raise ValueError(f"format {archive['format']}, not {FORMAT}")  # noqa: TRY301
-                arrays = {name: archive[name] for name in archive.files}
+        with npz_arrays(
+            path, FORMAT, f"{Path(path).name} is no file of frames", "make it again"
+        ) as arrays:
             offsets = arrays["offsets"].tolist()
             _check_sizes(arrays, offsets)
             frames = []
@@ -198,24 +194,6 @@ class Frames:
                     )
                 )
             return cls(str(arrays["scheme"]), frames)
-        except (
-            AttributeError,
-            EOFError,
-            IndexError,
-            KeyError,
-            MemoryError,
-            NotImplementedError,
-            OSError,
-            OverflowError,
-            RuntimeError,
-            TypeError,
-            ValueError,  # NonFiniteError too
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            raise ArtefactError(
-                f"{Path(path).name} is no file of frames ({error}); make it again"
-            ) from error
 
 
 def _rows(arrays: Sequence[Any], empty: tuple[int, ...], dtype: str) -> np.ndarray:
