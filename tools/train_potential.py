@@ -107,7 +107,7 @@ def main() -> None:
             "energy_mae_eV_per_atom": round(report.energy_mae, 4),
             "force_mae_eV_per_A": round(report.force_mae, 4),
             "fit_cpu_s": round(report.cpu_time),
-            "cpu_s_so_far": round(time.process_time() - begin),
+            "cpu_s_of_this_process": round(time.process_time() - begin),
         }
         print(json.dumps(line), flush=True)
         report_path = given.out / "report.jsonl"

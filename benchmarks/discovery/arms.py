@@ -82,7 +82,7 @@ class Arm:
         Raises
         ------
         InputError
-            If the arm has networks of its own, of which no time is known.
+            If the arm names a file of networks, whose training time is not recorded.
         """
         from atomate2_vogen.chemistry import VANADIUM
         from atomate2_vogen.models.shipped import require_shipped

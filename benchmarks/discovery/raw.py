@@ -1,13 +1,13 @@
 """Raw rows of a run: one file of rows and one of crystals for each round.
 
-A run is one arm with one seed, in a folder of its own::
+A run is one arm with one seed, in its own folder::
 
     run.json                  what was asked for, versions, CPU seconds of loading
     0001.jsonl                first line: the round; then one line for each crystal
     0001.crystals.jsonl.gz    each crystal as generated and as relaxed
 
-Files are replaced as a whole, the crystals before the rows: whatever kills the process, a row that
-can be read has its crystal, and what has no row is done again.
+Files are replaced as a whole, the crystals before the rows: if the process is killed at any point, a
+row that can be read has its crystal, and what has no row is done again.
 """
 
 from __future__ import annotations

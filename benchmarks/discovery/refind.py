@@ -78,7 +78,7 @@ def main(
 
 
 def work(arm: Arm, seed: int, folder: Path, **request: Any) -> None:
-    """Measure and print the result; for a process of its own."""
+    """Measure and print the result, in a separate process."""
     try:
         click.echo(refind(arm, seed, folder, load_judge=load_judge, **request))
     except VogenError as error:
@@ -125,14 +125,14 @@ def refind(
                 )
         session.load(formulas)
         session.loaded()
-        told = 0.0
+        printed_at = 0.0
         for number, (batch, counts) in enumerate(plan):
             if number == len(session.rounds):
                 session.sample(counts, seed_of_round(seed, batch))
             while not session.rounds[number].is_finished:
                 row = session.calculate(session.rounds[number])
-                if time.monotonic() - told > TELL_SECONDS:
-                    told = time.monotonic()
+                if time.monotonic() - printed_at > TELL_SECONDS:
+                    printed_at = time.monotonic()
                     click.echo(_line(session, plan, row.formula), err=True)
         done = session.rounds[: len(plan)]
         document = summary(wanted, matches(wanted, done), left_out)

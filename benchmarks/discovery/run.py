@@ -70,7 +70,7 @@ def main(
         numbers = parse_seeds(seeds)
         requested = parse_counts((counts,), VANADIUM)
         for arm in chosen:
-            arm.check()  # told before hours of another's work
+            arm.check()  # an unknown sampler fails here, not after hours of another arm
     except VogenError as error:
         raise click.ClickException(str(error)) from error
     tasks = [(arm, seed) for seed in numbers for arm in chosen]
@@ -105,7 +105,7 @@ def run_all(
     workers: int,
     out: Path,
 ) -> dict[str, str]:
-    """Run each task in a process of its own, some at a time.
+    """Run each task in a separate process, some at a time.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def run_all(
             for pipe in wait(list(running)):
                 label, process = running[pipe]
                 try:
-                    told = pipe.recv()
+                    message = pipe.recv()
                 except EOFError:
                     process.join()
                     del running[pipe]
@@ -142,10 +142,10 @@ def run_all(
                         failed[label] = f"its process ended with exit code {process.exitcode}"
                     overview.end(label)
                     continue
-                if isinstance(told, Progress):
-                    overview.tell(label, told)
+                if isinstance(message, Progress):
+                    overview.tell(label, message)
                 else:
-                    failed[label] = told
+                    failed[label] = message
     except BaseException:
         for _, process in running.values():
             process.terminate()
@@ -155,7 +155,7 @@ def run_all(
 
 
 def work(pipe: Connection, arm: Arm, seed: int, folder: Path, **request: Any) -> None:
-    """Run one task, and tell of its progress; for a process of its own.
+    """Run one task in a separate process, and report its progress.
 
     Where nobody listens any more, sending raises, and the process ends.
     """
@@ -179,7 +179,7 @@ class Overview:
 
     def __init__(self, n_tasks: int, cpu_seconds: float) -> None:
         self.n_tasks, self.cpu_seconds = n_tasks, cpu_seconds
-        self.begin = self.told = time.monotonic()
+        self.begin = self.printed_at = time.monotonic()
         self.first: dict[str, float] = {}
         self.last: dict[str, Progress] = {}
         self.ended: set[str] = set()
@@ -189,8 +189,8 @@ class Overview:
         self.first.setdefault(label, progress.cpu_seconds)
         self.last[label] = progress
         now = time.monotonic()
-        if sys.stderr.isatty() or now - self.told > TELL_SECONDS:
-            self.told = now
+        if sys.stderr.isatty() or now - self.printed_at > TELL_SECONDS:
+            self.printed_at = now
             self._print()
 
     def end(self, label: str) -> None:
