@@ -209,6 +209,18 @@ class OxideSystem(MSONable):
         """Atomic numbers in the order of `elements`."""
         return (Element(self.metal).Z, Element(self.anion).Z)
 
+    def volume(self, n_metal: int, n_anion: int) -> float:
+        """Volume in Å³ of so many atoms, by `atomic_volumes`.
+
+        Examples
+        --------
+        >>> from atomate2_vogen import VANADIUM
+        >>> round(VANADIUM.volume(2, 4), 1)
+        67.6
+        """
+        metal, anion = (self.atomic_volumes[symbol] for symbol in (self.metal, self.anion))
+        return n_metal * metal + n_anion * anion
+
     def minimum_distance(self, first: str, second: str) -> float:
         """Shortest physical distance between two elements in Å.
 

@@ -25,7 +25,6 @@ from atomate2_vogen.errors import (
     MissingModelError,
     MissingTaskError,
     NonFiniteError,
-    SchemeMismatchError,
 )
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.placement import ANALYSIS, TRAINING, place
@@ -326,13 +325,10 @@ class RefitPotentialMaker(LearnMaker):
         else:
             first = load_potential(start.system, scheme)
         earlier = Frames.load(self.rehearsal or frames_path(start.system, scheme))
-        if earlier.scheme != scheme:
-            raise SchemeMismatchError(
-                f"frames of {earlier.scheme} cannot be learnt together with energies of {scheme}"
-            )
         most = max(FEWEST_REHEARSED, self.rehearsed * len(new))
         drawn = np.random.default_rng(start.seed).permutation(len(earlier))[:most]
-        frames = Frames(scheme, [earlier.frames[at] for at in sorted(drawn.tolist())]).joined(new)
+        kept = [earlier.frames[at] for at in sorted(drawn.tolist())]
+        frames = Frames(earlier.scheme, kept).joined(new)
         settings = FitSettings(
             epochs=self.epochs, learning_rate=self.learning_rate, seed=start.seed
         )

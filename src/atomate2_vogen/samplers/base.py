@@ -207,6 +207,15 @@ def _novelty(known: KnownStructures | None) -> dict[str, Any]:
     return {"novel_only": True} | ({"novelty_margin": known.margin} if known.margin > 1 else {})
 
 
+def changed_options(sampler: Any, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes of a sampler that are not at their defaults, by name."""
+    return {
+        name: getattr(sampler, name)
+        for name, default in defaults.items()
+        if getattr(sampler, name) != default
+    }
+
+
 def check_whole(name: str, value: Any, least: int = 1) -> int:
     """An option that must be a whole number.
 

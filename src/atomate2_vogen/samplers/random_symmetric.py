@@ -132,10 +132,7 @@ class RandomSampler(MSONable):
             where = f"space group {space_group}, {n_metal + n_anion} atoms: "
             return RefusedError(reason, where + message)
 
-        volume = self.volume_factor * sum(
-            n * self.system.atomic_volumes[symbol]
-            for n, symbol in zip((n_metal, n_anion), self.system.elements, strict=True)
-        )
+        volume = self.volume_factor * self.system.volume(n_metal, n_anion)
         structure = _random_crystal(space_group, (n_metal, n_anion), volume, self.system, rng)
         if structure is None:
             raise refusal(RejectionReason.GENERATION_FAILED, "no place for all atoms")

@@ -21,6 +21,7 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.samplers.base import (
     Attempt,
     RefusedError,
+    changed_options,
     check_number,
     check_whole,
     collect_sample,
@@ -149,7 +150,7 @@ class SearchSampler:
     @property
     def options(self) -> dict[str, Any]:
         """Options that are not at their defaults and decide what comes out of a seed."""
-        return {k: getattr(self, k) for k, v in SEARCH_DEFAULTS.items() if getattr(self, k) != v}
+        return changed_options(self, SEARCH_DEFAULTS)
 
     def sample(
         self,

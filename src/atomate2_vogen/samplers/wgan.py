@@ -13,6 +13,7 @@ from pymatgen.core import Structure
 from atomate2_vogen.models.projection import counts_read, project_boxes
 from atomate2_vogen.samplers.base import (
     RefusedError,
+    changed_options,
     check_number,
     check_whole,
     collect_sample,
@@ -179,7 +180,7 @@ class WGANSampler:
     @property
     def options(self) -> dict[str, Any]:
         """Options that are not at their defaults and decide what comes out of a seed."""
-        return {k: getattr(self, k) for k, v in DECODING_DEFAULTS.items() if getattr(self, k) != v}
+        return changed_options(self, DECODING_DEFAULTS)
 
     def sample(
         self,

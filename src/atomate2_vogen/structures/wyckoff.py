@@ -200,9 +200,7 @@ def random_crystal(
         return None
     symbols = [symbol for symbol, of in zip(system.elements, chosen, strict=True) for _ in of]
     positions = [position for of in chosen for position in of]
-    volume = sum(
-        n * system.atomic_volumes[symbol] for n, symbol in zip(counts, system.elements, strict=True)
-    )
+    volume = system.volume(*counts)
     to_primitive = np.linalg.inv(group.primitive)
     for _ in range(_PLACEMENTS):
         factor = rng.uniform(*_VOLUMES) * group.n_lattice_points
