@@ -210,14 +210,15 @@ def test_vasp_fireworks(
     assert all(d["spec"]["_queueadapter"]["nodes"] == 1 for d in dft)
 
 
-def test_query_and_plot(database, tmp_path: Path):
+def test_query_and_plot(imported, database, capsys, tmp_path: Path):
     documents = [
         doc.model_copy(update={"structure": judged_documents.REFERENCES[0].structure})
         for doc in judged_documents.documents()
     ]
     with VogenStores.open(database, create=True) as stores:
         stores.save([*documents, *judged_documents.REFERENCES])
-    printed = run("query_and_plot.py", database, "out", folder=tmp_path)
+    imported("query_and_plot").main(database, "out")
+    printed = capsys.readouterr().out
     ranked = [doc for doc in documents if doc.state == "ranked"]
     near = sorted(d.energy_above_hull for d in ranked if at_most(d.energy_above_hull, 0.1))
     assert 0 < len(near) <= 20

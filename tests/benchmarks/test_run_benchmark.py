@@ -257,8 +257,10 @@ def test_whoever_ends_the_driver_ends_the_run(tmp_path):
 @pytest.mark.slow
 def test_from_the_request_to_the_tables(tmp_path):
     arguments = ["--samplers", "substitution", "--counts", "VO2=1", "--seed", "3"]
-    command = [sys.executable, str(SCRIPT), "--out", str(tmp_path), *arguments, "--workers", "1"]
-    subprocess.run(command, capture_output=True, text=True, check=True)
+    result = CliRunner().invoke(
+        run_benchmark.main, ["--out", str(tmp_path), *arguments, "--workers", "1"]
+    )
+    assert result.exit_code == 0, result.output
     document = json.loads((tmp_path / "summary.json").read_text())
     rows = {row["key"]: row["values"] for row in document["rows"]}
     folder = tmp_path / "substitution"

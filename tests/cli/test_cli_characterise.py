@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import cheap_engine
+import instant_judge
 import judged_documents
 import pytest
 import toy_engines
@@ -41,6 +42,11 @@ def broken():
 
 def astray():
     return toy_engines.toy_dft("static")
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    instant_judge.work_here(monkeypatch)
 
 
 @pytest.fixture

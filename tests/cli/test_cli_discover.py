@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import instant_judge
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -133,7 +134,8 @@ def test_stop_resume_reuse_rebuild(tmp_path: Path):
     assert list(csv.DictReader((out / "stability.csv").open())) == rows
 
 
-def test_sample_writes_what_was_asked_for(tmp_path: Path):
+def test_sample_writes_what_was_asked_for(tmp_path: Path, monkeypatch):
+    instant_judge.work_here(monkeypatch)
     out = tmp_path / "out"
     arguments = ("sample", "--sampler", "substitution", "--counts", "VO2=3,V2O5=2", "--out", out)
     result = vogen(*arguments)
@@ -173,7 +175,8 @@ def test_formulas_are_sampled_side_by_side_and_kept_one_by_one(tmp_path: Path):
     assert [stage["reused"] for stage in stages if stage["stage"] == "sampling"] == [0, 1]
 
 
-def test_a_pool_that_is_used_up_is_said(tmp_path: Path):
+def test_a_pool_that_is_used_up_is_said(tmp_path: Path, monkeypatch):
+    instant_judge.work_here(monkeypatch)
     result = vogen(
         "sample", "--sampler", "substitution", "--counts", "V2O5=400", "--out", tmp_path / "out"
     )

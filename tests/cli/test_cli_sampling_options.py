@@ -20,6 +20,11 @@ def vogen(*arguments):
     return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    instant_judge.work_here(monkeypatch)
+
+
 @pytest.fixture
 def model(tiny, tmp_path):
     path = tmp_path / "model.zip"

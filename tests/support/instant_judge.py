@@ -111,14 +111,24 @@ class HereWorker:
         self._other.close()
 
 
-def use(monkeypatch) -> None:
-    """Put it in the place of every engine; no crystal is known but the reference phases."""
+def work_here(monkeypatch) -> None:
+    """Run jobs of commands in this process, which has imported the heavy libraries already.
+
+    A worker process of its own imports them again, 3 s each for PyTorch and TensorFlow.
+    """
     run_parallel = local.run_parallel
 
     def run_here(flow, store, **settings):
         monkeypatch.setattr(HereWorker, "store", store)
         return run_parallel(flow, store, **settings)
 
+    monkeypatch.setattr(local, "Worker", HereWorker)
+    monkeypatch.setattr(managers, "run_parallel", run_here)
+
+
+def use(monkeypatch) -> None:
+    """Put it in the place of every engine; no crystal is known but the reference phases."""
+    work_here(monkeypatch)
     engine = engines.chgnet()  # of whose scheme the documents are; it calculates nothing
     monkeypatch.setattr(engines, "load_engine", lambda *_: engine)
     for module in (engines, project, references):
@@ -126,7 +136,5 @@ def use(monkeypatch) -> None:
     for module in (engines, project):
         monkeypatch.setattr(module, "has_references", lambda *_: True)
     monkeypatch.setattr(screening, "candidate_flow", candidate_flow)
-    monkeypatch.setattr(local, "Worker", HereWorker)
-    monkeypatch.setattr(managers, "run_parallel", run_here)
     monkeypatch.setattr(known, "_prototypes", lambda _: ())
     monkeypatch.setattr(known, "_relaxed_prototypes", lambda _: ())
