@@ -98,7 +98,7 @@ def test_parents_are_for_evolution():
         maker.make.original(maker, {"VO2": 1}, parents=[])
 
 
-QUICK = {"draws": 2, "first_steps": 2, "steps": 2, "narrowing": 1.0}
+QUICK = {"draws": 2, "steps": 4, "narrowing": []}
 
 
 @pytest.mark.parametrize("by_reference", [False, True])

@@ -300,12 +300,15 @@ def _is_crowded(
     coords: np.ndarray, vectors: np.ndarray, species: list[str], system: OxideSystem
 ) -> bool:
     """Whether two atoms are nearer than a relaxation can mend."""
-    apart = (coords[:, None] - coords[None])[:, :, None] + _IMAGES
-    distances = np.linalg.norm(apart @ vectors, axis=-1)
-    n = len(species)
-    distances[np.arange(n), np.arange(n), len(_IMAGES) // 2] = np.inf
-    limits = np.array([[system.minimum_distance(a, b) for b in species] for a in species])
-    return bool((distances.min(axis=-1) < _SHARE_OF_CLOSEST * limits).any())
+    one, other = np.triu_indices(len(species))
+    apart = ((coords[one] - coords[other])[:, None] + _IMAGES) @ vectors
+    squares = np.einsum("...i,...i", apart, apart)
+    squares[one == other, len(_IMAGES) // 2] = np.inf  # an atom and itself
+    elements = system.elements
+    of_two = np.array([[system.minimum_distance(a, b) for b in elements] for a in elements])
+    which = np.array([elements.index(symbol) for symbol in species])
+    nearest = _SHARE_OF_CLOSEST * of_two[which[one], which[other]]
+    return bool((squares.min(axis=-1) < nearest**2).any())
 
 
 def draw_crystal(
