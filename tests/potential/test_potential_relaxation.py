@@ -141,7 +141,6 @@ def test_what_falls_apart_has_no_energy_and_stops_nothing(scale):
 
 def test_the_symmetry_of_draws_is_kept(potential):
     """Without averaging, rounding grows at saddle points until the symmetry is lost."""
-    pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
     rng = np.random.default_rng(11)
     draws = [draw_crystal("VO2", VANADIUM, rng)[1] for _ in range(40)]
     draws = [one for one in draws if one is not None]
@@ -171,7 +170,6 @@ def test_shaken_crystals_are_near():
 
 
 def test_exploration_gives_kinds_of_crystals_and_repeats_itself():
-    pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
     potential = toy_potential()
     found = explore(potential, {"VO2": 8, "V2O3": 4}, seed=3)
     again = explore(potential, {"VO2": 8, "V2O3": 4}, seed=3)

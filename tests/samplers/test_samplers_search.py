@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from importlib import metadata
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from atomate2_vogen.errors import (
     ArtefactError,
     CountsError,
     InputError,
-    MissingDependencyError,
     MissingModelError,
 )
 from atomate2_vogen.potential import load_potential
@@ -27,7 +25,6 @@ from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.matching import KnownStructures
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING")
-pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
 
 OPTIONS = {"draws": 10, "steps": 36, "narrowing": ((6, 0.4),)}
 
@@ -220,12 +217,3 @@ def test_unknown_options_and_counts():
 def test_options_that_decide_are_kept(document):
     assert document.options == OPTIONS
     assert re.fullmatch(r"[0-9a-f]{16}-pyxtal-[\d.]+", document.model_id)
-
-
-def test_missing_pyxtal_names_the_extra(monkeypatch):
-    def missing(name):
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "version", missing)
-    with pytest.raises(MissingDependencyError, match=r"atomate2-vogen\[random\]"):
-        SearchSampler(toy_potential())

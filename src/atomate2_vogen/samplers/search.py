@@ -104,8 +104,6 @@ class SearchSampler:
         If an option is out of range, or the potential is of another system.
     MissingModelError
         If no potential is given and none is shipped.
-    MissingDependencyError
-        If PyXtal is not installed.
 
     Examples
     --------

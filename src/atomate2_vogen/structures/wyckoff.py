@@ -16,13 +16,9 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import CountsError, MissingDependencyError
+from atomate2_vogen.errors import CountsError
 
 N_SPACE_GROUPS = 230
-
-MISSING_PYXTAL = (
-    "random crystals need PyXtal; install it with: pip install 'atomate2-vogen[random]'"
-)
 
 _PLACEMENTS = 4
 """Draws of cell and coordinates for one choice of Wyckoff positions."""
@@ -106,43 +102,20 @@ class SpaceGroup:
 
 @lru_cache(maxsize=N_SPACE_GROUPS)
 def pyxtal_group(number: int) -> Any:
-    """PyXtal's space group; making one takes about 20 ms.
+    """PyXtal's space group; making one takes about 20 ms."""
+    from pyxtal.symmetry import Group
 
-    Raises
-    ------
-    MissingDependencyError
-        If PyXtal is not installed.
-    """
-    try:
-        from pyxtal.symmetry import Group
-    except ImportError as error:
-        raise MissingDependencyError(MISSING_PYXTAL) from error
     return Group(number)
 
 
 def pyxtal_version() -> str:
-    """Version of PyXtal, whose tables fix what a seed gives.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed.
-    """
-    try:
-        return metadata.version("pyxtal")
-    except metadata.PackageNotFoundError as error:
-        raise MissingDependencyError(MISSING_PYXTAL) from error
+    """Version of PyXtal, whose tables fix what a seed gives."""
+    return metadata.version("pyxtal")
 
 
 @lru_cache(maxsize=N_SPACE_GROUPS)
 def space_group_by_number(number: int) -> SpaceGroup:
-    """A space group by its number.
-
-    Raises
-    ------
-    MissingDependencyError
-        If PyXtal is not installed.
-    """
+    """A space group by its number."""
     group = pyxtal_group(number)
     positions = []
     for one in group.Wyckoff_positions:
@@ -338,8 +311,6 @@ def draw_crystal(
         If one formula unit exceeds the largest cell.
     UnknownFormulaError
         If the formula is not a compound of the system.
-    MissingDependencyError
-        If PyXtal is not installed.
 
     Examples
     --------
