@@ -11,6 +11,9 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint cons
 # one thread per worker process; two workers beat one process with two threads
 export OMP_NUM_THREADS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# many containers set it: every process would then compile all that it imports, which takes 30 s of
+# CPU, not 11, for the flows, PyTorch and TensorFlow
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: discover test lint coverage docs clean
 

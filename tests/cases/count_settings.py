@@ -88,13 +88,19 @@ def count(
     *,
     everything: bool = False,
     step: int = 1,
+    each_group: bool = False,
     digits: int = 5,
     read: Reader = read_with_vogen,
 ) -> tuple[Counter, int, int, list[str]]:
-    """Outcomes by kind of file; prototypes, cells, and the wrong ones by name."""
+    """Outcomes by kind of file; prototypes, cells, and the wrong ones by name.
+
+    `each_group` takes the first prototype of each space group alone.
+    """
     outcomes: Counter = Counter()
     wrong: list[str] = []
     prototypes = chosen(system, everything=everything)[::step]
+    if each_group:
+        prototypes = list({p.space_group: p for p in reversed(prototypes)}.values())
     cells = 0
     for prototype in prototypes:
         for written in in_every_setting(prototype):

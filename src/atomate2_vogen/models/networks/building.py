@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,9 @@ from atomate2_vogen.models.networks.vae import build_decoder, build_encoder
 from atomate2_vogen.models.networks.wgan import build_critic, build_generator
 
 
-def build_networks(preset: Preset, system: OxideSystem) -> dict[str, Any]:
+def build_networks(
+    preset: Preset, system: OxideSystem, names: Iterable[str] | None = None
+) -> dict[str, Any]:
     """Untrained networks for generation and reconstruction, by name.
 
     They compute in single precision, also after training in another one: bfloat16 logits would
@@ -27,28 +29,30 @@ def build_networks(preset: Preset, system: OxideSystem) -> dict[str, Any]:
         Sizes of the networks.
     system
         Oxide system, whose largest cell sets the length of the condition vector.
+    names
+        Which networks; None means all.
     """
     n_latent = preset.sites.latent + preset.lattice.latent
     n_condition = condition_length(system)
     sites, lattice = (replace(part, precision="float32") for part in (preset.sites, preset.lattice))
-    return {
-        "sites_encoder": build_encoder(sites, 2, "sites"),
-        "sites_decoder": build_decoder(sites, 2, "sites"),
-        "lattice_encoder": build_encoder(lattice, 1, "lattice"),
-        "lattice_decoder": build_decoder(lattice, 1, "lattice"),
-        "energy": build_energy(preset.energy, n_latent, n_condition),
-        "critic": build_critic(preset.wgan, n_latent, n_condition, "critic"),
-        "generator": build_generator(preset.wgan, n_latent, n_condition),
-        "acceptance": build_acceptance(preset.acceptance, n_latent, n_condition),
+    builders: dict[str, Callable[[], Any]] = {
+        "sites_encoder": lambda: build_encoder(sites, 2, "sites"),
+        "sites_decoder": lambda: build_decoder(sites, 2, "sites"),
+        "lattice_encoder": lambda: build_encoder(lattice, 1, "lattice"),
+        "lattice_decoder": lambda: build_decoder(lattice, 1, "lattice"),
+        "energy": lambda: build_energy(preset.energy, n_latent, n_condition),
+        "critic": lambda: build_critic(preset.wgan, n_latent, n_condition, "critic"),
+        "generator": lambda: build_generator(preset.wgan, n_latent, n_condition),
+        "acceptance": lambda: build_acceptance(preset.acceptance, n_latent, n_condition),
     }
+    return {name: builders[name]() for name in (builders if names is None else names)}
 
 
 def without_optimizers(
     preset: Preset, system: OxideSystem, trained: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Copies of trained networks without optimizers, whose state would triple the file."""
-    every = build_networks(preset, system)
-    networks = {name: every[name] for name in trained}
+    networks = build_networks(preset, system, trained)
     for name, network in networks.items():
         network.set_weights(trained[name].get_weights())
     return networks

@@ -150,8 +150,8 @@ class TrainedStage:
                 held = sum(array.size for array in archive.group(name))
                 if held != counts[name]:
                     raise InputError(f"{held} weights of {name}, not {counts[name]}")
-            every = build_networks(record["preset"], record["system"])
-            stage = cls(networks={name: every[name] for name in names}, **record)
+            networks = build_networks(record["preset"], record["system"], names)
+            stage = cls(networks=networks, **record)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise archive.error(f"not a training stage ({error!r})") from error
         for name, network in stage.networks.items():
