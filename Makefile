@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: discover test lint coverage docs clean
 
 discover: $(VENV)/.installed
-	$(BIN)/vogen discover --novel-only --novelty-margin 2 --out $(OUT) --workers 2
+	$(BIN)/vogen discover --novel-only --out $(OUT) --workers 2
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -48,11 +48,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(VENV)/.torch
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt $(VENV)/.torch
-	$(UV) --editable '.[dev,random]'
+	$(UV) --editable '.[dev]'
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-docs: $(VENV)/.installed-dev
-	$(UV) --editable '.[dev,docs,random]'
+	$(UV) --editable '.[dev,docs]'
 	touch $@
 
 clean:

@@ -30,7 +30,7 @@ def main(
     options = {"system": system, "checkpoint_dir": f"{folder}/checkpoints"}
     dataset = BuildDatasetMaker(**options).make()
     training = TrainWGANMaker(preset=preset, **options).make(dataset.output)
-    sampling = SampleMaker(system=system, options={"max_attempts": 4096})
+    sampling = SampleMaker(sampler="wgan", system=system, options={"max_attempts": 4096})
     counts = dict.fromkeys(system.target_formulas, int(crystals))
     with VogenStores.open(folder, create=True) as stores:
         store = stores.job_store

@@ -29,7 +29,9 @@ def main(folder: str = "train_store", preset: str = "quick") -> None:
     energy = TrainEnergyMaker(**options).make(dataset.output, vae.output)
     # without vae and energy, this one Maker would train them too
     wgan = TrainWGANMaker(**options).make(dataset.output, vae=vae.output, energy=energy.output)
-    sample = SampleMaker(options={"max_attempts": 64}).make({"VO2": 4}, training=wgan.output)
+    sample = SampleMaker(sampler="wgan", options={"max_attempts": 64}).make(
+        {"VO2": 4}, training=wgan.output
+    )
 
     with VogenStores.open(folder, create=True) as stores:
         flow = Flow([dataset, vae, energy, wgan, sample])

@@ -36,7 +36,7 @@ def main(
 
     dataset = make_artefact("my_dataset.npz", crystals.to_bytes())
     training = TrainWGANMaker(preset=preset, checkpoint_dir=f"{folder}/checkpoints").make(dataset)
-    sample = SampleMaker(options={"max_attempts": int(attempts)})
+    sample = SampleMaker(sampler="wgan", options={"max_attempts": int(attempts)})
     made = sample.make({"VO2": 4}, training=training.output)
     with VogenStores.open(folder, create=True) as stores:
         run_locally(Flow([training, made]), store=stores.job_store, ensure_success=True)

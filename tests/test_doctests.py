@@ -19,7 +19,7 @@ from atomate2_vogen.errors import MissingDependencyError
 
 SOURCE = Path(atomate2_vogen.__file__).parent
 PACKAGE = "atomate2_vogen"
-OPTIONAL = {"gpaw", "keras", "pyxtal", "sevenn", "tensorflow"}
+OPTIONAL = {"gpaw", "keras", "sevenn", "tensorflow"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 PARSER = doctest.DocTestParser()
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import instant_judge
 import pytest
 from bare_model import bare_model
 from click.testing import CliRunner
 from toy_potential import own_potential, toy_potential
 
+from atomate2_vogen.cli import options
+from atomate2_vogen.cli import sampling_options as module
 from atomate2_vogen.cli.main import cli
+from atomate2_vogen.cli.sampling_options import sampling_options
 from atomate2_vogen.data import labels
 from atomate2_vogen.samplers.substitution import SubstitutionSampler
 
@@ -155,7 +159,7 @@ def test_parents_that_cannot_be_used(tmp_path: Path, folder):
     assert refused.exit_code == 2
     assert "--parents: only for --sampler evolution, not random" in refused.stderr
     refused = vogen("sample", "--sampler", "random", "--min-atoms", "9", *out)
-    assert "--min-atoms: only for --sampler wgan or search or evolution" in refused.stderr
+    assert "--min-atoms: only for --sampler search or evolution or wgan" in refused.stderr
     foreign = ("--sampler", "evolution", "--parents", folder)
     assert "Ti" in vogen("sample", "--system", "Ti-O", *foreign, *out).stderr
     (folder / "broken.cif").write_text("data_broken")
@@ -190,7 +194,6 @@ def test_parents_from_an_earlier_result(tmp_path: Path, monkeypatch):
 
 
 def test_a_search_on_a_potential_of_ones_own(tmp_path: Path):
-    pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
     file, out = tmp_path / "own.npz", tmp_path / "out"
     own_potential().save(file)
     arguments = ("sample", "--sampler", "search", "-n", "VO2=1", "-j", 1, "--out", out)
@@ -232,3 +235,40 @@ def test_potentials_that_cannot_be_used(tmp_path: Path, verb):
     assert refused.exit_code == 1
     assert "ArtefactError: own.npz" in refused.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "sampler"),
+    [
+        ([], "search"),
+        (["--draws", 4], "search"),
+        (["--min-atoms", 9], "search"),
+        (["--preset", "quick"], "wgan"),
+        (["--latent-noise", 0], "wgan"),
+        (["--parents", "."], "evolution"),
+        (["--system", "Ti-O"], "evolution"),
+        (["--system", "Ti-O", "--preselect", 4], "wgan"),
+    ],
+)
+def test_the_sampler_that_is_meant(monkeypatch, given, sampler):
+    """Where none is named: the default one, unless an option is for another one alone."""
+    seen = []
+
+    @click.command()
+    @options.system_option
+    @options.sampler_options
+    @sampling_options
+    def command(*, sampler, **_):
+        seen.append(sampler)
+
+    monkeypatch.setattr(module, "read_parents", lambda *_: ([], "0"))
+    result = CliRunner().invoke(command, [str(one) for one in given], catch_exceptions=False)
+    assert (result.exit_code, seen) == (0, [sampler]), result.output
+
+
+def test_options_for_two_samplers(tmp_path: Path):
+    result = vogen("sample", "--draws", 4, "--preselect", 4, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "--preselect: only for --sampler wgan, not search" in result.stderr
+    result = vogen("sample", "--sampler", "random", "--preset", "quick", "--out", tmp_path / "out")
+    assert "--preset: only for --sampler wgan, not random" in result.stderr

@@ -33,7 +33,7 @@ def test_networks_come_from_the_store_and_weights_from_the_package(
     reference = keep_artefact(stores.job_store, make_artefact(model.name, model.read_bytes()))
     options = {"max_attempts": 4, "batch": 4, "preselect": 1}
     # another preset, so that nothing of the package would do
-    sampling = SampleMaker(preset="none that is shipped", options=options).make(
+    sampling = SampleMaker(sampler="wgan", preset="none that is shipped", options=options).make(
         {"VO2": 1}, seed=2, training=reference
     )
     engine = chgnet()

@@ -79,7 +79,7 @@ def test_search_learns_from_what_was_relaxed(fitted, tmp_path, monkeypatch):
     maker = LoopFlowMaker(
         sampler=SampleMaker(
             sampler="search",
-            options={"potential": str(folder / "potential.npz"), "draws": 8, "steps": 3, "first_steps": 2},
+            options={"potential": str(folder / "potential.npz"), "draws": 8, "steps": 5, "narrowing": [(2, 0.4)]},
             novel_only=True,
         ),
         learn=RefitPotentialMaker(rehearsal=str(folder / "frames.npz"), epochs=2),

@@ -55,9 +55,9 @@ def test_from_data_set_to_candidates(artefact, training_is_done, crystals, train
     """The weights travel through the data store, not inside the documents."""
     store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
     train = TrainWGANMaker(preset="tiny").make(artefact, 3)
-    sample = SampleMaker(options={"max_attempts": 8, "batch": 8, "oversample": 1}).make(
-        {"VO2": 1}, seed=2, training=train.output
-    )
+    sample = SampleMaker(
+        sampler="wgan", options={"max_attempts": 8, "batch": 8, "oversample": 1}
+    ).make({"VO2": 1}, seed=2, training=train.output)
     outputs = run_locally(Flow([train, sample]), store=store, ensure_success=True, log=False)
     assert training_is_done == [(len(crystals), "tiny", 3)]
     document = store.get_output(train.uuid, load=True)
@@ -157,7 +157,7 @@ def test_unknown_names():
 
 
 def test_wgan_needs_a_training():
-    maker = SampleMaker(preset="one that is never shipped")
+    maker = SampleMaker(sampler="wgan", preset="one that is never shipped")
     with pytest.raises(InputError, match="TrainWGANMaker"):
         maker.make.original(maker, {"VO2": 1})
 

@@ -14,9 +14,10 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from toy_potential import evaluated, random_cell, toy_potential
 
 from atomate2_vogen.chemistry import VANADIUM
+from atomate2_vogen.potential import relaxation as module
 from atomate2_vogen.potential.exploration import as_structure, explore, shaken
 from atomate2_vogen.potential.potential import as_cell
-from atomate2_vogen.potential.relaxation import relax_cells
+from atomate2_vogen.potential.relaxation import Relaxation, relax_cells
 from atomate2_vogen.potential.shipped import load_potential
 from atomate2_vogen.structures.wyckoff import draw_crystal
 
@@ -103,6 +104,30 @@ def test_crystals_side_by_side_end_as_alone(potential, shaken_rutile):
         assert one.steps == alone.steps
 
 
+def test_some_go_on_where_they_stopped(potential, shaken_rutile):
+    """With what they remember: as if nothing had come between."""
+    cells = [as_cell(one, VANADIUM) for one in (shaken_rutile, random_cell(1, 2, 4), RUTILE)]
+    relaxation = Relaxation(potential.network, cells)
+    first = relaxation.run(4)
+    assert [one.steps for one in first] == [4, 4, relax_cells(potential.network, cells)[2].steps]
+    (last,) = relaxation.run(11, [1])
+    (at_once,) = relax_cells(potential.network, cells[1:2], steps=11)
+    assert last.steps == at_once.steps == 11
+    assert last.energy == pytest.approx(at_once.energy, abs=1e-4)
+    np.testing.assert_allclose(last.cell.positions, at_once.cell.positions, atol=1e-3)
+    # fewer steps than were taken change nothing, and the others stand where they were
+    assert [one.steps for one in relaxation.run(6)] == [6, 11, first[2].steps]
+
+
+def test_many_crystals_take_turns(potential, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 3)
+    cells = [as_cell(random_cell(seed, 2, 4), VANADIUM) for seed in range(1, 8)]
+    taken = relax_cells(potential.network, cells, steps=6)
+    for cell, one in zip(cells, taken, strict=True):
+        (alone,) = relax_cells(potential.network, [cell], steps=6)
+        assert (one.energy, one.steps) == (pytest.approx(alone.energy, abs=1e-3), alone.steps)
+
+
 @pytest.mark.parametrize("scale", [0.2, 5.0, np.nan])
 def test_what_falls_apart_has_no_energy_and_stops_nothing(scale):
     potential = toy_potential()
@@ -116,7 +141,6 @@ def test_what_falls_apart_has_no_energy_and_stops_nothing(scale):
 
 def test_the_symmetry_of_draws_is_kept(potential):
     """Without averaging, rounding grows at saddle points until the symmetry is lost."""
-    pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
     rng = np.random.default_rng(11)
     draws = [draw_crystal("VO2", VANADIUM, rng)[1] for _ in range(40)]
     draws = [one for one in draws if one is not None]
@@ -146,7 +170,6 @@ def test_shaken_crystals_are_near():
 
 
 def test_exploration_gives_kinds_of_crystals_and_repeats_itself():
-    pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
     potential = toy_potential()
     found = explore(potential, {"VO2": 8, "V2O3": 4}, seed=3)
     again = explore(potential, {"VO2": 8, "V2O3": 4}, seed=3)

@@ -20,7 +20,6 @@ from atomate2_vogen.potential.network import NetworkShape
 from atomate2_vogen.potential.potential import Potential
 from atomate2_vogen.potential.training import FitReport, train_potential
 
-pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
 SCRIPT = Path(__file__).parents[2] / "tools" / "train_potential.py"
 SMALL = NetworkShape(cutoff=4.0, radial=4, channels=2, hidden=4)
 

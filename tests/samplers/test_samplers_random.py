@@ -6,13 +6,12 @@ import pytest
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from atomate2_vogen.chemistry import VANADIUM
-from atomate2_vogen.errors import CountsError, InputError, MissingDependencyError
+from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.samplers.random_symmetric import RandomSampler
 from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.wyckoff import pyxtal_group
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING")
-pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +84,3 @@ def test_impossible_attempts():
 def test_bad_counts():
     with pytest.raises(CountsError):
         RandomSampler().sample({"VO2": -1})
-
-
-def test_missing_pyxtal_names_the_extra(monkeypatch):
-    def missing(name):
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "version", missing)
-    with pytest.raises(MissingDependencyError, match=r"atomate2-vogen\[random\]"):
-        RandomSampler().sample({"VO2": 1})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from importlib import metadata
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from atomate2_vogen.errors import (
     ArtefactError,
     CountsError,
     InputError,
-    MissingDependencyError,
     MissingModelError,
 )
 from atomate2_vogen.potential import load_potential
@@ -27,9 +25,8 @@ from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.matching import KnownStructures
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING")
-pytest.importorskip("pyxtal", reason="the extra 'random' is not installed")
 
-OPTIONS = {"draws": 10, "first_steps": 6, "steps": 30}
+OPTIONS = {"draws": 10, "steps": 36, "narrowing": ((6, 0.4),)}
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +112,7 @@ def test_known_crystals_are_refused(sampler, document):
 
 def test_what_is_missing_is_counted():
     """Two draws give at most two crystals, of which one is kept."""
-    found = SearchSampler(draws=1, narrowing=0.5, first_steps=2, steps=2).sample({"VO2": 2}, seed=1)
+    found = SearchSampler(draws=1, narrowing=[(2, 0.5)], steps=4).sample({"VO2": 2}, seed=1)
     assert found.missing == {"VO2": 2 - len(found.candidates)}
     assert found.missing["VO2"] >= 1
     assert found.attempts["VO2"] == 2
@@ -137,7 +134,7 @@ def test_what_falls_apart_is_counted_and_not_relaxed_further(monkeypatch):
         return group, crystal.scale_lattice(100 * crystal.volume)
 
     monkeypatch.setattr(module, "draw_crystal", stretched)
-    found = SearchSampler(toy_potential(), draws=3, narrowing=1.0).sample({"VO2": 1})
+    found = SearchSampler(toy_potential(), draws=3, narrowing=()).sample({"VO2": 1})
     assert found.candidates == []
     assert found.rejected["VO2"] == {RejectionReason.GENERATION_FAILED: 3}
 
@@ -145,7 +142,7 @@ def test_what_falls_apart_is_counted_and_not_relaxed_further(monkeypatch):
 def test_a_potential_as_an_object_or_a_file(tmp_path):
     potential = toy_potential()
     potential.save(tmp_path / "own.npz")
-    options = {"draws": 2, "first_steps": 2, "steps": 2, "narrowing": 1.0}
+    options = {"draws": 2, "steps": 4, "narrowing": ()}
     of_file = load_sampler("search", potential=tmp_path / "own.npz", **options)
     of_object = SearchSampler(potential, **options)
     assert of_file.model_id == of_object.model_id
@@ -157,7 +154,7 @@ def test_a_potential_as_an_object_or_a_file(tmp_path):
 
 def test_progress_is_told():
     seen = []
-    options = {"draws": 2, "first_steps": 1, "steps": 1}
+    options = {"draws": 2, "narrowing": (), "steps": 2}
     SearchSampler(toy_potential(), **options, progress=lambda *of: seen.append(of)).sample(
         {"VO2": 1}
     )
@@ -186,12 +183,16 @@ def test_a_damaged_potential(tmp_path):
         {"draws": 0},
         {"draws": 1.5},
         {"min_atoms": 0},
-        {"first_steps": 0},
         {"steps": -1},
         {"narrowing": 0},
-        {"narrowing": 1.1},
-        {"narrowing": float("nan")},
         {"narrowing": "half"},
+        {"narrowing": [4, 0.5]},
+        {"narrowing": [(4, 1.1)]},
+        {"narrowing": [(4, float("nan"))]},
+        {"narrowing": [(0, 0.5)]},
+        {"narrowing": [(4, 0.5), (4, 0.2)]},
+        {"narrowing": [(4, 0.2), (8, 0.5)]},
+        {"narrowing": [(80, 0.5)]},
         {"symmetry_tolerance": -0.1},
         {"symmetry_tolerance": float("inf")},
     ],
@@ -216,12 +217,3 @@ def test_unknown_options_and_counts():
 def test_options_that_decide_are_kept(document):
     assert document.options == OPTIONS
     assert re.fullmatch(r"[0-9a-f]{16}-pyxtal-[\d.]+", document.model_id)
-
-
-def test_missing_pyxtal_names_the_extra(monkeypatch):
-    def missing(name):
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "version", missing)
-    with pytest.raises(MissingDependencyError, match=r"atomate2-vogen\[random\]"):
-        SearchSampler(toy_potential())

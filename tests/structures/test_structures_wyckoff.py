@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from importlib import metadata
 
 import numpy as np
 import pytest
 import spglib
+from pyxtal import symmetry
 
 from atomate2_vogen.chemistry import TITANIUM, VANADIUM
-from atomate2_vogen.errors import CountsError, MissingDependencyError, UnknownFormulaError
+from atomate2_vogen.errors import CountsError, UnknownFormulaError
 from atomate2_vogen.structures.wyckoff import (
     N_SPACE_GROUPS,
     draw_crystal,
     groups_that_hold,
-    pyxtal_version,
     random_crystal,
     space_group_by_number,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING")
-symmetry = pytest.importorskip("pyxtal.symmetry", reason="the extra 'random' is not installed")
 
 CONTENTS = [(4, 8), (2, 4), (4, 6), (2, 5), (8, 8), (6, 10), (3, 6), (6, 12), (12, 12), (24, 24)]
 CLOSEST = 0.6  # share of the minimum distances
@@ -149,12 +147,3 @@ def test_groups_hold_what_their_positions_add_up_to():
     assert 2 in groups_that_hold(1, 2)
     assert 227 not in groups_that_hold(1, 2)
     assert math.isclose(len(groups_that_hold(4, 8)), 180, rel_tol=0.2)
-
-
-def test_missing_pyxtal_names_the_extra(monkeypatch):
-    def missing(name):
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "version", missing)
-    with pytest.raises(MissingDependencyError, match=r"atomate2-vogen\[random\]"):
-        pyxtal_version()

@@ -48,9 +48,10 @@ def discover(
 ) -> None:
     """Generate crystals, relax them, and place them on the convex hull.
 
-    Samples crystals of the requested formulas from trained networks (which are trained first if
-    none are shipped for the system), relaxes each with the energy model, and compares them with
-    the known phases.
+    Generates crystals of the requested formulas, relaxes each with the energy model, and compares
+    them with the known phases. By default the crystals are the lowest of many random ones on a
+    learned potential; --sampler wgan samples them from trained networks, which are trained first
+    if none are shipped for the system.
 
     The output folder holds the table (stability.csv, stability.json), counts over all crystals
     (metrics.json), the relaxed crystals (cifs/), two figures, a record of the run (run.json) and

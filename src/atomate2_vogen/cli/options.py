@@ -13,7 +13,7 @@ import click
 from atomate2_vogen.engines.loading import ENGINES
 from atomate2_vogen.errors import CountsError
 from atomate2_vogen.files import user_path
-from atomate2_vogen.samplers.loading import SAMPLERS
+from atomate2_vogen.samplers.loading import DEFAULT, SAMPLERS, WITHOUT_POTENTIAL
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
@@ -41,6 +41,13 @@ def default_preset(system: OxideSystem) -> str:
     from atomate2_vogen.models.shipped import shipped_path
 
     return "paper" if shipped_path("paper", system).is_file() else "quick"
+
+
+def default_sampler(system: OxideSystem) -> str:
+    """The sampler that finds most; where its potential is not shipped, the next best."""
+    from atomate2_vogen.potential.shipped import potential_path
+
+    return DEFAULT if potential_path(system).is_file() else WITHOUT_POTENTIAL
 
 
 def usable_cores() -> int:
@@ -124,9 +131,9 @@ def counts_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def sampler_options(
-    function: Callable[..., Any] | None = None, *, default: str = "wgan"
+    function: Callable[..., Any] | None = None, *, default: str | None = None
 ) -> Callable[..., Any]:
-    """Add ``--sampler``, ``--preset`` and ``--seed``."""
+    """Add ``--sampler``, ``--preset`` and ``--seed``; None as default is `default_sampler`."""
     if function is None:
         return functools.partial(sampler_options, default=default)
     function = click.option(
@@ -147,9 +154,11 @@ def sampler_options(
         "--sampler",
         type=click.Choice(list(SAMPLERS)),
         default=default,
-        show_default=True,
-        help="Generator of crystals: wgan samples from trained networks; search relaxes random "
-        "crystals on a learned potential; evolution makes crystals of others; substitution and "
+        show_default=default
+        or f"{DEFAULT}, or {WITHOUT_POTENTIAL} where no potential is shipped for the "
+        "system; with options for one sampler alone, that one",
+        help="Generator of crystals: search relaxes random crystals on a learned potential; "
+        "evolution makes crystals of others; wgan samples from trained networks; substitution and "
         "random are baselines.",
     )(function)
 

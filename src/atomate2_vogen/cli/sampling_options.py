@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atomate2_vogen.cli.options import UserPath
+from atomate2_vogen.cli.options import UserPath, default_sampler
 from atomate2_vogen.cli.parents import read_parents
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.loading import SAMPLERS
@@ -101,20 +101,16 @@ class SamplingOptions:
     parents_id: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
-    def check(self, sampler: str) -> None:
-        """Refuse what the sampler has no use for.
+    def check(self) -> None:
+        """Refuse a margin without what it is for.
 
         Raises
         ------
         InputError
-            If an option is given with a sampler that does not take it, or a margin without what it
-            is for.
+            If one is given without ``--novel-only``.
         """
         if self.novelty_margin > 1 and not self.novel_only:
             raise InputError("--novelty-margin: only with --novel-only")
-        files = {"model": self.model, "potential": self.potential}
-        given = [*(name for name, file in files.items() if file), *self.options]
-        _refuse_foreign(given, sampler)
 
     def identity(self) -> dict[str, Any]:
         """What of it decides which crystals are generated; nothing if all is at its default."""
@@ -141,6 +137,12 @@ def _refuse_foreign(given: Sequence[str], sampler: str) -> None:
             named = [name for name in given if takers[name] == needed]
             options = ", ".join(f"--{name.replace('_', '-')}" for name in named)
             raise InputError(f"{options}: only for --sampler {' or '.join(needed)}, not {sampler}")
+
+
+def _sampler_for(given: Sequence[str], default: str) -> str:
+    """Sampler where none is named: the default, unless options are given for another one."""
+    fitting = [name for name in SAMPLERS if all(name in _takers(option) for option in given)]
+    return default if default in fitting or not fitting else fitting[0]
 
 
 def _takers(option: str) -> tuple[str, ...]:
@@ -217,10 +219,17 @@ def loop_sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from atomate2_vogen.chemistry import VANADIUM
+
+        system = kwargs["system"] or VANADIUM
+        names = ("preset", "model", "potential", "parents", *_NAMES)
+        decisive = [name for name in names if kwargs[name] not in {None, ()}]
+        if kwargs["sampler"] is None:
+            kwargs["sampler"] = _sampler_for(decisive, default_sampler(system))
+        _refuse_foreign(decisive, kwargs["sampler"])
         given = {name: kwargs.pop(name) for name in _NAMES}
         paths: tuple[Path, ...] = kwargs.pop("parents")
         if paths:
-            _refuse_foreign(["parents"], kwargs["sampler"])
             parents, parents_id = read_parents(paths, kwargs["system"])
         else:
             parents, parents_id = None, None
@@ -234,11 +243,9 @@ def _sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
             parents_id=parents_id,
             options={name: value for name, value in given.items() if value is not None},
         )
-        sampling.check(kwargs["sampler"])
+        sampling.check()
         if SAMPLERS[kwargs["sampler"]].has_potential:
-            from atomate2_vogen.chemistry import VANADIUM
-
-            _check_potential(sampling.potential, kwargs["system"] or VANADIUM)
+            _check_potential(sampling.potential, system)
         return function(*args, sampling=sampling, **kwargs)
 
     for option in reversed(_OPTIONS):

@@ -22,6 +22,7 @@ from atomate2_vogen.jobs.characterisation import characterise_best
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.refinement import RefineMaker, refine_maker
 from atomate2_vogen.jobs.stability import summarise
+from atomate2_vogen.samplers.loading import DEFAULT
 from atomate2_vogen.schemas import Artefact, ReferenceDoc, TrainingDoc
 from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
@@ -37,7 +38,7 @@ class DiscoveryFlowMaker(Maker):
     name
         Name of the flow.
     sampler
-        ``wgan``, ``substitution``, ``random``, ``search``, ``evolution`` or a Maker, as of
+        ``search``, ``evolution``, ``wgan``, ``substitution``, ``random`` or a Maker, as of
         `SamplingFlowMaker`.
     engine
         Engine that judges; the default is CHGNet.
@@ -72,7 +73,7 @@ class DiscoveryFlowMaker(Maker):
     """
 
     name: str = "discovery"
-    sampler: str | Maker = "wgan"
+    sampler: str | Maker = DEFAULT
     engine: Engine = field(default_factory=chgnet)
     system: OxideSystem = VANADIUM
     preset: str = "paper"

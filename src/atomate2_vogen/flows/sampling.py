@@ -16,7 +16,7 @@ from atomate2_vogen.jobs.sampling import NO_PARENTS, NO_POTENTIAL, SampleMaker
 from atomate2_vogen.models.shipped import require_shipped
 from atomate2_vogen.potential.shipped import require_potential
 from atomate2_vogen.samplers.base import check_counts, check_seed
-from atomate2_vogen.samplers.loading import SAMPLERS
+from atomate2_vogen.samplers.loading import DEFAULT, SAMPLERS
 from atomate2_vogen.samplers.parents import require_parents
 from atomate2_vogen.schemas import Artefact, StabilityDoc, TrainingDoc
 from atomate2_vogen.schemas.crystals import Crystal
@@ -39,8 +39,8 @@ class SamplingFlowMaker(Maker):
     name
         Name of the flow.
     sampler
-        ``wgan`` (with the networks that are shipped, unless `training` is given),
-        ``substitution``, ``random``, ``search`` or ``evolution``; a `SampleMaker`; or a Maker whose
+        ``search``, ``evolution``, ``wgan`` (with the networks that are shipped, unless `training`
+        is given), ``substitution`` or ``random``; a `SampleMaker`; or a Maker whose
         ``make(counts, seed)`` gives a `SampleDoc`, which is called once for each formula.
     system
         Oxide system.
@@ -60,7 +60,7 @@ class SamplingFlowMaker(Maker):
     """
 
     name: str = "sampling"
-    sampler: str | Maker = "wgan"
+    sampler: str | Maker = DEFAULT
     system: OxideSystem = VANADIUM
     preset: str = "paper"
     training: TrainingDoc | Artefact | OutputReference | Maker | None = None

@@ -16,6 +16,7 @@ from atomate2_vogen.jobs.known import known_structures
 from atomate2_vogen.jobs.rounds import EarlierRounds, with_finds
 from atomate2_vogen.samplers import SAMPLERS, load_sampler
 from atomate2_vogen.samplers.base import check_counts, check_whole
+from atomate2_vogen.samplers.loading import DEFAULT
 from atomate2_vogen.schemas import Artefact, SampleDoc, StabilityDoc, TrainingDoc
 from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.structures.matching import KnownStructures
@@ -37,7 +38,7 @@ class SampleMaker(Maker):
     name
         Name of the job.
     sampler
-        ``wgan``, ``substitution``, ``random``, ``search`` or ``evolution``.
+        ``search``, ``evolution``, ``wgan``, ``substitution`` or ``random``.
     options
         Further arguments of the sampler's constructor.
     system
@@ -70,7 +71,7 @@ class SampleMaker(Maker):
     """
 
     name: str = "sample"
-    sampler: str = "wgan"
+    sampler: str = DEFAULT
     options: dict[str, Any] = field(default_factory=dict)
     system: OxideSystem = field(default_factory=lambda: VANADIUM)
     preset: str = "paper"

@@ -21,13 +21,17 @@ from atomate2_vogen.potential.network import PotentialNetwork
 SKIN = 0.5
 """Å beyond the cutoff within which neighbours are listed, so that a list serves several steps."""
 
-LONGEST_STEP = 0.15
+LONGEST_STEP = 0.3
 """Å that an atom moves in one step at most."""
+
+AT_ONCE = 64
+"""Crystals that move side by side: more of them cost as much each, fewer cost more."""
 
 MEMORY = 8
 """Earlier steps that the estimate of the curvature rests on."""
 
-_FIRST_CURVATURE = 40.0  # eV/Å², typical of oxides
+_FIRST_CURVATURE = 20.0  # eV/Å², typical of oxides
+_LEAST_CURVATURE = 5.0  # eV/Å², where the energy is not convex
 _VOLUMES = (4.0, 60.0)  # Å³ per atom between which a crystal is one
 
 
@@ -67,6 +71,9 @@ class _Path:
     energy: float = np.nan
     max_force: float = np.inf
     steps: int = 0
+    gradient: np.ndarray | None = None
+    """Where the crystal is, unless it was not evaluated yet."""
+    is_ended: bool = False
 
     @classmethod
     def of(cls, cell: Cell) -> _Path:
@@ -93,7 +100,7 @@ class _Path:
         self.listed = (cell, found)
         return found
 
-    def gradient(self, forces: np.ndarray, virial: np.ndarray) -> np.ndarray:
+    def slope(self, forces: np.ndarray, virial: np.ndarray) -> np.ndarray:
         """Derivative of the energy by `moved`, flat."""
         deformation = self.deformation
         by_cell = -(np.linalg.inv(deformation) @ virial) / len(self.start)
@@ -101,17 +108,23 @@ class _Path:
         symmetry = self.start.symmetry
         return (whole if symmetry is None else symmetry.averaged(whole)).ravel()
 
+    def end(self) -> None:
+        """Take no further step, and drop what only these need."""
+        self.is_ended = True
+        self.memory.clear()
+        self.gradient = self.last = self.listed = None
+
     def advance(self, gradient: np.ndarray) -> None:
         """Take one step of L-BFGS."""
         if self.last is not None:
             step, before = self.last
             change = gradient - before
-            curvature = float(step @ change)
-            if curvature > 1e-10:
-                self.memory.append((step, change, 1.0 / curvature))
-            else:
-                # the energy is not convex here: what is remembered would lead uphill
-                self.memory.clear()
+            curvature, length = float(step @ change), float(step @ step)
+            if curvature <= 0:
+                # the energy is not convex here, and what it tells would lead uphill
+                change = change + (_LEAST_CURVATURE - curvature / length) * step
+                curvature = _LEAST_CURVATURE * length
+            self.memory.append((step, change, 1.0 / curvature))
         direction = gradient.copy()
         factors = []
         for step, change, rho in reversed(self.memory):
@@ -134,14 +147,8 @@ class _Path:
         self.steps += 1
 
 
-def relax_cells(
-    network: PotentialNetwork,
-    cells: Sequence[Cell],
-    *,
-    steps: int = 80,
-    max_force: float = 0.05,
-) -> list[RelaxedCell]:
-    """Relax crystals side by side.
+class Relaxation:
+    """Crystals that are relaxed side by side, for some steps first and some of them for more.
 
     Parameters
     ----------
@@ -149,28 +156,58 @@ def relax_cells(
         Network of the potential.
     cells
         Crystals of any sizes and formulas of its system.
-    steps
-        Most steps of each.
     max_force
         Largest component of a force (eV/Å), and of the virial per atom (eV), of what counts as
         relaxed.
-
-    Returns
-    -------
-    list of RelaxedCell
-        In the order of the crystals.
     """
-    paths = [_Path.of(cell) for cell in cells]
-    moving = list(paths)
-    for step in range(steps + 1):
-        if not moving:
-            break
+
+    def __init__(
+        self, network: PotentialNetwork, cells: Sequence[Cell], *, max_force: float = 0.05
+    ) -> None:
+        self.network, self.max_force = network, max_force
+        self._paths = [_Path.of(cell) for cell in cells]
+
+    def run(self, steps: int, rows: Sequence[int] | None = None) -> list[RelaxedCell]:
+        """Relax until each crystal is relaxed or has taken a number of steps.
+
+        As some come to their end, others begin.
+
+        Parameters
+        ----------
+        steps
+            Most steps of each, those of earlier calls included.
+        rows
+            Numbers of the crystals that go on; by default all.
+
+        Returns
+        -------
+        list of RelaxedCell
+            In the order of `rows`.
+        """
+        paths = self._paths if rows is None else [self._paths[row] for row in rows]
+        waiting = deque(path for path in paths if not path.is_ended and path.steps <= steps)
+        moving: list[_Path] = []
+        while waiting or moving:
+            while waiting and len(moving) < AT_ONCE:
+                path = waiting.popleft()
+                if path.gradient is None:
+                    moving.append(path)
+                elif path.steps < steps:
+                    # it stopped here before
+                    path.advance(path.gradient)
+                    moving.append(path)
+            if moving:
+                moving = self._evaluate(moving, steps)
+        return [RelaxedCell(path.cell(), path.energy, path.max_force, path.steps) for path in paths]
+
+    def _evaluate(self, moving: Sequence[_Path], steps: int) -> list[_Path]:
+        """Evaluate crystals, and move those that have not come to their end."""
         now = [path.cell() for path in moving]
         lists = [
-            path.neighbours(cell, network.shape.cutoff)
+            path.neighbours(cell, self.network.shape.cutoff)
             for path, cell in zip(moving, now, strict=True)
         ]
-        energies, forces, stresses = network.evaluate(Batch.of(now, lists))
+        energies, forces, stresses = self.network.evaluate(Batch.of(now, lists))
         ends = np.cumsum([len(cell) for cell in now]).tolist()
         still = []
         for path, cell, energy, stress, end in zip(
@@ -184,8 +221,36 @@ def relax_cells(
                 _VOLUMES[0] < cell.volume / len(cell) < _VOLUMES[1]
             ):
                 path.energy = np.nan
-            elif path.max_force > max_force and step < steps:
-                path.advance(path.gradient(force, virial))
-                still.append(path)
-        moving = still
-    return [RelaxedCell(path.cell(), path.energy, path.max_force, path.steps) for path in paths]
+                path.end()
+            elif path.max_force <= self.max_force:
+                path.end()
+            else:
+                path.gradient = path.slope(force, virial)
+                if path.steps < steps:
+                    path.advance(path.gradient)
+                    still.append(path)
+        return still
+
+
+def relax_cells(
+    network: PotentialNetwork,
+    cells: Sequence[Cell],
+    *,
+    steps: int = 80,
+    max_force: float = 0.05,
+) -> list[RelaxedCell]:
+    """Relax crystals side by side.
+
+    Parameters
+    ----------
+    network, cells, max_force
+        As of `Relaxation`.
+    steps
+        Most steps of each.
+
+    Returns
+    -------
+    list of RelaxedCell
+        In the order of the crystals.
+    """
+    return Relaxation(network, cells, max_force=max_force).run(steps)

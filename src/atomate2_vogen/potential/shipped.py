@@ -34,7 +34,8 @@ def require_potential(system: OxideSystem, scheme: str = JUDGE_SCHEME) -> Path:
         raise MissingModelError(
             f"no learned potential is shipped for {system.chemsys} and {scheme}; train one "
             f"(python tools/train_potential.py --system {name} --out potential_{name}, in the "
-            "source repository) and give its file: --potential, or the argument potential"
+            "source repository) and give its file (--potential, or the argument potential), or "
+            "take another sampler, such as evolution"
         )
     return path
 

@@ -50,17 +50,23 @@ HOME = "atomate2_vogen.samplers"
 
 # the command line reads this table too: nothing heavy may be imported for it
 SAMPLERS: dict[str, SamplerName] = {
+    "search": SamplerName(f"{HOME}.search:SearchSampler", has_potential=True, margin=1.0),
+    "evolution": SamplerName(f"{HOME}.evolution:EvolutionSampler", has_parents=True),
     "wgan": SamplerName(f"{HOME}.wgan:WGANSampler", has_networks=True),
     "substitution": SamplerName(f"{HOME}.substitution:SubstitutionSampler"),
     "random": SamplerName(f"{HOME}.random_symmetric:RandomSampler"),
-    "search": SamplerName(f"{HOME}.search:SearchSampler", has_potential=True, margin=1.0),
-    "evolution": SamplerName(f"{HOME}.evolution:EvolutionSampler", has_parents=True),
 }
 """Samplers by name."""
 
+DEFAULT = "search"
+"""Sampler where none is named."""
+
+WITHOUT_POTENTIAL = "evolution"
+"""Sampler where none is named on the command line and no potential is shipped for the system."""
+
 
 def load_sampler(
-    name: str = "wgan",
+    name: str = DEFAULT,
     *,
     system: OxideSystem | None = None,
     model: TrainedModel | str | Path | None = None,

@@ -82,13 +82,7 @@ class RandomSampler(MSONable):
 
     @cached_property
     def model_id(self) -> str:
-        """PyXtal's version and the volume factor, which fix what a seed gives.
-
-        Raises
-        ------
-        MissingDependencyError
-            If PyXtal is not installed.
-        """
+        """PyXtal's version and the volume factor, which fix what a seed gives."""
         return f"pyxtal-{pyxtal_version()}-{self.volume_factor:g}"
 
     def sample(
@@ -106,8 +100,6 @@ class RandomSampler(MSONable):
             As `check_counts`.
         InputError
             If the seed is negative or not whole.
-        MissingDependencyError
-            If PyXtal is not installed.
         """
         return collect_sample(self, self.system, counts, seed, self._outcomes, known=known)
 

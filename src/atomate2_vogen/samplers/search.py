@@ -10,7 +10,7 @@ model makes it a hundred times cheaper than on that model (Pickard, Phys. Rev. B
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
+from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.base import (
     Attempt,
     RefusedError,
@@ -36,19 +37,22 @@ from atomate2_vogen.structures.wyckoff import draw_crystal, pyxtal_version
 if TYPE_CHECKING:
     from atomate2_vogen.potential.neighbours import Cell
     from atomate2_vogen.potential.potential import Potential
+    from atomate2_vogen.potential.relaxation import RelaxedCell
 
 SEARCH_DEFAULTS: dict[str, Any] = {
     "draws": 24,
     "min_atoms": 7,
-    "first_steps": 15,
-    "narrowing": 0.4,
+    "narrowing": ((4, 0.5), (10, 0.25)),
     "steps": 80,
     "symmetry_tolerance": 0.3,
 }
 """Default values of the options that, with the seed, determine the crystals."""
 
-BATCH = 64
-"""Crystals relaxed side by side."""
+BLOCK = 512
+"""Most draws that are compared with each other after some steps, before the next ones begin."""
+
+FEWEST_TOGETHER = 8
+"""Relaxed draws that are made symmetric side by side."""
 
 ENERGY_TOLERANCE = 1e-3
 """eV/atom by which a crystal may be higher once it is symmetric."""
@@ -68,9 +72,9 @@ class SearchSampler:
     """Relaxes random symmetric crystals on a learned potential and keeps the lowest.
 
     Each draw takes a number of formula units, a space group that can hold them, Wyckoff
-    positions, a cell and coordinates at random. All draws are relaxed for a few steps, the lower
-    ones of these to the end, and what is lowest comes first. Two draws that end in the same
-    crystal give one candidate.
+    positions, a cell and coordinates at random. All draws are relaxed for a few steps, fewer and
+    fewer of them, the lowest, for more steps, and what is lowest at the end comes first. Two
+    draws that end in the same crystal give one candidate.
 
     Parameters
     ----------
@@ -82,12 +86,11 @@ class SearchSampler:
         Random crystals per crystal asked for. More of them give lower energies for more time.
     min_atoms
         Fewest atoms of a cell, as of `WGANSampler`.
-    first_steps
-        Steps of relaxation of every draw.
     narrowing
-        Share of the draws that are relaxed further.
+        Pairs of a number of steps and the share of the draws that are relaxed for more steps
+        than these; none relaxes all to the end.
     steps
-        Most further steps.
+        Most steps of relaxation in all.
     symmetry_tolerance
         Å within which a symmetry that a relaxed crystal almost has is made exact; the crystal is
         relaxed again with that symmetry, and kept so if it is not higher. 0 leaves crystals as
@@ -101,8 +104,6 @@ class SearchSampler:
         If an option is out of range, or the potential is of another system.
     MissingModelError
         If no potential is given and none is shipped.
-    MissingDependencyError
-        If PyXtal is not installed.
 
     Examples
     --------
@@ -121,8 +122,7 @@ class SearchSampler:
         system: OxideSystem = VANADIUM,
         draws: int = SEARCH_DEFAULTS["draws"],
         min_atoms: int = SEARCH_DEFAULTS["min_atoms"],
-        first_steps: int = SEARCH_DEFAULTS["first_steps"],
-        narrowing: float = SEARCH_DEFAULTS["narrowing"],
+        narrowing: Sequence[tuple[int, float]] = SEARCH_DEFAULTS["narrowing"],
         steps: int = SEARCH_DEFAULTS["steps"],
         symmetry_tolerance: float = SEARCH_DEFAULTS["symmetry_tolerance"],
         progress: Callable[[str, int, int], None] | None = None,
@@ -139,9 +139,8 @@ class SearchSampler:
         self.model_id = f"{potential.potential_id}-pyxtal-{pyxtal_version()}"
         self.draws = check_whole("draws", draws)
         self.min_atoms = check_whole("min_atoms", min_atoms)
-        self.first_steps = check_whole("first_steps", first_steps)
         self.steps = check_whole("steps", steps)
-        self.narrowing = check_number("narrowing", narrowing, 1.0)
+        self.narrowing = _checked(narrowing, self.steps)
         self.symmetry_tolerance = check_number(
             "symmetry_tolerance", symmetry_tolerance, 1.0, zero=True
         )
@@ -184,56 +183,74 @@ class SearchSampler:
     def _outcomes(self, formula: str, wanted: int, seed: int) -> Iterator[Attempt]:
         """Relaxed draws, the lowest energy first, then the failed ones."""
         found, refused = self._relaxed(formula, self.draws * wanted, seed)
+        found.sort(key=lambda one: one.energy)
         distinct = DistinctStructures()
-        for one in sorted(found, key=lambda one: one.energy):
-            if message := too_close(one.structure, self.system):
-                yield RefusedError(RejectionReason.ATOMS_TOO_CLOSE, message)
-                continue
-            if twin := distinct.twin_or_add(str(one.draw), one.structure):
-                yield RefusedError(RejectionReason.DUPLICATE, f"matches draw {twin}")
-                continue
-            structure, energy, details = self._symmetric(one)
-            # two distorted forms of one symmetric crystal need not match each other
-            twin = distinct.twin_or_add(str(one.draw), structure) if details else None
-            if twin not in {None, str(one.draw)}:
-                yield RefusedError(RejectionReason.DUPLICATE, f"matches draw {twin}")
-                continue
-            details |= {
-                "draw": one.draw,
-                "space_group_drawn": one.group,
-                "potential": self.potential.potential_id,
-                "potential_energy_per_atom": round(energy, 4),
-            }
-            yield structure, details
+        # few of the draws are looked at, so only the next ones are made symmetric, side by side
+        together = max(wanted, FEWEST_TOGETHER)
+        for start in range(0, len(found), together):
+            checked = [
+                (one, self._refusal(one, distinct)) for one in found[start : start + together]
+            ]
+            regular = self._symmetric([one for one, refusal in checked if refusal is None])
+            for one, refusal in checked:
+                if refusal is not None:
+                    yield refusal
+                    continue
+                structure, energy, details = regular.pop(0)
+                # two distorted forms of one symmetric crystal need not match each other
+                twin = distinct.twin_or_add(str(one.draw), structure) if details else None
+                if twin not in {None, str(one.draw)}:
+                    yield RefusedError(RejectionReason.DUPLICATE, f"matches draw {twin}")
+                    continue
+                details |= {
+                    "draw": one.draw,
+                    "space_group_drawn": one.group,
+                    "potential": self.potential.potential_id,
+                    "potential_energy_per_atom": round(energy, 4),
+                }
+                yield structure, details
         yield from refused
 
-    def _symmetric(self, one: _Found) -> tuple[Structure, float, dict[str, Any]]:
-        """Crystal with the symmetry that it almost has, unless that costs energy."""
+    def _refusal(self, one: _Found, distinct: DistinctStructures) -> RefusedError | None:
+        """Why a relaxed draw is refused; one that is not refuses its twins from then on."""
+        if message := too_close(one.structure, self.system):
+            return RefusedError(RejectionReason.ATOMS_TOO_CLOSE, message)
+        if twin := distinct.twin_or_add(str(one.draw), one.structure):
+            return RefusedError(RejectionReason.DUPLICATE, f"matches draw {twin}")
+        return None
+
+    def _symmetric(
+        self, relaxed: Sequence[_Found]
+    ) -> list[tuple[Structure, float, dict[str, Any]]]:
+        """Crystals with the symmetry that they almost have, unless that costs energy."""
         from atomate2_vogen.potential.exploration import as_structure
         from atomate2_vogen.potential.potential import as_cell
         from atomate2_vogen.potential.relaxation import relax_cells
 
-        if self.symmetry_tolerance:
-            regular = symmetrise(one.structure, self.system, self.symmetry_tolerance)
-            if regular.changed:
-                cell = as_cell(regular.structure, self.system, symmetric=True)
-                (relaxed,) = relax_cells(self.potential.network, [cell], steps=self.steps)
-                if relaxed.energy <= one.energy + ENERGY_TOLERANCE:
-                    structure = as_structure(relaxed.cell, regular.structure)
-                    return structure, relaxed.energy, regular.details()
-        return one.structure, one.energy, {}
+        found: list[tuple[Structure, float, dict[str, Any]]] = [
+            (one.structure, one.energy, {}) for one in relaxed
+        ]
+        if not self.symmetry_tolerance:
+            return found
+        regular = [
+            symmetrise(one.structure, self.system, self.symmetry_tolerance) for one in relaxed
+        ]
+        changed = [at for at, one in enumerate(regular) if one.changed]
+        cells = [as_cell(regular[at].structure, self.system, symmetric=True) for at in changed]
+        ends = relax_cells(self.potential.network, cells, steps=self.steps)
+        for at, end in zip(changed, ends, strict=True):
+            if end.energy <= relaxed[at].energy + ENERGY_TOLERANCE:
+                structure = as_structure(end.cell, regular[at].structure)
+                found[at] = structure, end.energy, regular[at].details()
+        return found
 
     def _relaxed(self, formula: str, n: int, seed: int) -> tuple[list[_Found], list[RefusedError]]:
         """All draws that could be relaxed, and why others could not."""
-        from atomate2_vogen.potential.potential import as_cell
-        from atomate2_vogen.potential.relaxation import relax_cells
-
-        network = self.potential.network
         found: list[_Found] = []
         refused: list[RefusedError] = []
-        for start in range(0, n, BATCH):
+        for block in np.array_split(np.arange(n), -(-n // BLOCK)):
             drawn: list[tuple[int, int, Structure]] = []
-            for draw in range(start, min(start + BATCH, n)):
+            for draw in block.tolist():
                 group, structure = self._draw(formula, seed, draw)
                 if structure is None:
                     refused.append(
@@ -244,26 +261,36 @@ class SearchSampler:
                     )
                 else:
                     drawn.append((draw, group, structure))
-            cells = [as_cell(structure, self.system) for _, _, structure in drawn]
-            first = relax_cells(network, cells, steps=self.first_steps)
-            order = np.argsort([one.energy for one in first], kind="stable").tolist()
-            sound = [row for row in order if np.isfinite(first[row].energy)]
-            refused += [_unstable() for _ in range(len(order) - len(sound))]
-            kept = sound[: max(1, round(self.narrowing * len(order)))]
-            refused += [
-                RefusedError(RejectionReason.HIGH_ENERGY, "higher than others after some steps")
-                for _ in range(len(sound) - len(kept))
-            ]
-            last = relax_cells(network, [first[row].cell for row in kept], steps=self.steps)
-            for row, one in zip(kept, last, strict=True):
+            lowest, failed = self._lowest([structure for _, _, structure in drawn])
+            refused += failed
+            for row, end in lowest.items():
                 draw, group, structure = drawn[row]
-                if np.isfinite(one.energy):
-                    found.append(_Found(draw, group, _reduced(one.cell, structure), one.energy))
-                else:
-                    refused.append(_unstable())
+                found.append(_Found(draw, group, _reduced(end.cell, structure), end.energy))
             if self.progress:
-                self.progress(formula, min(start + BATCH, n), n)
+                self.progress(formula, int(block[-1]) + 1, n)
         return found, refused
+
+    def _lowest(
+        self, structures: Sequence[Structure]
+    ) -> tuple[dict[int, RelaxedCell], list[RefusedError]]:
+        """By row the relaxed ones of the lowest of some draws, and why others are refused."""
+        from atomate2_vogen.potential.potential import as_cell
+        from atomate2_vogen.potential.relaxation import Relaxation
+
+        cells = [as_cell(structure, self.system) for structure in structures]
+        relaxation = Relaxation(self.potential.network, cells)
+        rows, n_unstable, n_high = list(range(len(cells))), 0, 0
+        for steps, share in (*self.narrowing, (self.steps, 1.0)):
+            ends = dict(zip(rows, relaxation.run(steps, rows), strict=True))
+            sound = [row for row in rows if np.isfinite(ends[row].energy)]
+            sound.sort(key=lambda row: ends[row].energy)
+            kept = sound[: max(1, round(share * len(cells)))]
+            n_unstable += len(rows) - len(sound)
+            n_high += len(sound) - len(kept)
+            rows = kept
+        unstable = RefusedError(RejectionReason.GENERATION_FAILED, "fell apart or together")
+        high = RefusedError(RejectionReason.HIGH_ENERGY, "higher than others after some steps")
+        return {row: ends[row] for row in rows}, [unstable] * n_unstable + [high] * n_high
 
     def _draw(self, formula: str, seed: int, draw: int) -> tuple[int, Structure | None]:
         """Space group and random crystal of one draw, from a separate random stream."""
@@ -271,8 +298,30 @@ class SearchSampler:
         return draw_crystal(formula, self.system, rng, self.min_atoms)
 
 
-def _unstable() -> RefusedError:
-    return RefusedError(RejectionReason.GENERATION_FAILED, "fell apart or together")
+def _checked(narrowing: Any, most: int) -> tuple[tuple[int, float], ...]:
+    """Pairs of steps and shares, in this order.
+
+    Raises
+    ------
+    InputError
+        If they are none, the steps do not grow, or the shares do.
+    """
+    try:
+        pairs = [(check_whole("narrowing", steps), share) for steps, share in narrowing]
+    except (TypeError, ValueError):
+        raise InputError(
+            f"narrowing is {narrowing!r}; give pairs of steps and a share, such as [[4, 0.5]]"
+        ) from None
+    checked = tuple((steps, check_number("narrowing", share, 1.0)) for steps, share in pairs)
+    before = (0, 1.0)
+    for steps, share in checked:
+        if not (before[0] < steps < most and share <= before[1]):
+            raise InputError(
+                f"narrowing is {narrowing!r}; each pair needs more steps than the one before, less "
+                f"than {most}, and no larger share"
+            )
+        before = steps, share
+    return checked
 
 
 def _reduced(cell: Cell, like: Structure) -> Structure:

@@ -16,13 +16,9 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen.chemistry import OxideSystem
-from atomate2_vogen.errors import CountsError, MissingDependencyError
+from atomate2_vogen.errors import CountsError
 
 N_SPACE_GROUPS = 230
-
-MISSING_PYXTAL = (
-    "random crystals need PyXtal; install it with: pip install 'atomate2-vogen[random]'"
-)
 
 _PLACEMENTS = 4
 """Draws of cell and coordinates for one choice of Wyckoff positions."""
@@ -106,43 +102,20 @@ class SpaceGroup:
 
 @lru_cache(maxsize=N_SPACE_GROUPS)
 def pyxtal_group(number: int) -> Any:
-    """PyXtal's space group; making one takes about 20 ms.
+    """PyXtal's space group; making one takes about 20 ms."""
+    from pyxtal.symmetry import Group
 
-    Raises
-    ------
-    MissingDependencyError
-        If PyXtal is not installed.
-    """
-    try:
-        from pyxtal.symmetry import Group
-    except ImportError as error:
-        raise MissingDependencyError(MISSING_PYXTAL) from error
     return Group(number)
 
 
 def pyxtal_version() -> str:
-    """Version of PyXtal, whose tables fix what a seed gives.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed.
-    """
-    try:
-        return metadata.version("pyxtal")
-    except metadata.PackageNotFoundError as error:
-        raise MissingDependencyError(MISSING_PYXTAL) from error
+    """Version of PyXtal, whose tables fix what a seed gives."""
+    return metadata.version("pyxtal")
 
 
 @lru_cache(maxsize=N_SPACE_GROUPS)
 def space_group_by_number(number: int) -> SpaceGroup:
-    """A space group by its number.
-
-    Raises
-    ------
-    MissingDependencyError
-        If PyXtal is not installed.
-    """
+    """A space group by its number."""
     group = pyxtal_group(number)
     positions = []
     for one in group.Wyckoff_positions:
@@ -300,12 +273,15 @@ def _is_crowded(
     coords: np.ndarray, vectors: np.ndarray, species: list[str], system: OxideSystem
 ) -> bool:
     """Whether two atoms are nearer than a relaxation can mend."""
-    apart = (coords[:, None] - coords[None])[:, :, None] + _IMAGES
-    distances = np.linalg.norm(apart @ vectors, axis=-1)
-    n = len(species)
-    distances[np.arange(n), np.arange(n), len(_IMAGES) // 2] = np.inf
-    limits = np.array([[system.minimum_distance(a, b) for b in species] for a in species])
-    return bool((distances.min(axis=-1) < _SHARE_OF_CLOSEST * limits).any())
+    one, other = np.triu_indices(len(species))
+    apart = ((coords[one] - coords[other])[:, None] + _IMAGES) @ vectors
+    squares = np.einsum("...i,...i", apart, apart)
+    squares[one == other, len(_IMAGES) // 2] = np.inf  # an atom and itself
+    elements = system.elements
+    of_two = np.array([[system.minimum_distance(a, b) for b in elements] for a in elements])
+    which = np.array([elements.index(symbol) for symbol in species])
+    nearest = _SHARE_OF_CLOSEST * of_two[which[one], which[other]]
+    return bool((squares.min(axis=-1) < nearest**2).any())
 
 
 def draw_crystal(
@@ -335,8 +311,6 @@ def draw_crystal(
         If one formula unit exceeds the largest cell.
     UnknownFormulaError
         If the formula is not a compound of the system.
-    MissingDependencyError
-        If PyXtal is not installed.
 
     Examples
     --------
