@@ -65,7 +65,7 @@ SMALLER = [
     (r"^vogen discover .*--model .*", r"\g<0> --max-attempts 16"),
     (r"^rlaunch .*", r"\g<0> --nlaunches 1"),
     (r"--sleep 5", "--sleep 1"),
-    (r"\bseed=0\b", "seed=1"),  # VO2 of 9 atoms, not 18, which relax in a third of the time
+    (r"\bseed=0\b", "seed=1"),  # VO2 of the WGAN with 9 atoms, not 18
 ]
 """What is replaced in a command or in code, and by what; every rule only changes numbers."""
 
