@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 SEARCH_DEFAULTS: dict[str, Any] = {
     "draws": 24,
     "min_atoms": 7,
-    "narrowing": ((4, 0.5), (10, 0.25)),
+    "narrowing": ((1, 0.5), (5, 0.25)),
     "steps": 80,
     "symmetry_tolerance": 0.3,
 }
