@@ -202,11 +202,13 @@ class Session:
         self, counts: Mapping[str, int], seed: int, known: GrowingPool | None = None
     ) -> Round:
         """Learn from the rounds so far, if the sampler does, and ask for the batch of a new one."""
-        earlier = self.watch.lap()
-        learnt = None if self.learner is None else self.learner.learn(self.rounds, seed)
-        if learnt is not None:
-            self._load_sampler()
-        learning = self.watch.lap()
+        learnt, earlier, learning = None, 0.0, 0.0
+        if self.learner is not None:
+            earlier = self.watch.lap()
+            learnt = self.learner.learn(self.rounds, seed)
+            if learnt is not None:
+                self._load_sampler()
+            learning = self.watch.lap()
         before = known.seconds if known is not None else 0.0
         sample = self.sampler.sample(counts, seed, known=known)
         # formulas and the lowest in energy come first; a run that ends within a round should not

@@ -184,7 +184,7 @@ def test_a_folder_that_was_begun_before_samplers_could_learn_is_gone_on_with(und
         first, *others = path.read_text().splitlines()
         row = json.loads(first)
         assert row.pop("learnt") is None
-        assert row.pop("training_seconds") < 0.1
+        assert row.pop("training_seconds") == 0.0
         path.write_text("\n".join([json.dumps(row), *others]) + "\n")
     spent = total_seconds(read_rounds(folder))
     assert {one.row.training_seconds for one in read_rounds(folder)} == {0.0}
