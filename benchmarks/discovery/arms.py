@@ -6,11 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.files import check_name
 from atomate2_vogen.structured import read_structured
+
+if TYPE_CHECKING:
+    from atomate2_vogen.jobs.learning import LearnMaker
 
 TABLE = Path(__file__).with_name("arms.json")
 
@@ -30,6 +33,9 @@ class Arm:
         that makes known crystals only and would deliver nothing.
     novelty_margin
         Factor on the tolerances at which they are refused.
+    learns
+        Settings by which the sampler learns between the rounds, as in a closed loop: arguments of
+        its Maker in `LEARNING_BY_SAMPLER`. None for a sampler that stays as it is.
     about
         One line for people.
     """
@@ -38,6 +44,7 @@ class Arm:
     options: dict[str, Any]
     refuse_known: bool = True
     novelty_margin: float = 2.0
+    learns: dict[str, Any] | None = None
     about: str = ""
 
     @property
@@ -46,12 +53,12 @@ class Arm:
         return str(self.options["sampler"])
 
     def check(self) -> None:
-        """Refuse a sampler that this version lacks, without loading anything.
+        """Refuse a sampler that this version lacks, without loading it.
 
         Raises
         ------
         InputError
-            If it lacks it.
+            If it lacks it, or the sampler cannot learn what it is to.
         """
         from atomate2_vogen.samplers import SAMPLERS
 
@@ -60,9 +67,37 @@ class Arm:
                 f"arm {self.name}: there is no sampler {self.sampler!r} in this version; it has "
                 f"{', '.join(SAMPLERS)}"
             )
+        self.learn_maker()
 
-    def load(self) -> Any:
+    def learn_maker(self) -> LearnMaker | None:
+        """Maker by which the sampler learns; None if it stays as it is.
+
+        Raises
+        ------
+        InputError
+            If the sampler cannot learn, or a setting is unknown or out of range.
+        """
+        if self.learns is None:
+            return None
+        from atomate2_vogen.jobs.learning import LEARNING_BY_SAMPLER
+
+        if self.sampler not in LEARNING_BY_SAMPLER:
+            raise InputError(
+                f"arm {self.name}: the sampler {self.sampler} learns nothing; leave `learns` out, "
+                f"or take one of {', '.join(LEARNING_BY_SAMPLER)}"
+            )
+        try:
+            return LEARNING_BY_SAMPLER[self.sampler](**self.learns)
+        except TypeError as error:
+            raise InputError(f"arm {self.name}: learns: {error}") from error
+
+    def load(self, **learnt: Any) -> Any:
         """The sampler, ready to use.
+
+        Parameters
+        ----------
+        learnt
+            Arguments in the place of the options: what was learnt between rounds.
 
         Raises
         ------
@@ -72,7 +107,7 @@ class Arm:
         from atomate2_vogen.samplers import load_sampler
 
         others = {name: value for name, value in self.options.items() if name != "sampler"}
-        return load_sampler(self.sampler, **others)
+        return load_sampler(self.sampler, **others | learnt)
 
     def training_seconds(self) -> float:
         """Seconds on one core that the shipped networks of this arm were trained for, if any.

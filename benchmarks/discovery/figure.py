@@ -20,6 +20,8 @@ from discovery.counting import THRESHOLDS, cumulative
 from discovery.table import Arms, Run
 
 POINTS = 400
+COLOURS = (*SERIES, "#4D4D4D")
+"""Of the arms, in order."""
 
 
 def plot_discovery(arms: Arms, path: str | PathLike[str], *, final: bool = False) -> Path:
@@ -44,14 +46,14 @@ def plot_discovery(arms: Arms, path: str | PathLike[str], *, final: bool = False
     InputError
         If there are more arms than colours.
     """
-    if len(arms) > len(SERIES):
-        raise InputError(f"{len(arms)} arms; draw at most {len(SERIES)} in one figure")
+    if len(arms) > len(COLOURS):
+        raise InputError(f"{len(arms)} arms; draw at most {len(COLOURS)} in one figure")
     trained = any(run.training_hours for runs in arms.values() for run in runs)
     seeds = max(len(runs) for runs in arms.values())
     caption = (
         "New: bulk and converged after relaxation, matching neither a known crystal nor an earlier "
         f"one of the same run{', as last refined' if final else ''}. CPU time of everything: "
-        "generation, comparison, single points, relaxation, judging. "
+        "generation, comparison, single points, relaxation, judging, learning. "
         + ("Lines: mean over seeds; bands: their range. " if seeds > 1 else "One seed. ")
         + ("Dashed: training of the shipped networks added, on one core." if trained else "")
     )
@@ -60,7 +62,7 @@ def plot_discovery(arms: Arms, path: str | PathLike[str], *, final: bool = False
         for letter, axes, threshold in zip("abcd", grid.flat, THRESHOLDS, strict=True):
             title = "on or below the hull" if threshold == 0 else f"within {threshold:g} eV/atom"
             panel_title(axes, f"{letter}  {title}")
-            for colour, (name, runs) in zip(SERIES, arms.items(), strict=False):
+            for colour, (name, runs) in zip(COLOURS, arms.items(), strict=False):
                 at, found = _curves(runs, threshold, final=final)
                 axes.plot(at, found.mean(axis=0), color=colour, label=name, linewidth=1.4)
                 if len(runs) > 1:

@@ -16,6 +16,8 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedE
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.jobs import RefineMaker, known_structures
+from atomate2_vogen.jobs.learning import frames_of_crystal
+from atomate2_vogen.potential.frames import Frame
 from atomate2_vogen.schemas import CalculationDoc, CandidateDoc, ReferenceDoc
 from atomate2_vogen.stability import ReferenceHull, judge
 from atomate2_vogen.stability.hull import Judged
@@ -90,9 +92,19 @@ class Judge:
         return sorted(str(job.metadata["stage"]) for job, _ in flow.iterflow())
 
     def calculate(self, candidate: CandidateDoc) -> CalculationDoc:
+        """Relax a crystal; see `calculate_with_frames`."""
+        return self.calculate_with_frames(candidate)[0]
+
+    def calculate_with_frames(self, candidate: CandidateDoc) -> tuple[CalculationDoc, list[Frame]]:
         """Relax a crystal, by the flow that `DiscoveryFlowMaker` makes of it.
 
         It runs in this process, so that its CPU time is that of all that was done.
+
+        Returns
+        -------
+        tuple
+            The calculation, and energies, forces and stresses that it left, with the candidate id
+            and the stage as their source.
 
         Raises
         ------
@@ -112,7 +124,8 @@ class Judge:
             warnings.filterwarnings("ignore", category=FutureWarning, module=r"jobflow\.")
             run_locally(flow, store=store, root_dir=folder, log=False, raise_immediately=True)
         (calculation,) = find_and_resolve_references(flow.output, store)
-        return parse(CalculationDoc, calculation)
+        document = parse(CalculationDoc, calculation)
+        return document, frames_of_crystal(store, document.jobs, candidate.candidate_id)
 
     def outcome(self, calculation: CalculationDoc) -> tuple[Outcome, Judged]:
         """Judgement of a calculation, as a row and as a document."""

@@ -1,7 +1,8 @@
 """One run: an arm with one seed, round by round, until its CPU-hours are spent.
 
-A round asks the sampler for a batch, then relaxes and judges its crystals one by one. Everything
-happens in one process with one thread, so that its CPU clock tells what it cost.
+A round asks the sampler for a batch, then relaxes and judges its crystals one by one; before it, the
+samplers of some arms learn from the rounds so far. Everything happens in one process with one thread,
+so that its CPU clock tells what it cost.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from pymatgen.core import Structure
 
+from atomate2_vogen.potential.frames import Frames
 from atomate2_vogen.samplers.base import seed_of_round
 from atomate2_vogen.stability.hull import Judged
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
@@ -30,6 +32,7 @@ from discovery.judging import (
     refinement_seconds,
     space_group,
 )
+from discovery.learning import learner_of
 from discovery.raw import (
     CrystalRow,
     Header,
@@ -159,9 +162,12 @@ class Session:
         self, arm: Arm, folder: Path, identity: Mapping[str, Any], judge: Judge, watch: Stopwatch
     ) -> None:
         self.arm, self.folder, self.judge, self.watch = arm, folder, judge, watch
+        self.learner = learner_of(arm, folder, judge)
         whole = {
             **identity,
             "options": arm.options,
+            # None is as good as nothing: folders that were begun before samplers could learn
+            "learns": None if self.learner is None else self.learner.settings,
             "scheme": judge.engine.scheme,
             "hull_id": judge.hull.hull_id,
             "novelty_pool": judge.known.pool_id,
@@ -179,7 +185,9 @@ class Session:
 
     def load(self, formulas: Sequence[str]) -> None:
         """Do everything that is done once, and take in what the earlier session found."""
-        self.sampler = self.arm.load()
+        if self.learner is not None:
+            self.learner.resume(self.rounds)
+        self._load_sampler()
         self.judge.load(formulas)
         for one in self.rounds:
             for row in one.crystals:
@@ -193,7 +201,14 @@ class Session:
     def sample(
         self, counts: Mapping[str, int], seed: int, known: GrowingPool | None = None
     ) -> Round:
-        """Ask for the batch of a new round."""
+        """Learn from the rounds so far, if the sampler does, and ask for the batch of a new one."""
+        learnt, earlier, learning = None, 0.0, 0.0
+        if self.learner is not None:
+            earlier = self.watch.lap()
+            learnt = self.learner.learn(self.rounds, seed)
+            if learnt is not None:
+                self._load_sampler()
+            learning = self.watch.lap()
         before = known.seconds if known is not None else 0.0
         sample = self.sampler.sample(counts, seed, known=known)
         # formulas and the lowest in energy come first; a run that ends within a round should not
@@ -211,11 +226,13 @@ class Session:
             sampling_seconds=0.0,
             single_point_seconds=sample.judge_cpu_time or 0.0,
             matching_seconds=known.seconds - before if known is not None else 0.0,
+            training_seconds=learning,
+            learnt=learnt and learnt.model_dump(mode="json", exclude={"first_round", "cpu_time"}),
         )
-        row.sampling_seconds = max(
-            0.0, self.watch.lap() - row.single_point_seconds - row.matching_seconds
-        )
-        made = Round(row, candidates)
+        sampling = earlier + self.watch.lap()
+        row.sampling_seconds = max(0.0, sampling - row.single_point_seconds - row.matching_seconds)
+        frames = Frames(self.judge.engine.scheme) if self._keeps_frames else None
+        made = Round(row, candidates, frames=frames)
         write_round(self.folder, made)
         self.rounds.append(made)
         self.spent += row.cpu_seconds
@@ -224,7 +241,11 @@ class Session:
     def calculate(self, current: Round) -> CrystalRow:
         """Relax and judge the next crystal of a round, and write its row."""
         candidate = current.candidates[len(current.crystals)]
-        calculation = self.judge.calculate(candidate)
+        if current.frames is None:
+            calculation = self.judge.calculate(candidate)
+        else:
+            calculation, frames = self.judge.calculate_with_frames(candidate)
+            current.frames.frames += frames
         unrefined = before_refinement(calculation)
         relaxed, judged = self.judge.outcome(unrefined or calculation)
         refining = refinement_seconds(calculation)
@@ -258,6 +279,14 @@ class Session:
         """Crystals that a round was the first to find, as last calculated."""
         last = finished.relaxed | finished.refined
         return {name: last[name] for name in last if name in self.new}
+
+    @property
+    def _keeps_frames(self) -> bool:
+        return self.learner is not None and self.learner.keeps_frames
+
+    def _load_sampler(self) -> None:
+        """Load the sampler with what it has learnt."""
+        self.sampler = self.arm.load(**({} if self.learner is None else self.learner.given))
 
     def _take_in(self, current: Round, row: CrystalRow) -> None:
         name = row.candidate_id

@@ -6,8 +6,13 @@ A run is one arm with one seed, in its own folder::
     0001.jsonl                first line: the round; then one line for each crystal
     0001.crystals.jsonl.gz    each crystal as generated and as relaxed
 
-Files are replaced as a whole, the crystals before the rows: if the process is killed at any point, a
-row that can be read has its crystal, and what has no row is done again.
+and, where the sampler learns a potential between the rounds::
+
+    0001.frames.npz           energies, forces and stresses that the relaxations left
+    0002.potential.npz        what was fitted before this round
+
+Files are replaced as a whole, the rows last: if the process is killed at any point, a row that can be
+read has its crystal, its frames and its potential, and what has no row is done again.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.errors import ArtefactError, InputError
 from atomate2_vogen.files import write_atomically
+from atomate2_vogen.potential.frames import Frames
 from atomate2_vogen.schemas import CandidateDoc
 
 FORMAT = 1
@@ -52,7 +58,9 @@ class RoundRow:
     matching_seconds
         Comparison with known crystals and earlier finds.
     training_seconds
-        Training between the rounds.
+        Learning before this round: a potential that is fitted again, parents that are chosen.
+    learnt
+        What was learnt then, as in `Learning`; None if the sampler goes on as it was.
     """
 
     round: int
@@ -65,6 +73,7 @@ class RoundRow:
     single_point_seconds: float
     matching_seconds: float
     training_seconds: float = 0.0
+    learnt: dict[str, Any] | None = None
 
     @property
     def cpu_seconds(self) -> float:
@@ -166,6 +175,7 @@ class Round:
     """A round: its row, the candidates in the order of calculation, rows of those calculated.
 
     `relaxed` and `refined` hold the crystals afterwards, by candidate id, where there are any.
+    `frames` are those of the calculations, None where none are kept.
     """
 
     row: RoundRow
@@ -173,6 +183,7 @@ class Round:
     crystals: list[CrystalRow] = field(default_factory=list)
     relaxed: dict[str, Structure] = field(default_factory=dict)
     refined: dict[str, Structure] = field(default_factory=dict)
+    frames: Frames | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -187,6 +198,8 @@ def write_round(folder: Path, content: Round) -> None:
         folder / f"{content.row.round:04d}.crystals.jsonl.gz",
         gzip.compress("".join(lines).encode(), 6, mtime=0),
     )
+    if content.frames is not None:
+        write_atomically(_frames_file(folder, content.row.round), content.frames.to_bytes())
     rows = [content.row, *content.crystals]
     write_atomically(
         folder / f"{content.row.round:04d}.jsonl", "".join(_line(asdict(row)) for row in rows)
@@ -217,6 +230,8 @@ def read_rounds(folder: Path, *, structures: bool = True) -> list[Round]:
                 raise ValueError(f"round {content.row.round} where {number} was expected")  # noqa: TRY301
             if structures:
                 _read_crystals(folder / f"{number:04d}.crystals.jsonl.gz", content)
+                if _frames_file(folder, number).is_file():
+                    content.frames = read_frames(folder, number, content.crystals)
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
             raise ArtefactError(
                 f"{path}: cannot be read ({error}); delete the files of this round and of later "
@@ -224,6 +239,34 @@ def read_rounds(folder: Path, *, structures: bool = True) -> list[Round]:
             ) from error
         found.append(content)
     return found
+
+
+def read_frames(folder: Path, number: int, rows: Sequence[CrystalRow]) -> Frames:
+    """Frames of the crystals of a round that have rows.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is damaged or missing.
+    """
+    done = {row.candidate_id for row in rows}
+    found = Frames.load(_frames_file(folder, number))
+    kept = [one for one in found.frames if one.source.partition(",")[0] in done]
+    return Frames(found.scheme, kept)
+
+
+def _frames_file(folder: Path, number: int) -> Path:
+    return folder / f"{number:04d}.frames.npz"
+
+
+def potential_file(folder: Path, number: int) -> Path:
+    """Potential that was fitted before a round."""
+    return folder / f"{number:04d}.potential.npz"
+
+
+def write_potential(folder: Path, number: int, content: bytes) -> None:
+    """Replace that file."""
+    write_atomically(potential_file(folder, number), content)
 
 
 @dataclass

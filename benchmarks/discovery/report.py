@@ -92,8 +92,9 @@ def read_runs(raw: Path) -> Arms:
                     "them alike"
                 )
         runs = found.setdefault(name, [])
-        for key in ("options", "counts", "refuse_known", "novelty_margin"):
-            if runs and runs[0].header.identity[key] != header.identity[key]:
+        for key in ("options", "learns", "counts", "refuse_known", "novelty_margin"):
+            # runs that were begun before samplers could learn do not tell of it
+            if runs and runs[0].header.identity.get(key) != header.identity.get(key):
                 raise InputError(f"{folder}: {key} differs from that of another seed of {name}")
         runs.append(Run(header, rounds, line))
     if not found:

@@ -215,7 +215,7 @@ def table_rows(arms: Arms, hours: float) -> list[Row]:
         ("sampling", "sampling", lambda one: one.row.sampling_seconds),
         ("single_points", "single points", lambda one: one.row.single_point_seconds),
         ("matching", "comparison with known crystals", lambda one: one.row.matching_seconds),
-        ("training", "training between rounds", lambda one: one.row.training_seconds),
+        ("training", "learning between rounds", lambda one: one.row.training_seconds),
     ):
         rows.append(
             Row(

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,22 +18,11 @@ from discovery.measuring import measure_run
 from discovery.raw import read_header, read_rounds, total_seconds
 from pymatgen.core import Structure
 from pymatgen.core.structure_matcher import StructureMatcher
-from small_discovery import COUNTS, ROUNDS, SmallJudge, arm, judge, measure
+from small_discovery import COUNTS, ROUNDS, SmallJudge, arm, judge, measure, timeless
 
 from atomate2_vogen.errors import ArtefactError, InputError
 from atomate2_vogen.samplers.loading import SAMPLERS, SamplerName
 from atomate2_vogen.schemas import CalculationDoc
-
-
-def timeless(folder, rounds=ROUNDS):
-    """Rows without seconds, and crystals, of the first rounds."""
-    found = []
-    for one in read_rounds(folder)[:rounds]:
-        rows = [asdict(row) for row in (one.row, *one.crystals)]
-        found += [{k: v for k, v in row.items() if "seconds" not in k} for row in rows]
-        found += [candidate.structure.as_dict() for candidate in one.candidates]
-        found += [one.relaxed[name].as_dict() for name in sorted(one.relaxed)]
-    return found
 
 
 @pytest.fixture(autouse=True)
@@ -184,6 +172,26 @@ def test_another_request_is_refused(undisturbed, tmp_path):
         with pytest.raises(InputError, match=name):
             measure_run(arm(), seed, folder, **arguments, cpu_hours=1.0, load_judge=judge)
     assert timeless(folder) == timeless(undisturbed)
+
+
+def test_a_folder_that_was_begun_before_samplers_could_learn_is_gone_on_with(undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed, folder)
+    header = json.loads((folder / "run.json").read_text())
+    assert header["identity"].pop("learns") is None
+    (folder / "run.json").write_text(json.dumps(header))
+    for path in folder.glob("0*.jsonl"):
+        first, *others = path.read_text().splitlines()
+        row = json.loads(first)
+        assert row.pop("learnt") is None
+        assert row.pop("training_seconds") == 0.0
+        path.write_text("\n".join([json.dumps(row), *others]) + "\n")
+    spent = total_seconds(read_rounds(folder))
+    assert {one.row.training_seconds for one in read_rounds(folder)} == {0.0}
+    measure(folder, n=ROUNDS + 1)
+    assert timeless(folder) == timeless(undisturbed)
+    assert total_seconds(read_rounds(folder)) > spent
+    assert not list(folder.glob("*.npz"))
 
 
 def test_two_processes_do_not_share_a_folder(undisturbed):

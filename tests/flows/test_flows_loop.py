@@ -14,6 +14,7 @@ from monty.json import jsanitize
 from sampler_job import GridSampleMaker
 
 from atomate2_vogen.chemistry import TITANIUM
+from atomate2_vogen.cli.tables import learning_lines
 from atomate2_vogen.errors import ElementError, InputError, SchemeMismatchError
 from atomate2_vogen.flows import LoopFlowMaker
 from atomate2_vogen.jobs import ParentsMaker, SampleMaker, known
@@ -146,6 +147,29 @@ def test_killed_at_any_point_and_resumed_it_leaves_the_same(tmp_path, two_rounds
         learnt = stores.job_store.query({"output.@class": "LearntDoc"}, ["uuid"])
         assert len(list(learnt)) == 1  # nothing is learnt twice
     assert content_of(rounds) == content_of(two_rounds[1])
+
+
+def test_rounds_go_on_with_what_was_learnt_last_however_often_they_are_stopped(tmp_path):
+    maker = loop_engine.loop(threshold=0.2, rounds=3, learn=loop_engine.OnceMaker())
+    loop, rounds = run(maker, tmp_path / "undisturbed", {"V2O5": 3})
+    learnt = [one.learnt for one in rounds]
+    assert [one.learns for one in rounds] == [False, True, False]
+    assert learnt[1].first_round == learnt[2].first_round == 2
+    assert learnt[1].n_learnt == learnt[2].n_learnt > 0
+    assert rounds[0].model_id != rounds[1].model_id == rounds[2].model_id
+    assert learning_lines(loop.rounds[2:])[0] == "round 3: goes on with the parents of round 2"
+    fork = multiprocessing.get_context("fork")
+    flow = maker.make({"V2O5": 3}, seed=1)
+    codes = []
+    while not codes or codes[-1]:
+        process = fork.Process(target=kill_after, args=(flow, tmp_path / "killed", 9))
+        process.start()
+        process.join()
+        codes.append(process.exitcode)
+        assert len(codes) < 30
+    with VogenStores.open(tmp_path / "killed" / "store") as stores:
+        assert content_of(rounds_of(stores)) == content_of(rounds)
+        assert stores.job_store.count({"output.@class": "LearntDoc"}) == 1
 
 
 def test_a_round_that_finds_nothing_is_a_result(tmp_path):

@@ -82,11 +82,11 @@ def test_search_learns_from_what_was_relaxed(fitted, tmp_path, monkeypatch):
             options={"potential": str(folder / "potential.npz"), "draws": 8, "steps": 5, "narrowing": [(2, 0.4)]},
             novel_only=True,
         ),
-        learn=RefitPotentialMaker(rehearsal=str(folder / "frames.npz"), epochs=2),
+        learn=RefitPotentialMaker(rehearsal=str(folder / "frames.npz"), epochs=2, growth=3),
         engine=cheap_engine.engine(),
         references=cheap_engine.references(),
         refine=None,
-        rounds=2,
+        rounds=3,
         threshold=5.0,
     )  # fmt: skip
     flow = maker.make({"VO2": 2}, seed=1)
@@ -98,7 +98,7 @@ def test_search_learns_from_what_was_relaxed(fitted, tmp_path, monkeypatch):
         loop = LoopDoc.model_validate(stores.job_store.get_output(flow.output.uuid, load=True))
         (learnt,) = stores.job_store.query({"output.@class": "LearntDoc"}, ["uuid"])
         document = LearntDoc.model_validate(stores.job_store.get_output(learnt["uuid"], load=True))
-    first, second = loop.rounds
+    first, second, third = loop.rounds
     assert first.model_id.startswith(potential.potential_id)
     # as generated and as relaxed
     assert second.learnt.n_learnt == 2 * first.n_relaxed > 0
@@ -107,6 +107,25 @@ def test_search_learns_from_what_was_relaxed(fitted, tmp_path, monkeypatch):
     assert document.summary.model_id != potential.potential_id
     assert document.artefact.filename.endswith(f"{document.summary.model_id}.npz")
     assert second.cpu_seconds["learning"] == document.summary.cpu_time > 0
+    assert second.learns
+    # two rounds have not three times the crystals of one: the third goes on with the same potential
+    assert third.model_id == second.model_id
+    assert third.learnt == second.learnt.model_copy(update={"cpu_time": None})
+    assert third.learnt.first_round == 2
+    assert not third.learns
+    assert "learning" not in third.cpu_seconds
+
+
+def test_the_potential_is_fitted_again_when_crystals_have_grown_by_half():
+    def due(counts, **settings):
+        maker = RefitPotentialMaker(**settings)
+        return [n for n in range(len(counts) + 1) if maker.is_due(counts[:n])]
+
+    assert due([60] * 30) == [1, 2, 3, 5, 8, 12, 18, 27]
+    assert due([60] * 4, growth=1) == [1, 2, 3, 4]
+    # rounds without a relaxed crystal change nothing
+    assert due([0, 60, 0, 29, 1]) == [2, 5]
+    assert due([0, 0], growth=1) == []
 
 
 def test_search_does_not_learn_without_a_potential_and_earlier_frames(fitted):
@@ -130,6 +149,7 @@ def test_search_does_not_learn_without_a_potential_and_earlier_frames(fitted):
         (lambda: ParentsMaker(margin=9), "margin is 9"),
         (lambda: RefitPotentialMaker(epochs=0), "epochs is 0"),
         (lambda: RefitPotentialMaker(learning_rate=0), "learning_rate is 0"),
+        (lambda: RefitPotentialMaker(growth=0.5), "growth is 0.5"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):

@@ -24,6 +24,7 @@ class InstantOutput(BaseModel):
 
     energy: float
     forces: list[list[float]]
+    stress: list[list[float]] | None = None
     n_steps: int = 1
     elapsed_time: float = 0.001
 
@@ -50,6 +51,29 @@ class InstantMaker(Maker):
             structure=structure,
             output=InstantOutput(energy=energy, forces=[[0.0] * 3] * len(structure)),
         )
+
+
+@dataclass
+class StressedMaker(InstantMaker):
+    """Tells forces and a stress as well, from which a potential can learn."""
+
+    @job(output_schema=InstantTask)
+    def make(self, structure: Structure, prev_dir: str | None = None) -> InstantTask:
+        task = InstantMaker.make.original(self, structure)
+        task.output.forces = (np.sin(structure.frac_coords) / 10).tolist()
+        task.output.stress = (structure.lattice.matrix / 3).tolist()
+        return task
+
+
+def stressed() -> Engine:
+    """The same energies, with forces and stresses."""
+    return Engine(
+        name="stressed",
+        scheme=SCHEME,
+        relax_maker=StressedMaker(name="instant relax"),
+        static_maker=StressedMaker(name="instant static"),
+        engine_versions={"instant": "1"},
+    )
 
 
 def engine() -> Engine:

@@ -12,7 +12,7 @@ from atomate2_vogen import load_references
 from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.engines import Engine
 from atomate2_vogen.flows import LoopFlowMaker
-from atomate2_vogen.jobs import SampleMaker
+from atomate2_vogen.jobs import ParentsMaker, SampleMaker
 from atomate2_vogen.schemas import ReferenceDoc
 
 SCHEME = "instant-loop"
@@ -81,6 +81,14 @@ def loop(system=VANADIUM, *, flat=None, **settings) -> LoopFlowMaker:
         "rounds": 2,
     }
     return LoopFlowMaker(**(given | settings))
+
+
+@dataclass
+class OnceMaker(ParentsMaker):
+    """Learns after the first round only; later rounds go on with that."""
+
+    def learns_from(self, rounds):
+        return len(rounds) == 1 and super().learns_from(rounds)
 
 
 def output_of(flow, store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 
 import instant_engine
 import pytest
@@ -41,24 +42,35 @@ def arm(name="toy"):
     return Arm(name, {"sampler": "toy"})
 
 
+def timeless(folder, rounds=ROUNDS):
+    """Rows without seconds, and crystals, of the first rounds."""
+    found = []
+    for one in read_rounds(folder)[:rounds]:
+        rows = [asdict(row) for row in (one.row, *one.crystals)]
+        found += [{k: v for k, v in row.items() if "seconds" not in k} for row in rows]
+        found += [candidate.structure.as_dict() for candidate in one.candidates]
+        found += [one.relaxed[name].as_dict() for name in sorted(one.relaxed)]
+    return found
+
+
 class EnoughError(Exception):
     """Ends a run after some rounds, whatever time they took."""
 
 
-def measure(folder, seed=5, name="toy", load_judge=judge):
+def measure(folder, seed=5, name="toy", load_judge=judge, *, of=None, counts=COUNTS, n=ROUNDS):
     """Run for some rounds; the folder then has one round more without crystals."""
 
     def stop(_):
-        if len(read_rounds(folder, structures=False)) > ROUNDS:
+        if len(read_rounds(folder, structures=False)) > n:
             raise EnoughError
 
     with pytest.MonkeyPatch.context() as patch, suppress(EnoughError):
         patch.setitem(SAMPLERS, "toy", SamplerName("toy_sampler:ToySampler"))
         measure_run(
-            arm(name),
+            of or arm(name),
             seed,
             folder,
-            counts=COUNTS,
+            counts=counts,
             cpu_hours=1,
             load_judge=load_judge,
             progress=stop,

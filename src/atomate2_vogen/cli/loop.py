@@ -143,7 +143,7 @@ def loop(
         judged = update_stability(run, judge)
         ids = [one.candidate_id for one in judged.stability]
         report_relaxation(run, ran, judge.scheme, ids)
-        n_learnt = sum(one.learnt is not None for one in document.rounds)
+        n_learnt = sum(one.learns for one in document.rounds)
         run.report(ran, LEARNING, f"{n_learnt} {plural('time', n_learnt)}")
         n_rounds = len(document.rounds)
         run.report(ran, LOOP_ROUNDS, f"{n_rounds} {plural('round', n_rounds)}")

@@ -208,7 +208,10 @@ def learning_lines(rounds: Sequence[RoundDoc]) -> list[str]:
     """What the sampler of each round had learnt, and what should be known of the round."""
     lines = []
     for one in rounds:
-        if one.learnt is not None:
+        if one.learnt is not None and not one.learns:
+            what = f"goes on with the {one.learnt.kind} of round {one.learnt.first_round}"
+            lines.append(f"round {one.number}: {what}")
+        elif one.learnt is not None:
             beside = f" and {one.learnt.n_rehearsed} earlier" if one.learnt.n_rehearsed else ""
             what = LEARNT_FROM[one.learnt.kind].format(n=f"{one.learnt.n_learnt} new{beside}")
             lines.append(f"round {one.number}: {what}")

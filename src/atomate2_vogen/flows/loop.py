@@ -20,7 +20,7 @@ from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.learning import LEARNING_BY_SAMPLER, LearnMaker, RefitPotentialMaker, Start
 from atomate2_vogen.jobs.loop import judge_round, next_round
 from atomate2_vogen.jobs.refinement import RefineMaker, refine_maker
-from atomate2_vogen.jobs.rounds import EarlierRounds
+from atomate2_vogen.jobs.rounds import EarlierLearnt, EarlierRounds
 from atomate2_vogen.jobs.sampling import NEEDS_NOVEL_ONLY, SampleMaker
 from atomate2_vogen.samplers.base import check_counts, check_number, check_seed, check_whole
 from atomate2_vogen.samplers.base import seed_of_round as seed_of
@@ -185,6 +185,7 @@ class LoopFlowMaker(Maker):
         *,
         earlier: EarlierRounds | None = None,
         documents: Sequence[RoundDoc] = (),
+        learnt_by: str | None = None,
     ) -> Flow:
         """Flow of one round and of all that follow it; its output is that of the loop.
 
@@ -198,20 +199,29 @@ class LoopFlowMaker(Maker):
             The rounds before.
         documents
             Their documents.
+        learnt_by
+            Identifier of the job in which the sampler learnt last.
         """
         before = earlier.jobs if earlier else []
         number = len(before) + 1
         round_seed = seed_of(seed, number)
         sampler = self._sampler(with_pool=parents is None)
-        learn, learning, given = self._learn(), None, {}
+        learn, given = self._learn(), {}
+        learnt: Any = None
         jobs: list[Flow | Job] = []
         if parents is not None:
             given["parents"] = parents
-        if learn is not None and earlier is not None and learn.learns_from(documents):
-            first = given.get(learn.argument, _options_of(sampler).get(learn.argument))
-            learning = learn.make(earlier, Start(self.system, round_seed, first))
-            given[learn.argument] = getattr(learning.output, learn.holder)
-            jobs.append(learning)
+        if learn is not None and earlier is not None:
+            if learn.learns_from(documents):
+                first = given.get(learn.argument, _options_of(sampler).get(learn.argument))
+                learning = learn.make(earlier, Start(self.system, round_seed, first))
+                given[learn.argument] = getattr(learning.output, learn.holder)
+                learnt, learnt_by = learning.output.summary, learning.uuid
+                jobs.append(learning)
+            elif learnt_by is not None and (last := documents[-1].learnt) is not None:
+                given[learn.argument] = EarlierLearnt(learnt_by, learn.holder)
+                # its time is counted in the round that learnt
+                learnt = last.model_copy(update={"cpu_time": None})
         sampling = SamplingFlowMaker(sampler=sampler, system=self.system).make(
             counts, round_seed, finds=earlier, **given
         )
@@ -227,7 +237,7 @@ class LoopFlowMaker(Maker):
             system=self.system,
             threshold=self.threshold,
             earlier=earlier,
-            learnt=learning.output.summary if learning else None,
+            learnt=learnt,
         )
         decided = next_round(
             self,
@@ -237,6 +247,7 @@ class LoopFlowMaker(Maker):
             latest=judged.output.number,
             references=references,
             parents=parents,
+            learnt_by=learnt_by,
         )
         this = Flow([*jobs, sampling, *screenings, judged], name=f"round {number}")
         this.update_metadata({"round": number})

@@ -11,7 +11,7 @@ from jobflow import Flow, Job, JobConfig, Maker, OutputReference
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import CountsError, InputError
 from atomate2_vogen.jobs.placement import SAMPLING, TRAINING, place
-from atomate2_vogen.jobs.rounds import EarlierRounds
+from atomate2_vogen.jobs.rounds import EarlierLearnt, EarlierRounds
 from atomate2_vogen.jobs.sampling import NO_PARENTS, NO_POTENTIAL, SampleMaker
 from atomate2_vogen.models.shipped import require_shipped
 from atomate2_vogen.potential.shipped import require_potential
@@ -63,17 +63,17 @@ class SamplingFlowMaker(Maker):
     sampler: str | Maker = DEFAULT
     system: OxideSystem = VANADIUM
     preset: str = "paper"
-    training: TrainingDoc | Artefact | OutputReference | Maker | None = None
+    training: TrainingDoc | Artefact | OutputReference | EarlierLearnt | Maker | None = None
 
     def make(
         self,
         counts: Mapping[str, int] | None = None,
         seed: int = 0,
-        parents: Sequence[Crystal] | OutputReference | None = None,
+        parents: Sequence[Crystal] | OutputReference | EarlierLearnt | None = None,
         *,
         finds: EarlierRounds | Sequence[StabilityDoc] | None = None,
-        potential: Artefact | OutputReference | None = None,
-        training: TrainingDoc | Artefact | OutputReference | None = None,
+        potential: Artefact | OutputReference | EarlierLearnt | None = None,
+        training: TrainingDoc | Artefact | OutputReference | EarlierLearnt | None = None,
     ) -> Flow:
         """Flow whose output is a list of `SampleDoc`, one for each formula.
 
@@ -95,6 +95,8 @@ class SamplingFlowMaker(Maker):
             it in the job store (`keep_artefact`); by default the one that is shipped.
         training
             Networks for ``wgan`` in the place of the field of this name.
+
+        In a loop, parents, potential and networks may be those that an earlier round had learnt.
 
         Raises
         ------
@@ -127,7 +129,7 @@ class SamplingFlowMaker(Maker):
             if not isinstance(maker, SampleMaker) or not SAMPLERS[maker.sampler].has_parents:
                 raise InputError(NO_PARENTS)
             needs_all = not maker.options.get("fewest_parents")
-            if not isinstance(parents, OutputReference) and needs_all:
+            if not isinstance(parents, OutputReference | EarlierLearnt) and needs_all:
                 require_parents(parents, wanted)
             # whole, for every formula: the model id is the same in all jobs
             options = options | {"parents": parents}
@@ -137,6 +139,7 @@ class SamplingFlowMaker(Maker):
             sample.name = f"{sample.name} {formula}"
             sample.update_metadata({"stage": "sample", "formula": formula})
             place(sample, SAMPLING)
+            # rounds, and what one of them had learnt, are read from the job store
             if isinstance(finds, EarlierRounds):
                 sample.update_config(JobConfig(expose_store=True), attributes=["expose_store"])
         outputs = [sample.output for sample in samples]
@@ -149,7 +152,7 @@ class SamplingFlowMaker(Maker):
         return SampleMaker(sampler=self.sampler, system=self.system, preset=self.preset)
 
     def _potential(
-        self, maker: Any, potential: Artefact | OutputReference | None
+        self, maker: Any, potential: Artefact | OutputReference | EarlierLearnt | None
     ) -> dict[str, Any]:
         """The potential as an argument of the sampler's `make`."""
         if not isinstance(maker, SampleMaker) or not SAMPLERS[maker.sampler].has_potential:

@@ -220,6 +220,7 @@ def next_round(
     latest: Any,
     references: Any,
     parents: Any = None,
+    learnt_by: str | None = None,
 ) -> Job:
     """Job that ends a loop with a `LoopDoc`, or replaces itself by the flow of the next round.
 
@@ -235,6 +236,8 @@ def next_round(
         Reference to an output of the last of them, for which this job waits.
     references
         Relaxed reference phases, or a reference to them.
+    learnt_by
+        Identifier of the job in which the sampler learnt last, if it has learnt.
     """
     made: Job = _next_round(
         loop,
@@ -243,6 +246,7 @@ def next_round(
         rounds=list(rounds),
         references=references,
         parents=parents,
+        learnt_by=learnt_by,
         _latest=latest,
     )
     made.name = f"after round {len(rounds)}"
@@ -263,6 +267,7 @@ def _next_round(
     rounds: list[str],
     references: list[ReferenceDoc],
     parents: Any,
+    learnt_by: str | None,
     _latest: int,
 ) -> Response:
     documents = read_rounds(rounds)
@@ -275,6 +280,7 @@ def _next_round(
             parents,
             earlier=EarlierRounds.of(rounds, documents),
             documents=documents,
+            learnt_by=learnt_by,
         )
         # a loop with more rounds is another job, whose rounds are those of the shorter one
         return Response(replace=replacement(flow, shared=True))

@@ -11,7 +11,7 @@ from typing import Any
 from jobflow import CURRENT_JOB, OutputReference
 from monty.json import MSONable
 
-from atomate2_vogen.schemas import RoundDoc, StabilityDoc
+from atomate2_vogen.schemas import LearntDoc, RoundDoc, StabilityDoc
 from atomate2_vogen.structures.matching import GrowingStructures, KnownStructures
 
 
@@ -58,6 +58,29 @@ class EarlierRounds(MSONable):
     def new(self) -> list[StabilityDoc]:
         """New crystals of all rounds, those above the threshold too; only inside such a job."""
         return [one for document in self.read() for one in document.chosen(document.new_ids)]
+
+
+@dataclass(frozen=True)
+class EarlierLearnt(MSONable):
+    """Name of a job in which the sampler of an earlier round learnt what a later one goes on with.
+
+    By name and not by reference, as `EarlierRounds`.
+
+    Parameters
+    ----------
+    job
+        Identifier of the job with the `LearntDoc`.
+    holder
+        Field of that document.
+    """
+
+    job: str
+    holder: str
+
+    def read(self) -> Any:
+        """What was learnt; only inside a job that sees its store."""
+        document = LearntDoc.model_validate(OutputReference(self.job).resolve(CURRENT_JOB.store))
+        return getattr(document, self.holder)
 
 
 def read_rounds(jobs: Sequence[str]) -> list[RoundDoc]:

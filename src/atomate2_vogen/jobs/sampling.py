@@ -13,7 +13,7 @@ from atomate2_vogen.data.artefact import read_artefact
 from atomate2_vogen.data.labels import JUDGE_SCHEME, EnergyFunction, chgnet_energies
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.jobs.known import known_structures
-from atomate2_vogen.jobs.rounds import EarlierRounds, with_finds
+from atomate2_vogen.jobs.rounds import EarlierLearnt, EarlierRounds, with_finds
 from atomate2_vogen.samplers import SAMPLERS, load_sampler
 from atomate2_vogen.samplers.base import check_counts, check_whole
 from atomate2_vogen.samplers.loading import DEFAULT
@@ -93,11 +93,11 @@ class SampleMaker(Maker):
         self,
         counts: dict[str, int],
         seed: int = 0,
-        training: TrainingDoc | Artefact | None = None,
-        parents: Sequence[Crystal] | None = None,
+        training: TrainingDoc | Artefact | EarlierLearnt | None = None,
+        parents: Sequence[Crystal] | EarlierLearnt | None = None,
         *,
         finds: EarlierRounds | Sequence[StabilityDoc] | None = None,
-        potential: Artefact | None = None,
+        potential: Artefact | EarlierLearnt | None = None,
     ) -> SampleDoc:
         """Job whose output is a `SampleDoc`, its candidates in the ``data`` store.
 
@@ -120,6 +120,8 @@ class SampleMaker(Maker):
             File of a learned potential, for ``search`` only. Without, the one that is shipped is
             taken.
 
+        Networks, parents and potential may be those that an earlier round of a loop had learnt.
+
         Raises
         ------
         InputError
@@ -134,7 +136,7 @@ class SampleMaker(Maker):
         if parents is not None:
             if not SAMPLERS[self.sampler].has_parents:
                 raise InputError(NO_PARENTS)
-            given["parents"] = parents
+            given["parents"] = parents.read() if isinstance(parents, EarlierLearnt) else parents
         if potential is not None:
             if not SAMPLERS[self.sampler].has_potential:
                 raise InputError(NO_POTENTIAL)
@@ -166,14 +168,16 @@ class SampleMaker(Maker):
         return with_finds(known, finds.finds() if isinstance(finds, EarlierRounds) else finds)
 
 
-def _read_potential(artefact: Artefact) -> Any:
+def _read_potential(given: Artefact | EarlierLearnt) -> Any:
     from atomate2_vogen.potential import Potential
 
+    artefact = given.read() if isinstance(given, EarlierLearnt) else given
     return Potential.from_bytes(read_artefact(artefact), artefact.filename)
 
 
-def _read_model(training: TrainingDoc | Artefact) -> Any:
+def _read_model(given: TrainingDoc | Artefact | EarlierLearnt) -> Any:
     from atomate2_vogen.models.trained_model import TrainedModel
 
+    training = given.read() if isinstance(given, EarlierLearnt) else given
     artefact = training.artefact if isinstance(training, TrainingDoc) else training
     return TrainedModel.from_bytes(read_artefact(artefact), artefact.filename)

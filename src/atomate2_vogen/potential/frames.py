@@ -145,6 +145,10 @@ class Frames:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the compressed npz file, whole or not at all."""
+        write_atomically(path, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Content of the file that `save` writes."""
         structures = [frame.structure for frame in self.frames]
         sizes = [len(structure) for structure in structures]
         buffer = io.BytesIO()
@@ -161,7 +165,7 @@ class Frames:
             stresses=np.array([frame.stress for frame in self.frames], dtype="<f4"),
             sources=np.array([frame.source for frame in self.frames], dtype=str),
         )
-        write_atomically(path, buffer.getvalue())
+        return buffer.getvalue()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -30,7 +30,12 @@ class Learning(BaseModel):
     errors: dict[str, float] = Field(
         default_factory=dict, description="on examples that were held out"
     )
-    cpu_time: float | None = Field(None, description="seconds")
+    first_round: int | None = Field(
+        None, description="number of the first round whose sampler had learnt it"
+    )
+    cpu_time: float | None = Field(
+        None, description="seconds; None in later rounds, which go on with it"
+    )
 
 
 class LearntDoc(VogenDoc):
@@ -114,6 +119,11 @@ class RoundDoc(VogenDoc):
     def cpu_hours(self) -> float:
         """Of all stages."""
         return sum(self.cpu_seconds.values()) / 3600
+
+    @property
+    def learns(self) -> bool:
+        """Whether something was learnt before this very round."""
+        return self.learnt is not None and self.learnt.first_round in {None, self.number}
 
     def chosen(self, names: list[str]) -> list[StabilityDoc]:
         """Stability documents of some candidates of the round."""
