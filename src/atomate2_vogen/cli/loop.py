@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     help="Whether the sampler learns from the finds: evolution gets new parents, the potential of "
     "search is fitted again; substitution and random do not learn.  [default: learn]",
 )
-@options.sampler_options(default="evolution")
+@options.sampler_options
 @loop_sampling_options
 @options.engine_option
 @options.refine_option
@@ -87,7 +87,7 @@ def loop(
     \b
     Examples:
       vogen loop --rounds 2 --counts VO2=8
-      vogen loop --sampler search --cpu-hours 2 --rounds 50 --out search
+      vogen loop --sampler evolution --cpu-hours 2 --rounds 50 --out offspring
       vogen loop --finds 20 --threshold 0.05 --workers 4
       vogen loop --system Ti-O --counts TiO2=8 --out titanium
     """  # noqa: D301 - click's mark for text that is not to be wrapped

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -130,12 +129,8 @@ def counts_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def sampler_options(
-    function: Callable[..., Any] | None = None, *, default: str | None = None
-) -> Callable[..., Any]:
-    """Add ``--sampler``, ``--preset`` and ``--seed``; None as default is `default_sampler`."""
-    if function is None:
-        return functools.partial(sampler_options, default=default)
+def sampler_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--sampler`` (None where it is not given), ``--preset`` and ``--seed``."""
     function = click.option(
         "--seed",
         type=click.IntRange(0, 2**32 - 1),
@@ -153,9 +148,7 @@ def sampler_options(
     return click.option(
         "--sampler",
         type=click.Choice(list(SAMPLERS)),
-        default=default,
-        show_default=default
-        or f"{DEFAULT}, or {WITHOUT_POTENTIAL} where no potential is shipped for the "
+        show_default=f"{DEFAULT}, or {WITHOUT_POTENTIAL} where no potential is shipped for the "
         "system; with options for one sampler alone, that one",
         help="Generator of crystals: search relaxes random crystals on a learned potential; "
         "evolution makes crystals of others; wgan samples from trained networks; substitution and "

@@ -203,8 +203,6 @@ def loop_sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(inner)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if kwargs["novelty_margin"] is None:
-            kwargs["novelty_margin"] = SAMPLERS[kwargs["sampler"]].margin
         return inner(*args, novel_only=True, **kwargs)
 
     margins = ", ".join(f"{entry.margin:g} for {name}" for name, entry in SAMPLERS.items())
@@ -227,6 +225,8 @@ def _sampling_options(function: Callable[..., Any]) -> Callable[..., Any]:
         if kwargs["sampler"] is None:
             kwargs["sampler"] = _sampler_for(decisive, default_sampler(system))
         _refuse_foreign(decisive, kwargs["sampler"])
+        if kwargs["novelty_margin"] is None:
+            kwargs["novelty_margin"] = SAMPLERS[kwargs["sampler"]].margin
         given = {name: kwargs.pop(name) for name in _NAMES}
         paths: tuple[Path, ...] = kwargs.pop("parents")
         if paths:

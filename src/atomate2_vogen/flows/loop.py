@@ -24,7 +24,7 @@ from atomate2_vogen.jobs.rounds import EarlierLearnt, EarlierRounds
 from atomate2_vogen.jobs.sampling import NEEDS_NOVEL_ONLY, SampleMaker
 from atomate2_vogen.samplers.base import check_counts, check_number, check_seed, check_whole
 from atomate2_vogen.samplers.base import seed_of_round as seed_of
-from atomate2_vogen.samplers.loading import SAMPLERS
+from atomate2_vogen.samplers.loading import DEFAULT, SAMPLERS
 from atomate2_vogen.samplers.parents import given_parents, require_parents
 from atomate2_vogen.schemas import ReferenceDoc, RoundDoc
 from atomate2_vogen.schemas.crystals import Crystal
@@ -48,7 +48,7 @@ class LoopFlowMaker(Maker):
     name
         Name of the flow.
     sampler
-        ``evolution``, ``search``, ``wgan``, ``random`` or ``substitution``; a `SampleMaker` with
+        ``search``, ``evolution``, ``wgan``, ``random`` or ``substitution``; a `SampleMaker` with
         ``novel_only=True``; or a Maker whose ``make(counts, seed, finds)`` gives a `SampleDoc`
         and refuses the finds, a list of `StabilityDoc` or `jobs.rounds.EarlierRounds`.
     engine
@@ -88,7 +88,7 @@ class LoopFlowMaker(Maker):
     """
 
     name: str = "loop"
-    sampler: str | Maker = "evolution"
+    sampler: str | Maker = DEFAULT
     engine: Engine = field(default_factory=chgnet)
     system: OxideSystem = VANADIUM
     rounds: int = 4
