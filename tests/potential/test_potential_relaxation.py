@@ -17,7 +17,7 @@ from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.potential import relaxation as module
 from atomate2_vogen.potential.exploration import as_structure, explore, shaken
 from atomate2_vogen.potential.potential import as_cell
-from atomate2_vogen.potential.relaxation import Relaxation, relax_cells
+from atomate2_vogen.potential.relaxation import RelaxationBatch, relax_cells
 from atomate2_vogen.potential.shipped import load_potential
 from atomate2_vogen.structures.wyckoff import draw_crystal
 
@@ -107,7 +107,7 @@ def test_crystals_side_by_side_end_as_alone(potential, shaken_rutile):
 def test_some_go_on_where_they_stopped(potential, shaken_rutile):
     """With what they remember: as if nothing had come between."""
     cells = [as_cell(one, VANADIUM) for one in (shaken_rutile, random_cell(1, 2, 4), RUTILE)]
-    relaxation = Relaxation(potential.network, cells)
+    relaxation = RelaxationBatch(potential.network, cells)
     first = relaxation.run(4)
     assert [one.steps for one in first] == [4, 4, relax_cells(potential.network, cells)[2].steps]
     (last,) = relaxation.run(11, [1])

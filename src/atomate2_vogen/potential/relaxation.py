@@ -147,7 +147,7 @@ class _Path:
         self.steps += 1
 
 
-class Relaxation:
+class RelaxationBatch:
     """Crystals that are relaxed side by side, for some steps first and some of them for more.
 
     Parameters
@@ -244,7 +244,7 @@ def relax_cells(
     Parameters
     ----------
     network, cells, max_force
-        As of `Relaxation`.
+        As of `RelaxationBatch`.
     steps
         Most steps of each.
 
@@ -253,4 +253,4 @@ def relax_cells(
     list of RelaxedCell
         In the order of the crystals.
     """
-    return Relaxation(network, cells, max_force=max_force).run(steps)
+    return RelaxationBatch(network, cells, max_force=max_force).run(steps)

@@ -48,7 +48,7 @@ SEARCH_DEFAULTS: dict[str, Any] = {
 }
 """Default values of the options that, with the seed, determine the crystals."""
 
-BLOCK = 512
+DRAWS_COMPARED = 512
 """Most draws that are compared with each other after some steps, before the next ones begin."""
 
 FEWEST_TOGETHER = 8
@@ -248,7 +248,7 @@ class SearchSampler:
         """All draws that could be relaxed, and why others could not."""
         found: list[_Found] = []
         refused: list[RefusedError] = []
-        for block in np.array_split(np.arange(n), -(-n // BLOCK)):
+        for block in np.array_split(np.arange(n), -(-n // DRAWS_COMPARED)):
             drawn: list[tuple[int, int, Structure]] = []
             for draw in block.tolist():
                 group, structure = self._draw(formula, seed, draw)
@@ -275,10 +275,10 @@ class SearchSampler:
     ) -> tuple[dict[int, RelaxedCell], list[RefusedError]]:
         """By row the relaxed ones of the lowest of some draws, and why others are refused."""
         from atomate2_vogen.potential.potential import as_cell
-        from atomate2_vogen.potential.relaxation import Relaxation
+        from atomate2_vogen.potential.relaxation import RelaxationBatch
 
         cells = [as_cell(structure, self.system) for structure in structures]
-        relaxation = Relaxation(self.potential.network, cells)
+        relaxation = RelaxationBatch(self.potential.network, cells)
         rows, n_unstable, n_high = list(range(len(cells))), 0, 0
         for steps, share in (*self.narrowing, (self.steps, 1.0)):
             ends = dict(zip(rows, relaxation.run(steps, rows), strict=True))
