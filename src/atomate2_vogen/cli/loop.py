@@ -87,7 +87,7 @@ def loop(
     \b
     Examples:
       vogen loop --rounds 2 --counts VO2=8
-      vogen loop --sampler evolution --cpu-hours 2 --rounds 50 --out offspring
+      vogen loop --sampler evolution --cpu-hours 2 --rounds 50 --out evolved
       vogen loop --finds 20 --threshold 0.05 --workers 4
       vogen loop --system Ti-O --counts TiO2=8 --out titanium
     """  # noqa: D301 - click's mark for text that is not to be wrapped
