@@ -138,7 +138,7 @@ class ParentsLearner(Learner):
     def _document(self, one: Round, row: CrystalRow) -> StabilityDoc:
         """What a row tells of a find, as a document."""
         hull, name = self.judge.hull, row.candidate_id
-        candidate = next(one for one in one.candidates if one.candidate_id == name)
+        candidate = next(made for made in one.candidates if made.candidate_id == name)
         structure = one.relaxed[name] if row.refined is None else one.refined[name]
         above = cast("float", row.final.above_hull)  # every find has one
         zero = hull.position(Composition(row.formula), 0.0)

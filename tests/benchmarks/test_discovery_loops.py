@@ -43,7 +43,7 @@ EVOLUTION = {"V2O5": 4, "V3O5": 3}
 
 
 class KilledError(BaseException):
-    """Stands for a kill: nothing of the run is told, and files stay as they are."""
+    """Raised in place of a kill: the run ends at once, and its files stay as they are."""
 
 
 def kill(monkeypatch, at, *, after, name="0"):

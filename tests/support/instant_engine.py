@@ -65,26 +65,20 @@ class StressedMaker(InstantMaker):
         return task
 
 
-def stressed() -> Engine:
-    """The same energies, with forces and stresses."""
-    return Engine(
-        name="stressed",
-        scheme=SCHEME,
-        relax_maker=StressedMaker(name="instant relax"),
-        static_maker=StressedMaker(name="instant static"),
-        engine_versions={"instant": "1"},
-    )
-
-
-def engine() -> Engine:
+def engine(name: str = "instant", maker: type[InstantMaker] = InstantMaker) -> Engine:
     """Relax and static."""
     return Engine(
-        name="instant",
+        name=name,
         scheme=SCHEME,
-        relax_maker=InstantMaker(name="instant relax"),
-        static_maker=InstantMaker(name="instant static"),
+        relax_maker=maker(name="instant relax"),
+        static_maker=maker(name="instant static"),
         engine_versions={"instant": "1"},
     )
+
+
+def stressed() -> Engine:
+    """The same energies, with forces and stresses."""
+    return engine("stressed", StressedMaker)
 
 
 ARRANGEMENTS = 20

@@ -114,7 +114,7 @@ class HereWorker:
 def work_here(monkeypatch) -> None:
     """Run jobs of commands in this process, which has imported the heavy libraries already.
 
-    A worker process of its own imports them again, 3 s each for PyTorch and TensorFlow.
+    A separate worker process would import them again, 3 s each for PyTorch and TensorFlow.
     """
     run_parallel = local.run_parallel
 

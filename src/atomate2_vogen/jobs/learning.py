@@ -5,8 +5,8 @@ round and takes all rounds so far, so that nothing is learnt twice and no round'
 how often the loop was stopped. A round before which nothing is learnt goes on with what the last one
 had.
 
-What is learnt, from which finds or frames, is a method of its own beside the job (`choose`, `fit`),
-for programs without a job store.
+The computation is a separate method beside each job (`choose`, `fit`), which takes finds or frames
+and needs no job store.
 """
 
 from __future__ import annotations

@@ -185,19 +185,20 @@ class RelaxationBatch:
             In the order of `rows`.
         """
         paths = self._paths if rows is None else [self._paths[row] for row in rows]
-        waiting = deque(path for path in paths if not path.is_ended and path.steps <= steps)
+        # what was evaluated where it is has steps to take, or nothing is left to do
+        waiting = deque(
+            path
+            for path in paths
+            if not path.is_ended and (path.gradient is None or path.steps < steps)
+        )
         moving: list[_Path] = []
         while waiting or moving:
             while waiting and len(moving) < AT_ONCE:
                 path = waiting.popleft()
-                if path.gradient is None:
-                    moving.append(path)
-                elif path.steps < steps:
-                    # it stopped here before
+                if path.gradient is not None:
                     path.advance(path.gradient)
-                    moving.append(path)
-            if moving:
-                moving = self._evaluate(moving, steps)
+                moving.append(path)
+            moving = self._evaluate(moving, steps)
         return [RelaxedCell(path.cell(), path.energy, path.max_force, path.steps) for path in paths]
 
     def _evaluate(self, moving: Sequence[_Path], steps: int) -> list[_Path]:
