@@ -69,8 +69,9 @@ def test_one_gradient_gives_the_numbers_of_two(engine):
 
 
 def test_another_model_version_is_another_scheme(monkeypatch):
-    other = replace(KNOWN_MODELS["CHGNet"], weights=lambda: "9.9.9")
-    monkeypatch.setitem(KNOWN_MODELS, "CHGNet", other)
+    first, *rest = KNOWN_MODELS["CHGNet"]
+    changed = (replace(first, weights=lambda: "9.9.9"), *rest)
+    monkeypatch.setitem(KNOWN_MODELS, "CHGNet", changed)
     other = engines.chgnet()
     assert other.scheme == "CHGNet-9.9.9"
     with pytest.raises(MissingReferenceError, match=r"9\.9\.9"):

@@ -146,7 +146,7 @@ def test_sevennet_is_corrected_and_its_scheme_says_so():
 @pytest.mark.usefixtures("all_installed")
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [("MACE-MP-0", {}), ("SevenNet", {"model": "7net-l3i5"}), ("CHGNet", {"path": "mine"})],
+    [("MACE-MP-0", {}), ("SevenNet", {"model": "7net-omat"}), ("CHGNet", {"path": "mine"})],
 )
 def test_weights_of_an_unknown_scale_need_a_scheme(name, arguments, caplog):
     with pytest.raises(InputError, match=rf"energy scale of {name}.*scheme=.*MP2020Corrections"):

@@ -16,6 +16,8 @@ from atomate2_vogen.engines import measured_formation_energies
 from atomate2_vogen.engines import references as module
 from atomate2_vogen.engines.references import check_references, load_references
 from atomate2_vogen.errors import ArtefactError, MissingReferenceError
+from atomate2_vogen.jobs import results
+from atomate2_vogen.stability import ReferenceHull
 
 SCHEME = "CHGNet-0.3.0"
 
@@ -188,6 +190,53 @@ def test_relaxed_references_are_at_their_minimum(references):
         prediction = model.predict_structure(reference.structure)
         assert float(prediction["e"]) == pytest.approx(reference.energy_per_atom, abs=1e-4)
         assert np.linalg.norm(prediction["f"], axis=1).max() < 0.05
+
+
+MODELS = ("chgnet", "chgnet-r2scan", "diep", "sevennet", "sevennet-l3i5")
+
+
+@pytest.mark.parametrize("system", [VANADIUM, TITANIUM], ids=lambda system: system.chemsys)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_energy_model_has_references(name, system):
+    engine = engines.load_engine(name)
+    found = load_references(engine, system)
+    hull = ReferenceHull(found, system)
+    for reference in found:
+        place = hull.position(reference.structure.composition, reference.energy_per_atom)
+        # all lie within 0.1 eV/atom of OQMD's hull; a model that disagrees by more is no model
+        assert place.energy_above_hull < 0.25
+        assert reference.engine_versions == engine.engine_versions
+    assert len({reference.source for reference in found}) == len(found) >= 20
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("chgnet-r2scan", 0.2), ("diep", 0.3), ("sevennet", 0.1), ("sevennet-l3i5", 0.12)],
+)
+@pytest.mark.parametrize("formula", ["V2O3", "VO2", "V2O5"])
+def test_formation_energies_of_other_models_agree_less(name, tolerance, formula):
+    found = formation_energy(lowest(load_references(engines.load_engine(name))), formula)
+    assert found == pytest.approx(EXPERIMENT[formula], abs=tolerance)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_dioxide_forms_from_its_neighbours(name):
+    """V2O3 + V2O5 -> 4 VO2, measured at -74.5 meV per atom."""
+    energies = lowest(load_references(engines.load_engine(name)))
+    sides = (5 * energies["V2O3"] + 7 * energies["V2O5"]) / 12
+    assert energies["VO2"] - sides == pytest.approx(-0.0745, abs=0.05)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_engine_gives_the_shipped_energies(name):
+    """A weight file that changed, or a correction, would move them."""
+    engine = engines.load_engine(name)
+    small = [one for one in load_references(engine) if len(one.structure) <= 6]
+    assert len(small) >= 4
+    for reference in small:
+        task = engine.static_maker.make.original(engine.static_maker, reference.structure)
+        energy = results.energy_per_atom(task, engine.energy_corrections)
+        assert energy == pytest.approx(reference.energy_per_atom, abs=1e-4)
 
 
 @pytest.mark.slow

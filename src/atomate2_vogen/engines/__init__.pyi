@@ -7,9 +7,11 @@ from .calibration import fit_anion_correction as fit_anion_correction
 from .calibration import measured_formation_energies as measured_formation_energies
 from .calibration import with_correction as with_correction
 from .chgnet_engine import chgnet as chgnet
+from .chgnet_engine import chgnet_r2scan as chgnet_r2scan
 from .corrections import MP2020Corrections as MP2020Corrections
 from .corrections import corrected_entries as corrected_entries
 from .corrections import references_from_entries as references_from_entries
+from .diep_engine import diep as diep
 from .forcefields import SharedRelaxMaker as SharedRelaxMaker
 from .forcefields import SharedStaticMaker as SharedStaticMaker
 from .forcefields import force_field_makers as force_field_makers
@@ -27,5 +29,6 @@ from .references import load_references as load_references
 from .references import reference_metals as reference_metals
 from .references import reference_structures as reference_structures
 from .sevennet_engine import sevennet as sevennet
+from .sevennet_engine import sevennet_l3i5 as sevennet_l3i5
 from .vasp_engine import vasp as vasp
 from .vasp_mp_engine import vasp_mp as vasp_mp

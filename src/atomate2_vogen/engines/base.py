@@ -72,6 +72,11 @@ class Engine(MSONable):
         every task document is checked against it. Derived from the Makers where these declare
         it: atomate2's Makers of force fields and of VASP, and those of GPAW here. State it for
         Makers of another class whose task documents name what computed them.
+    functional
+        Density functional of its energies, or of those that its model was trained on, e.g.
+        ``PBE(+U)`` or ``r2SCAN``; empty where it is not known.
+    training_data
+        Data sets that its model was trained on; empty for DFT, and where they are not known.
 
     Raises
     ------
@@ -115,6 +120,8 @@ class Engine(MSONable):
     k_path: str | None = None
     manager_config: dict[str, Any] = field(default_factory=lambda: {CATEGORY: FORCE_FIELD})
     methods: dict[str, Method] | None = None
+    functional: str = ""
+    training_data: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what a flow could only fail on."""
@@ -135,6 +142,7 @@ class Engine(MSONable):
                 "an EnergyCorrections"
             )
         object.__setattr__(self, "methods", declared_methods(self))
+        object.__setattr__(self, "training_data", tuple(self.training_data))  # JSON has lists
 
     def method(self, stage: str) -> Method | None:
         """Method of a stage of `engines.methods.STAGES`; None where no Maker declares it."""

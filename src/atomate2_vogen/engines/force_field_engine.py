@@ -12,8 +12,14 @@ from typing import Any, Literal
 
 from atomate2_vogen.engines.corrections import MP2020Corrections
 from atomate2_vogen.engines.energy_corrections import EnergyCorrections
-from atomate2_vogen.engines.known_models import KNOWN_MODELS, KnownModel, require_package
-from atomate2_vogen.engines.methods import energy_arguments, family, has_shipped_references
+from atomate2_vogen.engines.known_models import (
+    KNOWN_MODELS,
+    PACKAGES,
+    KnownModel,
+    find_model,
+    require_package,
+)
+from atomate2_vogen.engines.methods import family, has_shipped_references
 from atomate2_vogen.errors import InputError, MissingDependencyError, SchemeMismatchError
 
 logger = logging.getLogger(__name__)
@@ -55,26 +61,28 @@ def force_field_settings(
     """Arguments of an `Engine`; parameters and errors as of `Engine.from_force_field`."""
     calculator = _find(force_field)
     package_version = require_package(calculator.code)
-    model = KNOWN_MODELS.get(calculator.code, KnownModel(weights=str))
-    arguments = {**model.arguments, **(calculator_kwargs or {})}
-    is_known = calculator.code in KNOWN_MODELS and (
-        energy_arguments(arguments) == energy_arguments(model.arguments)
-    )
+    given = dict(calculator_kwargs or {})
+    known = find_model(calculator.code, given)
+    is_known = known is not None
+    # other weights of a known force field get its arguments that do not choose weights
+    model = known or next(iter(KNOWN_MODELS.get(calculator.code, ())), KnownModel(weights=str))
+    arguments = {**model.arguments, **given}
     if energy_corrections == "known":
         energy_corrections = model.energy_corrections if is_known else None
         if not is_known:
             logger.warning(
                 "whether energies of %s need corrections before they meet on a hull is not known; "
                 "none are added. Give energy_corrections where they do",
-                calculator.label,
+                model.label or calculator.label,
             )
-    own = _scheme(calculator.label, model, energy_corrections) if is_known else None
+    label = model.label or calculator.label
+    own = _scheme(label, model, energy_corrections) if is_known else None
     if scheme is None:
-        scheme = own or _no_scheme(calculator.label, arguments)
+        scheme = own or _no_scheme(label, arguments)
     elif scheme != own and has_shipped_references(scheme):
         raise SchemeMismatchError(
             f"scheme {scheme} has shipped references, whose energies are others than those of "
-            f"{calculator.label} with {arguments} and corrections {energy_corrections}; give "
+            f"{label} with {arguments} and corrections {energy_corrections}; give "
             "another scheme"
         )
     versions = {} if package_version is None else {family(calculator.code): package_version}
@@ -84,12 +92,12 @@ def force_field_settings(
     from atomate2_vogen.engines.forcefields import force_field_makers
 
     return {
-        "name": re.sub(r"[^a-z0-9]+", "-", calculator.label.lower()),
+        "name": (known and known.name) or re.sub(r"[^a-z0-9]+", "-", label.lower()),
         "scheme": scheme,
         **force_field_makers(
             calculator.meta,
             arguments,
-            label=calculator.label,
+            label=label,
             fmax=fmax,
             steps=steps,
             phonon_min_length=phonon_min_length,
@@ -98,6 +106,8 @@ def force_field_settings(
         "engine_versions": {**versions, "atomate2": version("atomate2")},
         "energy_corrections": energy_corrections,
         "known_weakness": model.weakness,
+        "functional": known.functional if known else "",
+        "training_data": known.training_data if known else (),
     }
 
 
@@ -121,7 +131,10 @@ def _find(force_field: Any) -> _Calculator:
             f"force field {force_field!r} is unknown; atomate2 has {names}. Give an ASE calculator "
             "of your own by its import path, e.g. 'my_module.my_calculator'"
         )
-    _require_callable(module, name)
+    if force_field in PACKAGES:
+        require_package(force_field)  # not imported before a job needs it: it loads torch
+    else:
+        _require_callable(module, name)
     return _Calculator(
         label=name, meta={"@module": module, "@callable": name}, code=f"{module}.{name}"
     )

@@ -22,7 +22,7 @@ from atomate2.forcefields.jobs import (
     forcefield_job,
 )
 from atomate2.forcefields.schemas import ForceFieldTaskDocument
-from atomate2.forcefields.utils import ase_calculator
+from atomate2.forcefields.utils import MLFF, ase_calculator
 from monty.json import jsanitize
 from pydantic import Field
 from pymatgen.core.trajectory import Trajectory
@@ -51,7 +51,7 @@ def shared_calculator(meta: Any, kwargs: dict[str, Any]) -> Calculator:
     if key not in _calculators:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            calculator = ase_calculator(meta, **kwargs)
+            calculator = ase_calculator(meta, **_with_weights(meta, kwargs))
         if "OMP_NUM_THREADS" not in os.environ and (torch := sys.modules.get("torch")):
             torch.set_num_threads(1)
         if calculator is None:
@@ -62,6 +62,19 @@ def shared_calculator(meta: Any, kwargs: dict[str, Any]) -> Calculator:
             for_inference(calculator)
         _calculators[key] = calculator
     return _calculators[key]
+
+
+def _with_weights(meta: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments with the weights that ``model_name`` of CHGNet chooses.
+
+    Its calculator takes a model, not a name, and passes over a name in silence.
+    """
+    if calculator_name(meta) != MLFF.CHGNet.name or "model_name" not in kwargs:
+        return kwargs
+    from chgnet.model import CHGNet
+
+    rest = {key: value for key, value in kwargs.items() if key != "model_name"}
+    return {**rest, "model": CHGNet.load(model_name=kwargs["model_name"], verbose=False)}
 
 
 class TimedTaskDocument(ForceFieldTaskDocument):

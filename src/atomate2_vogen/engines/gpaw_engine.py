@@ -21,6 +21,7 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.base import CATEGORY, DFT, Engine
 from atomate2_vogen.engines.gpaw_process import find_gpaw
 from atomate2_vogen.engines.gpaw_settings import GpawSettings
+from atomate2_vogen.engines.known_models import PBE_U
 
 FORCE_TOLERANCE = 0.05
 """Largest force of a relaxed crystal in eV/Å: the paper's criterion (section 2.2)."""
@@ -101,4 +102,5 @@ def gpaw(
         ),
         engine_versions=versions,
         manager_config={CATEGORY: DFT},
+        functional=PBE_U if settings.setups(system) else settings.xc,
     )

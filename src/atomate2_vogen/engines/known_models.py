@@ -1,8 +1,8 @@
-"""What is known about the force fields that atomate2 has a name for.
+"""What is known about force fields: packages, and of some weights the energy scale.
 
-Of all of them, the packages that they need; of some, also the energy scale: which weights
-atomate2 loads, and whether their energies need a correction before oxides and elements meet on
-a hull. Nothing here imports atomate2 or torch.
+Of every force field that atomate2 has a name for, the package that it needs. Of the weights that
+engines here use, what they were trained on, and whether their energies need a correction before
+oxides and elements meet on a hull. Nothing here imports atomate2 or torch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from typing import Any
 
 from atomate2_vogen.engines.corrections import MP2020Corrections
 from atomate2_vogen.engines.energy_corrections import EnergyCorrections
+from atomate2_vogen.engines.methods import energy_arguments
 from atomate2_vogen.errors import MissingDependencyError
+
+DIEP = "diep.pretrained.make_calculator"
+"""Import path of DIEP's calculator, for which atomate2 has no name."""
 
 PACKAGES: dict[str, tuple[str, str]] = {
     "Allegro": ("nequip", "nequip"),
@@ -37,26 +41,39 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "Nequip": ("nequip", "nequip"),
     "SevenNet": ("sevenn", "sevenn"),
     "UPET": ("upet", "upet"),
+    DIEP: ("diep", "diep"),
 }
-"""Module and distribution of each force field, by the name of its member in atomate2's ``MLFF``."""
+"""Module and distribution of each force field.
+
+By the name of its member in atomate2's ``MLFF``, or by the import path of its calculator.
+"""
 
 ADVICE = {
     "chgnet": "it has wheels for Python < 3.13",
-    "sevenn": "pip install 'atomate2-vogen[sevennet]'; its license is GPL-3",
+    "diep": "pip install 'atomate2-vogen[diep]'",
+    "sevenn": "pip install 'atomate2-vogen[sevennet]'",
 }
 """What to do about a missing distribution; ``pip install`` with its name where nothing is said."""
 
 
 @dataclass(frozen=True)
 class KnownModel:
-    """Energy scale of a force field with the weights that atomate2 loads by default.
+    """Weights of a force field, and their energy scale.
 
     Parameters
     ----------
     weights
         Gives the name of the weights, which is part of the scheme.
     arguments
-        Arguments of the calculator with which that is so.
+        Arguments of the calculator that load them.
+    name
+        Name of the engine.
+    label
+        Name of the force field in schemes, where it is not atomate2's.
+    functional
+        Functional of the calculations that it was trained on last.
+    training_data
+        Names of the data sets that it was trained on.
     energy_corrections
         What its energies need before they reach a hull.
     phonon_displacement
@@ -67,6 +84,10 @@ class KnownModel:
 
     weights: Callable[[], str]
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    label: str = ""
+    functional: str = ""
+    training_data: tuple[str, ...] = ()
     energy_corrections: EnergyCorrections | None = None
     phonon_displacement: float = 0.01
     weakness: str = ""
@@ -87,32 +108,84 @@ def chgnet_version() -> str:
     return str(inspect.signature(CHGNet.load).parameters["model_name"].default)
 
 
-SEVENNET_WEIGHTS = "7net-0"
-"""The weights that ship with the package sevenn."""
+PBE_U, R2SCAN = "PBE(+U)", "r2SCAN"
+"""Functionals that force fields were trained on: PBE with U for the Materials Project's oxides of
+some metals, vanadium among them, and r2SCAN."""
 
-KNOWN_MODELS: dict[str, KnownModel] = {
-    # its energies are on the Materials Project's corrected (MP2020) scale: nothing is added
-    "CHGNet": KnownModel(
-        weights=chgnet_version,
-        # an isolated atom has no energy in CHGNet, only a number: let it raise instead
-        arguments={"on_isolated_atoms": "error"},
-        # CHGNet's energy has kinks at straight bond angles: for rock-salt VO the force constants
-        # from displacements of 0.01 Å contradict one another (a rigid shift has 2 THz)
-        phonon_displacement=0.05,
-        weakness=(
-            "CHGNet underestimates the curvature of the energy and with it all frequencies, "
-            "imaginary ones too (systematic softening, DOI 10.1038/s41524-024-01500-6): a soft "
-            "verdict may hide an unstable crystal"
+# CHGNet's energy has kinks at straight bond angles: for rock-salt VO the force constants from
+# displacements of 0.01 Å contradict one another (a rigid shift has 2 THz)
+CHGNET_DISPLACEMENT = 0.05
+# an isolated atom has no energy in CHGNet, only a number: let it raise instead
+CHGNET_ARGUMENTS = {"on_isolated_atoms": "error"}
+
+
+def _sevennet(weights: str, name: str) -> KnownModel:
+    # trained on the Materials Project's uncorrected energies, a mixture of PBE and PBE+U
+    return KnownModel(
+        weights=lambda: weights,
+        arguments={"model": weights},
+        name=name,
+        functional=PBE_U,
+        training_data=("MPtrj",),
+        energy_corrections=MP2020Corrections(),
+    )
+
+
+KNOWN_MODELS: dict[str, tuple[KnownModel, ...]] = {
+    "CHGNet": (
+        # its energies are on the Materials Project's corrected (MP2020) scale: nothing is added
+        KnownModel(
+            weights=chgnet_version,
+            arguments=CHGNET_ARGUMENTS,
+            name="chgnet",
+            functional=PBE_U,
+            training_data=("MPtrj",),
+            phonon_displacement=CHGNET_DISPLACEMENT,
+            weakness=(
+                "CHGNet underestimates the curvature of the energy and with it all frequencies, "
+                "imaginary ones too (systematic softening, DOI 10.1038/s41524-024-01500-6): a soft "
+                "verdict may hide an unstable crystal"
+            ),
+        ),
+        KnownModel(
+            weights=lambda: "r2scan",
+            arguments={**CHGNET_ARGUMENTS, "model_name": "r2scan"},
+            name="chgnet-r2scan",
+            functional=R2SCAN,
+            # the weights of CHGNet 0.3.0, trained further (Huang et al. 2025, "Cross-functional
+            # transferability in foundation machine learning interatomic potentials")
+            training_data=("MPtrj", "MP-r2SCAN"),
+            phonon_displacement=CHGNET_DISPLACEMENT,
         ),
     ),
-    # trained on the Materials Project's uncorrected energies, a mixture of PBE and PBE+U
-    "SevenNet": KnownModel(
-        weights=lambda: SEVENNET_WEIGHTS,
-        arguments={"model": SEVENNET_WEIGHTS},
-        energy_corrections=MP2020Corrections(),
+    "SevenNet": (_sevennet("7net-0", "sevennet"), _sevennet("7net-l3i5", "sevennet-l3i5")),
+    DIEP: (
+        KnownModel(
+            weights=lambda: "fold1",
+            name="diep",
+            label="DIEP",
+            functional=R2SCAN,
+            training_data=("MatPES-r2SCAN",),
+        ),
     ),
 }
-"""By the name of the member in atomate2's ``MLFF``."""
+"""Known weights by the name of the member in atomate2's ``MLFF``, or by the import path of the
+calculator; the first are those that are loaded where no arguments are given."""
+
+
+def find_model(code: str, arguments: Mapping[str, Any]) -> KnownModel | None:
+    """The known weights that a calculator loads with some arguments; None for any other.
+
+    Parameters
+    ----------
+    code
+        Name of a member of ``MLFF``, or import path of a calculator.
+    arguments
+        Arguments that are given to the calculator.
+    """
+    known = KNOWN_MODELS.get(code, ())
+    loaded = energy_arguments({**known[0].arguments, **arguments}) if known else {}
+    return next((one for one in known if energy_arguments(one.arguments) == loaded), None)
 
 
 def require_package(force_field: str) -> str | None:

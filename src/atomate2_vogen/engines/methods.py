@@ -35,7 +35,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 """Where the Maker of each stage is found in an engine."""
 
 NAMED = (
-    "allegro", "chgnet", "deepmd", "fairchem", "gap", "gpaw", "m3gnet", "mace", "matpes",
+    "allegro", "chgnet", "deepmd", "diep", "fairchem", "gap", "gpaw", "m3gnet", "mace", "matpes",
     "mattersim", "nep", "nequip", "sevennet", "upet", "vasp",
 )  # fmt: skip
 """First words by which a scheme is named after a model or program."""

@@ -140,6 +140,7 @@ def vasp(
         band_structure_scheme=f"VASP-PBE{hubbard_label(system.hubbard_u)}{suffix}",
         k_path=k_path,
         manager_config={CATEGORY: DFT},
+        functional="PBE",
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines.base import CATEGORY, DFT, Engine
+from atomate2_vogen.engines.known_models import PBE_U
 from atomate2_vogen.engines.vasp_engine import (
     check_k_path,
     hubbard_label,
@@ -141,4 +142,5 @@ def vasp_mp(
         energy_corrections=MP2020Corrections(),
         k_path=k_path,
         manager_config={CATEGORY: DFT},
+        functional=PBE_U,
     )
