@@ -7,6 +7,7 @@ from .engines import Engine as Engine
 from .engines import load_engine as load_engine
 from .engines import load_references as load_references
 from .errors import VogenError as VogenError
+from .flows.confirmation import ConfirmFlowMaker as ConfirmFlowMaker
 from .flows.discovery import DiscoveryFlowMaker as DiscoveryFlowMaker
 from .flows.electronic import ElectronicFlowMaker as ElectronicFlowMaker
 from .flows.evaluation import EvaluateMaker as EvaluateMaker

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
     from atomate2_vogen.schemas import (
         CandidateDoc,
+        ConsensusDoc,
         MetricsDoc,
         ReferenceDoc,
         RoundDoc,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "candidate_cif",
+    "consensus_csv",
     "plain",
     "relaxed_cif",
     "stability_csv",
@@ -173,6 +175,49 @@ def finds_csv(rounds: Sequence[RoundDoc], stability: Sequence[StabilityDoc]) -> 
         content = doc.model_dump(mode="json", include=set(STABILITY_COLUMNS))
         cells = [_cell(content[column]) for column in STABILITY_COLUMNS]
         writer.writerow([found[doc.candidate_id], *cells])
+    return text.getvalue()
+
+
+CONSENSUS_COLUMNS = (
+    "candidate_id",
+    "formula",
+    "sampler",
+    "model_id",
+    "scheme",
+    "verdict",
+    "verdict_25mev",
+    "largest_above_hull",
+    "spread",
+)
+"""First columns of the table of verdicts: fields of `ConsensusDoc`."""
+
+OPINION_COLUMNS = (
+    "state",
+    "energy_above_hull",
+    "above_known_phase",
+    "known_phase",
+    "space_group_symbol",
+    "rmsd",
+    "left_basin",
+)
+"""Fields of `Opinion`, one column for each energy model."""
+
+
+def consensus_csv(documents: Sequence[ConsensusDoc]) -> str:
+    """Table of verdicts: one line per crystal, the opinion of each energy model beside."""
+    engines = list(dict.fromkeys(o.model.engine for doc in documents for o in doc.opinions))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [f"{engine} {column}" for engine in engines for column in OPINION_COLUMNS]
+    writer.writerow([*CONSENSUS_COLUMNS, *names])
+    for doc in documents:
+        by_engine = {opinion.model.engine: opinion for opinion in doc.opinions}
+        cells = [
+            _cell(getattr(by_engine.get(engine), column, None))
+            for engine in engines
+            for column in OPINION_COLUMNS
+        ]
+        writer.writerow([*(_cell(getattr(doc, name)) for name in CONSENSUS_COLUMNS), *cells])
     return text.getvalue()
 
 

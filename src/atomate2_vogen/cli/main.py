@@ -11,6 +11,7 @@ import click
 
 from atomate2_vogen.cli.build import build
 from atomate2_vogen.cli.completion import completion
+from atomate2_vogen.cli.confirm import confirm
 from atomate2_vogen.cli.discover import discover
 from atomate2_vogen.cli.evaluate import evaluate
 from atomate2_vogen.cli.loop import loop
@@ -68,6 +69,7 @@ VERBS = (
     loop,
     sample,
     evaluate,
+    confirm,
     reconstruct,
     train,
     build,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from atomate2_vogen.engines.loading import ENGINES
 from atomate2_vogen.errors import CountsError
@@ -156,14 +158,74 @@ def sampler_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+class EngineType(click.ParamType):
+    """Name of an engine, or ``module:function`` of one's own.
+
+    Parameters
+    ----------
+    able
+        Field of `EngineName` that a named engine must have: ``phonons`` or ``bands``.
+    """
+
+    name = "ENGINE"
+
+    def __init__(self, able: str = "") -> None:
+        self.names = [name for name, entry in ENGINES.items() if not able or getattr(entry, able)]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name; a function of one's own may lie in the current folder."""
+        name = str(value).strip()
+        if name in self.names:
+            return name
+        module, colon, function = name.partition(":")
+        if not (module and colon and function):
+            listed = ", ".join(self.names)
+            self.fail(f"{name!r} is none of {listed}, and no module:function", param, ctx)
+        _add_current_folder()
+        return name
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names that begin so."""
+        return [CompletionItem(name) for name in self.names if name.startswith(incomplete)]
+
+
+class EngineList(click.ParamType):
+    """Names of engines with commas between them."""
+
+    name = "ENGINE[,…]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The names, each once."""
+        if isinstance(value, tuple):
+            return value
+        one = EngineType()
+        names = [one.convert(part, param, ctx) for part in str(value).split(",")]
+        return tuple(dict.fromkeys(names))
+
+
+def _add_current_folder() -> None:
+    """Let this process and its workers import modules of the current folder."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if folder not in known:
+        os.environ["PYTHONPATH"] = os.pathsep.join([folder, *filter(None, known)])
+
+
 def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--engine``."""
     return click.option(
         "--engine",
-        type=click.Choice(list(ENGINES)),
+        type=EngineType(),
         default="chgnet",
         show_default=True,
-        help="Energy model for relaxations and energies.",
+        help=f"Energy model for relaxations and energies: {', '.join(ENGINES)}; or "
+        "module:function, a function of yours that returns an Engine.",
     )(function)
 
 
@@ -180,7 +242,8 @@ def refine_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def refine_identity(engine: str, refine: bool | None) -> dict[str, bool]:
     """What of ``--refine`` decides a run; nothing where it is the engine's default."""
-    default = not ENGINES[engine].bands  # engines with bands are DFT codes
+    # engines with bands are DFT codes; the default of one's own engine is not known here
+    default = not ENGINES[engine].bands if engine in ENGINES else None
     return {} if refine in {None, default} else {"refine": bool(refine)}
 
 
@@ -204,12 +267,12 @@ def characterisation_options(function: Callable[..., Any]) -> Callable[..., Any]
     )(function)
     function = click.option(
         "--phonons",
-        type=click.Choice([name for name, entry in ENGINES.items() if entry.phonons]),
+        type=EngineType("phonons"),
         help="Energy model for harmonic phonons of the crystals lowest above hull.",
     )(function)
     return click.option(
         "--electronic",
-        type=click.Choice([name for name, entry in ENGINES.items() if entry.bands]),
+        type=EngineType("bands"),
         help="DFT code for bands, density of states and magnetic character of the crystals lowest "
         "above hull.",
     )(function)

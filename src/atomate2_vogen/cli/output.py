@@ -28,6 +28,9 @@ from atomate2_vogen.structures.reading.folders import RUN_FILE
 
 LOCK_FILE = ".lock"
 REPORT_FILE = "report.html"
+OUTDATED = {REPORT_FILE: "report", "consensus.csv": "confirm", "consensus.json": "confirm"}
+"""Files about the crystals of a folder that other commands write, and their commands."""
+
 LIBRARIES = ("atomate2", "chgnet", "jobflow", "keras", "maggma", "numpy", "pymatgen", "tensorflow")
 
 

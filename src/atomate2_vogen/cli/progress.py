@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SAMPLING, RELAXATION, REFERENCES = "sampling", "relaxation", "references"
 ELECTRONIC, PHONONS = "electronic", "phonons"
 LEARNING, LOOP_ROUNDS = "learning", "rounds"
+CONFIRMATION = "confirmation"
 
 COUNTED = {
     "sample": SAMPLING,
@@ -24,6 +25,7 @@ COUNTED = {
     "record phonons": PHONONS,
     "learn": LEARNING,
     "round": LOOP_ROUNDS,
+    "confirm opinion": CONFIRMATION,
 }
 """Title on the console of each stage whose jobs are counted, one per crystal or formula."""
 
@@ -37,6 +39,8 @@ BEFORE = {
     "reference relax": REFERENCES,
     "bands": ELECTRONIC,
     "phonons": PHONONS,
+    "confirm relax": CONFIRMATION,
+    "confirm static": CONFIRMATION,
 }
 """Title of stages that belong to one that is counted."""
 

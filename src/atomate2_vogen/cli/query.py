@@ -87,6 +87,14 @@ class RangeType(click.ParamType):
     "--stable-phonons", is_flag=True, default=None, help="Only dynamically stable crystals."
 )
 @click.option("--phonons", multiple=True, help="Verdict of the phonons: stable, soft or unstable.")
+@click.option(
+    "--confirmed",
+    type=click.Choice(["0.1", "0.025"]),
+    is_flag=False,
+    flag_value="0.1",
+    help="Only crystals that several energy models place within so many eV/atom above their hulls; "
+    "see vogen confirm.  [default: 0.1 where no number is given]",
+)
 @click.option("--sampler", multiple=True, help="Name of the sampler; may be repeated.")
 @click.option(
     "--model", "model_id", multiple=True, help="Id of the trained networks; may be repeated."
@@ -128,6 +136,7 @@ def query(
     where: str | None,
     *,
     gap: Range | None,
+    confirmed: str | None,
     state: tuple[str, ...],
     sort: str,
     limit: int | None,
@@ -141,8 +150,8 @@ def query(
 
     WHERE is an output folder of vogen discover or vogen evaluate, the folder of a store, a
     mongodb:// URI, or a YAML file that names a database. The default is the database of jobflow's
-    settings. All conditions must hold; those on gap, character and phonons find only crystals for
-    which these were calculated.
+    settings. All conditions must hold; those on gap, character, phonons and --confirmed find only
+    crystals for which these were calculated.
 
     \b
     Examples:
@@ -161,6 +170,8 @@ def query(
     asked["state"] = None if "any" in state else state
     if gap is not None:
         asked["min_gap"], asked["max_gap"] = gap
+    if confirmed is not None:
+        asked["verdict" if confirmed == "0.1" else "verdict_25mev"] = "confirmed"
     wanted = CrystalFilter.make(asked)
     tabular = not (as_json or csv_file or cifs)
     most = limit if limit is not None else SHOWN if tabular else 0
@@ -279,6 +290,7 @@ def rows_table(rows: Sequence[CrystalRow]) -> Table:
         "electrons": [row.character or "" for row in rows],
         "gap": [_number(row.gap, 2) for row in rows],
         "phonons": [row.phonon_verdict or "" for row in rows],
+        "models": [row.verdict or "" for row in rows],
         "sampler": [row.sampler for row in rows],
     }
     kept = {name: cells for name, cells in columns.items() if any(cells)}

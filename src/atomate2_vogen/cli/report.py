@@ -14,6 +14,8 @@ from atomate2_vogen.cli.console import Voice
 from atomate2_vogen.cli.tables import (
     candidate_table,
     characterisation_table,
+    consensus_lines,
+    consensus_table,
     counts_of,
     failures,
     learning_lines,
@@ -29,6 +31,7 @@ from atomate2_vogen.masking import printable
 
 if TYPE_CHECKING:
     from atomate2_vogen.schemas import (
+        ConsensusDoc,
         ElectronicDoc,
         LoopDoc,
         MetricsDoc,
@@ -52,6 +55,15 @@ METRICS_LEGEND = (
     "Counts of the crystals delivered; unique: those that differ, as generated and after "
     "relaxation; S.U.N.: ≤ 0.1 above the hull, unique after relaxation, novel. Energies and RMSD "
     "(Å, to the relaxed crystal): medians of ranked ones."
+)
+
+
+CONSENSUS_LEGEND = (
+    "Energy above the hull of each model's own reference phases, eV/atom; *: relaxed into another "
+    "crystal than the first model's. Verdicts on crystals that the first model places within 0.1 "
+    "and 0.025 eV/atom. confirmed: all models agree, two of them of different functionals and "
+    "training data; refuted: further models disagree; disputed: some do; undecided: one gave no "
+    "answer, or none is independent."
 )
 
 
@@ -111,6 +123,31 @@ def print_loop(
     )
     voice.out.print(f"Energy model that chose the finds: {escape(loop.scheme)}")
     _print_written(voice, path, [*written, "run.json", "store/"])
+
+
+def print_consensus(
+    voice: Voice, documents: Sequence[ConsensusDoc], *, path: Path, as_json: bool
+) -> None:
+    """Verdicts of several energy models."""
+    if as_json:
+        rows = [
+            document.model_dump(
+                mode="json", exclude={"structure": True, "opinions": {"__all__": {"structure"}}}
+            )
+            for document in documents
+        ]
+        click.echo(json.dumps({"out": str(path), "crystals": rows}, indent=1))
+        return
+    voice.out.print(consensus_table(documents))
+    voice.out.print(f"[dim]{CONSENSUS_LEGEND}[/dim]")
+    for line in consensus_lines(documents):
+        voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
+    for name, limit in (("verdict", "0.1"), ("verdict_25mev", "0.025")):
+        verdicts = [one.value for document in documents if (one := getattr(document, name))]
+        counts = [f"{verdicts.count(one)} {one}" for one in dict.fromkeys(verdicts)]
+        told = f"{len(verdicts)} by the first model, of these {', '.join(counts)}"
+        voice.out.print(f"Within {limit} eV/atom: {told if verdicts else 'none'}")
+    _print_written(voice, path, ["consensus.csv", "consensus.json", "store/"])
 
 
 def print_sample(voice: Voice, sample: SampleDoc, path: Path) -> None:

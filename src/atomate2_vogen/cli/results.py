@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from atomate2_vogen.cli.output import REPORT_FILE
+from atomate2_vogen.cli.output import OUTDATED
 from atomate2_vogen.cli.pipeline import FlowOutput, Pipeline, plural, reuse
 from atomate2_vogen.cli.progress import REFERENCES, RELAXATION
 from atomate2_vogen.schemas import (
@@ -197,9 +197,11 @@ def export(run: Pipeline, results: Results, metrics: MetricsDoc | None) -> list[
             metrics=metrics,
         )
         stage.result = f"in {escape(str(run.folder.path))}"
-    if table.read_bytes() != before and run.folder.remove_stale((), [REPORT_FILE]):
-        run.voice.warn(
-            f"  {REPORT_FILE} was about an earlier state of the folder and is removed; "
-            f"vogen report {escape(str(run.folder.path))} writes it anew"
-        )
+    if table.read_bytes() != before:
+        for name, command in OUTDATED.items():
+            if run.folder.remove_stale((), [name]):
+                run.voice.warn(
+                    f"  {name} was about an earlier state of the folder and is removed; "
+                    f"vogen {command} {escape(str(run.folder.path))} writes it anew"
+                )
     return written

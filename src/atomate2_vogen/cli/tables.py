@@ -14,9 +14,11 @@ from atomate2_vogen.stability.order import by_energy
 
 if TYPE_CHECKING:
     from atomate2_vogen.schemas import (
+        ConsensusDoc,
         Distribution,
         ElectronicDoc,
         MetricsDoc,
+        Opinion,
         PhononDoc,
         Proportion,
         Rate,
@@ -36,6 +38,9 @@ STYLES = {
     "collapsed": "red",
     "unconverged": "magenta",
     "not bulk": "magenta",
+    "confirmed": "green",
+    "disputed": "yellow",
+    "refuted": "red",
 }
 
 
@@ -108,6 +113,51 @@ def characterisation_table(documents: Sequence[ElectronicDoc | PhononDoc]) -> Ta
         verdict, figure = _verdict(doc)
         table.add_row(doc.candidate_id, doc.formula, doc.engine, _styled(verdict), figure)
     return table
+
+
+def consensus_table(documents: Sequence[ConsensusDoc]) -> Table:
+    """One row per crystal: energy above hull by each energy model, and the verdicts."""
+    table = _table()
+    table.add_column("candidate", overflow="fold", min_width=11)
+    table.add_column("group", no_wrap=True)
+    engines = list(dict.fromkeys(o.model.engine for doc in documents for o in doc.opinions))
+    for engine in engines:
+        table.add_column(engine, justify="right", overflow="fold", min_width=6)
+    for name in ("≤ 0.1", "≤ 0.025"):
+        table.add_column(name, no_wrap=True)
+    for doc in documents:
+        by_engine = {opinion.model.engine: opinion for opinion in doc.opinions}
+        table.add_row(
+            doc.candidate_id,
+            doc.opinions[0].space_group_symbol or "–",
+            *(_opinion(by_engine.get(engine)) for engine in engines),
+            *(_styled(one.value if one else "–") for one in (doc.verdict, doc.verdict_25mev)),
+        )
+    return table
+
+
+def consensus_lines(documents: Sequence[ConsensusDoc]) -> list[str]:
+    """What should be known of the verdicts: models of common data, and missing opinions."""
+    groups = {tuple(group) for doc in documents for group in doc.shared_training_data}
+    lines = [
+        f"{' and '.join(group)} learned from common data: their agreement is weaker evidence"
+        for group in sorted(groups)
+    ]
+    reasons = [
+        f"{doc.candidate_id}, {opinion.model.engine}: {opinion.reason}"
+        for doc in documents
+        for opinion in doc.opinions
+        if opinion.reason
+    ]
+    return lines + reasons
+
+
+def _opinion(opinion: Opinion | None) -> str:
+    if opinion is None:
+        return "–"
+    if opinion.state.value != "ranked":
+        return opinion.state.value
+    return _energy(opinion.energy_above_hull) + ("*" if opinion.left_basin else "")
 
 
 def failures(documents: Sequence[ElectronicDoc | PhononDoc]) -> list[str]:

@@ -1,3 +1,4 @@
+from .confirmation import ConfirmFlowMaker as ConfirmFlowMaker
 from .discovery import DiscoveryFlowMaker as DiscoveryFlowMaker
 from .electronic import ElectronicFlowMaker as ElectronicFlowMaker
 from .evaluation import EvaluateMaker as EvaluateMaker

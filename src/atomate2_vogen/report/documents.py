@@ -11,6 +11,7 @@ from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.schemas import (
     CalculationDoc,
+    ConsensusDoc,
     ElectronicDoc,
     MetricsDoc,
     PhononDoc,
@@ -44,6 +45,8 @@ class ReportDocuments:
         then knows nothing of attempts.
     electronic, phonons
         With their bands and densities of states (``load=True``); of any engine.
+    consensus
+        Verdicts of several energy models on them.
     run
         What `run.json` of an output folder holds, or any mapping of that form.
     system
@@ -93,6 +96,7 @@ class ReportDocuments:
     metrics: MetricsDoc | None = None
     electronic: Sequence[ElectronicDoc] = ()
     phonons: Sequence[PhononDoc] = ()
+    consensus: Sequence[ConsensusDoc] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
     system: OxideSystem = VANADIUM
 
@@ -181,6 +185,7 @@ class ReportDocuments:
             metrics=metrics,
             electronic=about(ElectronicDoc),
             phonons=about(PhononDoc),
+            consensus=about(ConsensusDoc, criteria),
             run=run or {},
             system=system,
         )

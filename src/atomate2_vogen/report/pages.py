@@ -13,14 +13,14 @@ from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import VogenError
 from atomate2_vogen.report.documents import ReportDocuments
 from atomate2_vogen.report.numbers import Facts, answer, finite, number
-from atomate2_vogen.report.sections import make_section
+from atomate2_vogen.report.sections import FurtherDoc, make_section
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
-    ElectronicDoc,
-    PhononDoc,
+    ConsensusDoc,
     StabilityDoc,
     StabilityState,
+    Verdict,
 )
 from atomate2_vogen.structures.cif import candidate_cif, relaxed_cif
 from atomate2_vogen.structures.dimensionality import BOND_MARGIN, PIECES
@@ -30,6 +30,7 @@ from atomate2_vogen.structures.geometry import minimum_distances
 def make_pages(documents: ReportDocuments, listed: Sequence[StabilityDoc]) -> list[dict[str, Any]]:
     """One mapping per candidate, in the order given; the page's script turns it into elements."""
     by_kind = [
+        _by_candidate(documents.consensus),
         _by_candidate(documents.electronic),
         _by_candidate(documents.phonons),
     ]
@@ -68,7 +69,7 @@ def display_name(document: StabilityDoc, candidate: CandidateDoc | None) -> str:
 def _page(
     document: StabilityDoc,
     documents: ReportDocuments,
-    further: Sequence[ElectronicDoc | PhononDoc],
+    further: Sequence[FurtherDoc],
 ) -> dict[str, Any]:
     calculation = documents.calculation_of.get(document.candidate_id)
     candidate = None if calculation is None else calculation.candidate
@@ -90,6 +91,9 @@ def _page(
         "field": None if document.field_class is None else document.field_class.value,
         "unique": document.is_unique,
         "novel": document.is_novel,
+        "confirmed": any(
+            isinstance(one, ConsensusDoc) and one.verdict is Verdict.CONFIRMED for one in further
+        ),
         "formation": _rankable(document, document.formation_energy_per_atom),
         "before": finite(document.initial_energy_above_hull),
         "above": _rankable(document, document.energy_above_hull),
@@ -270,9 +274,9 @@ def _provenance(document: StabilityDoc, calculation: CalculationDoc | None) -> F
 
 
 def _by_candidate(
-    documents: Iterable[ElectronicDoc | PhononDoc],
-) -> dict[str, list[ElectronicDoc | PhononDoc]]:
-    found: dict[str, list[ElectronicDoc | PhononDoc]] = {}
+    documents: Iterable[FurtherDoc],
+) -> dict[str, list[FurtherDoc]]:
+    found: dict[str, list[FurtherDoc]] = {}
     for document in documents:
         found.setdefault(document.candidate_id, []).append(document)
     return found

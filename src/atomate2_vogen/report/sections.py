@@ -1,4 +1,4 @@
-"""Bands and phonons on a candidate's page: facts, remarks and a picture."""
+"""Sections of a candidate's page after the first: energy models, bands, phonons."""
 
 from __future__ import annotations
 
@@ -12,11 +12,23 @@ from atomate2_vogen.errors import VogenError
 from atomate2_vogen.plotting.electronic import plot_electronic
 from atomate2_vogen.plotting.phonons import plot_phonons
 from atomate2_vogen.report.numbers import Facts, formula_text, number
-from atomate2_vogen.schemas import ElectronicDoc, PhononDoc, SpinChannel
+from atomate2_vogen.schemas import (
+    ConsensusDoc,
+    ElectronicDoc,
+    Opinion,
+    PhononDoc,
+    SpinChannel,
+    StabilityState,
+)
+
+FurtherDoc = ConsensusDoc | ElectronicDoc | PhononDoc
+"""What is known of a crystal beside its place on the hull."""
 
 
-def make_section(document: ElectronicDoc | PhononDoc) -> dict[str, Any]:
-    """Bands or phonons: title, facts, remarks, and the picture where there is one."""
+def make_section(document: FurtherDoc) -> dict[str, Any]:
+    """Title, verdict, facts, remarks, and the picture where there is one."""
+    if isinstance(document, ConsensusDoc):
+        return _models_section(document)
     draw: Callable[[Any, Path], Any]
     if isinstance(document, ElectronicDoc):
         draw = plot_electronic
@@ -49,6 +61,53 @@ def make_section(document: ElectronicDoc | PhononDoc) -> dict[str, Any]:
         "picture": picture,
         "alt": f"{name} of {formula_text(document.formula)} by {document.scheme}",
     }
+
+
+def _models_section(document: ConsensusDoc) -> dict[str, Any]:
+    verdict = "no verdict" if document.verdict is None else document.verdict.value
+    tight = "no verdict" if document.verdict_25mev is None else document.verdict_25mev.value
+    facts: Facts = [
+        ("within 0.1 eV/atom above hull", verdict),
+        ("within 0.025 eV/atom above hull", tight),
+        ("spread of the models (eV/atom)", number(document.spread)),
+    ]
+    for opinion in document.opinions:
+        origin = ", ".join(filter(None, [opinion.model.functional, *opinion.model.training_data]))
+        name = f"{opinion.model.engine} ({origin or 'origin not known'})"
+        facts.append((name, _opinion(opinion)))
+    remarks = [
+        f"{' and '.join(group)} learned from common data: their agreement is weaker evidence"
+        for group in document.shared_training_data
+    ]
+    remarks += [
+        f"{opinion.model.engine}: {opinion.reason}"
+        for opinion in document.opinions
+        if opinion.reason
+    ]
+    return {
+        "title": f"Energy models: {verdict}",
+        "verdict": verdict,
+        "facts": [*facts, ("document", document.consensus_id)],
+        "remarks": remarks,
+        "picture": None,
+        "alt": "",
+    }
+
+
+def _opinion(opinion: Opinion) -> str:
+    """Energies in eV/atom, space group at 0.1 Å and distance from the first model's crystal."""
+    if opinion.state is not StabilityState.RANKED:
+        return opinion.state.value
+    parts = [f"{number(opinion.energy_above_hull)} eV/atom above its hull"]
+    if opinion.known_phase is not None:
+        parts.append(f"{number(opinion.above_known_phase)} above {opinion.known_phase}")
+    if opinion.space_group_symbol:
+        parts.append(opinion.space_group_symbol)
+    if opinion.left_basin:
+        parts.append("another crystal than the first model's")
+    elif opinion.rmsd:
+        parts.append(f"sites moved by {number(opinion.rmsd, 2)} Å")
+    return ", ".join(parts)
 
 
 def _electrons(document: ElectronicDoc) -> Facts:

@@ -15,6 +15,13 @@ from atomate2_vogen.schemas.calculations import (
     ReferenceDoc,
 )
 from atomate2_vogen.schemas.candidates import CandidateDoc, Rejection, RejectionReason, SampleDoc
+from atomate2_vogen.schemas.consensus import (
+    ConsensusDoc,
+    EnergyModel,
+    Opinion,
+    ReferenceLevel,
+    Verdict,
+)
 from atomate2_vogen.schemas.discovery import DiscoveryDoc
 from atomate2_vogen.schemas.electronic import (
     BandEdge,
@@ -57,6 +64,7 @@ __all__ = [
     "CandidateDoc",
     "ChannelState",
     "CharacterisationState",
+    "ConsensusDoc",
     "DatasetDoc",
     "DecompositionPhase",
     "DiscoveryDoc",
@@ -64,6 +72,7 @@ __all__ = [
     "ElectronicCharacter",
     "ElectronicDoc",
     "ElectronicStructure",
+    "EnergyModel",
     "EvaluationDoc",
     "FieldClass",
     "FormulaMetrics",
@@ -76,6 +85,7 @@ __all__ = [
     "MagneticStart",
     "MagneticState",
     "MetricsDoc",
+    "Opinion",
     "PaperClass",
     "PhononDoc",
     "PhononSummary",
@@ -84,6 +94,7 @@ __all__ = [
     "Rate",
     "ReducedCell",
     "ReferenceDoc",
+    "ReferenceLevel",
     "Refinement",
     "RefinementAttempt",
     "Rejection",
@@ -94,5 +105,6 @@ __all__ = [
     "StabilityDoc",
     "StabilityState",
     "TrainingDoc",
+    "Verdict",
     "VogenDoc",
 ]

@@ -1,3 +1,7 @@
+from .consensus import are_independent as are_independent
+from .consensus import consensus_document as consensus_document
+from .consensus import joint_verdict as joint_verdict
+from .consensus import reference_levels as reference_levels
 from .hull import Ranked as Ranked
 from .hull import assess as assess
 from .hull import relate as relate

@@ -36,7 +36,7 @@ class DocumentStores:
         jobflow's store.
     data
         Its additional store for large arrays and files.
-    candidates, calculations, references, stability, electronic, phonons, training
+    candidates, calculations, references, stability, consensus, electronic, phonons, training
         One maggma store per document class, keyed as in `KEYS`.
     where
         Name of the stores in messages.
@@ -48,6 +48,7 @@ class DocumentStores:
     calculations: Store
     references: Store
     stability: Store
+    consensus: Store
     electronic: Store
     phonons: Store
     training: Store

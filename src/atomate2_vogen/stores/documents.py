@@ -13,6 +13,7 @@ from atomate2_vogen.errors import ArtefactError
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
+    ConsensusDoc,
     ElectronicDoc,
     PhononDoc,
     ReferenceDoc,
@@ -32,6 +33,7 @@ KEYS: dict[str, tuple[type[VogenDoc], str]] = {
     "calculations": (CalculationDoc, "calculation_id"),
     "references": (ReferenceDoc, "reference_id"),
     "stability": (StabilityDoc, "stability_id"),
+    "consensus": (ConsensusDoc, "consensus_id"),
     "electronic": (ElectronicDoc, "electronic_id"),
     "phonons": (PhononDoc, "phonon_id"),
     "training": (TrainingDoc, "model_id"),

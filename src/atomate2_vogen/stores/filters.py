@@ -19,6 +19,7 @@ from atomate2_vogen.schemas import (
     PaperClass,
     PhononVerdict,
     StabilityState,
+    Verdict,
 )
 from atomate2_vogen.stores.names import unknown_name
 
@@ -31,6 +32,8 @@ CHOICES: dict[str, type[StrEnum]] = {
     "field_class": FieldClass,
     "character": ElectronicCharacter,
     "phonons": PhononVerdict,
+    "verdict": Verdict,
+    "verdict_25mev": Verdict,
 }
 """Conditions whose values are names from a list."""
 
@@ -59,7 +62,7 @@ class CrystalFilter(BaseModel):
     and a layer in vacuum (`not bulk`) is no crystal.
 
     Conditions on electrons hold if one electronic document of the crystal meets all of them;
-    those on phonons likewise.
+    those on phonons, and on the verdict of several energy models, likewise.
 
     Raises
     ------
@@ -120,6 +123,11 @@ class CrystalFilter(BaseModel):
     phonon_scheme: tuple[str, ...] | None = None
     """Energy scale of the phonon calculation."""
 
+    verdict: tuple[str, ...] | None = None
+    """Of `Verdict`: of several energy models, within 0.1 eV/atom above hull."""
+    verdict_25mev: tuple[str, ...] | None = None
+    """The same within 0.025 eV/atom."""
+
     @classmethod
     def make(cls, conditions: Mapping[str, Any]) -> Self:
         """From names and values, with messages for people.
@@ -166,6 +174,8 @@ class CrystalFilter(BaseModel):
         "electronic_scheme",
         "phonons",
         "phonon_scheme",
+        "verdict",
+        "verdict_25mev",
         mode="before",
     )
     @classmethod
@@ -257,6 +267,14 @@ class CrystalFilter(BaseModel):
             criteria["phonons.verdict"] = _any_of(names)
         if self.phonon_scheme is not None:
             criteria["scheme"] = _any_of(self.phonon_scheme)
+        return self._of_the_same(criteria)
+
+    def consensual(self) -> Criteria | None:
+        """Criteria on consensus documents; None without any."""
+        criteria: Criteria = {}
+        for name in ("verdict", "verdict_25mev"):
+            if (value := getattr(self, name)) is not None:
+                criteria[name] = _any_of(value)
         return self._of_the_same(criteria)
 
     def _of_the_same(self, criteria: Criteria) -> Criteria | None:

@@ -33,6 +33,12 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("energy_above_hull", "stability_id"),
         ("chemsys", "scheme"),
     ),
+    "consensus": (
+        ("candidate_id",),
+        ("formula", "verdict", "largest_above_hull"),
+        ("verdict", "largest_above_hull"),
+        ("verdict_25mev", "largest_above_hull"),
+    ),
     "electronic": (
         ("candidate_id",),
         ("formula", "electrons.character", "electrons.gap"),

@@ -13,6 +13,7 @@ from monty.json import jsanitize
 from atomate2_vogen.errors import ArtefactError
 from atomate2_vogen.schemas import (
     CalculationDoc,
+    ConsensusDoc,
     DiscoveryDoc,
     ElectronicDoc,
     EvaluationDoc,
@@ -38,6 +39,7 @@ COLLECTIONS_OF: dict[type[VogenDoc], tuple[str, str]] = {
     SampleDoc: ("candidates", "candidate_id"),
     CalculationDoc: ("calculations", "calculation_id"),
     ReferenceDoc: ("references", "reference_id"),
+    ConsensusDoc: ("consensus", "consensus_id"),
     ElectronicDoc: ("electronic", "electronic_id"),
     PhononDoc: ("phonons", "phonon_id"),
     TrainingDoc: ("training", "model_id"),

@@ -1,4 +1,7 @@
-"""Answers: stability documents, with what is known of the electrons and phonons of each."""
+"""Answers: stability documents, with what is known of each crystal beside.
+
+That are the verdict of several energy models, the electrons and the phonons.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 
 class CrystalRow(BaseModel):
-    """One crystal on one hull, with its electrons and phonons where they are known.
+    """One crystal on one hull, with its verdict, electrons and phonons where they are known.
 
-    Of several electronic or phonon documents of a crystal, the newest one that meets the
+    Of several further documents of one kind about a crystal, the newest one that meets the
     conditions is shown; the schemes say whose it is.
 
     Examples
@@ -71,6 +74,11 @@ class CrystalRow(BaseModel):
     phonon_verdict: str | None = None
     lowest_frequency: float | None = None
 
+    verdict: str | None = None
+    verdict_25mev: str | None = None
+    largest_above_hull: float | None = None
+    model_spread: float | None = None
+
 
 ROW_COLUMNS = tuple(CrystalRow.model_fields)
 
@@ -87,7 +95,14 @@ _PHONONS = {
     "phonon_verdict": "phonons.verdict",
     "lowest_frequency": "phonons.lowest_frequency",
 }
-_STABILITY = tuple(name for name in ROW_COLUMNS if name not in {*_ELECTRONS, *_PHONONS})
+_CONSENSUS = {
+    "verdict": "verdict",
+    "verdict_25mev": "verdict_25mev",
+    "largest_above_hull": "largest_above_hull",
+    "model_spread": "spread",
+}
+_FURTHER = {*_ELECTRONS, *_PHONONS, *_CONSENSUS}
+_STABILITY = tuple(name for name in ROW_COLUMNS if name not in _FURTHER)
 _ALWAYS = {name for name, field in CrystalRow.model_fields.items() if field.is_required()}
 _WHERE_RANKED = {"energy_above_hull", "formation_energy_per_atom", "paper_class", "field_class"}
 
@@ -190,8 +205,8 @@ def find(
 ) -> CrystalRows:
     """Rows that meet all conditions; see `VogenStores.query`.
 
-    Crystals with electrons or phonons are few, for they cost most: conditions on these are
-    looked up first, and give the candidates to look for among the many.
+    Crystals with electrons, phonons or a verdict are few, for they cost most: conditions on these
+    are looked up first, and give the candidates to look for among the many.
     """
     name, direction = sort.removeprefix("-"), -1 if sort.startswith("-") else 1
     if name not in ROW_COLUMNS:
@@ -201,13 +216,16 @@ def find(
     criteria = conditions.stability()
     electrons = _matching(stores, stores.electronic, conditions.electronic(), _ELECTRONS, None)
     phonons = _matching(stores, stores.phonons, conditions.phononic(), _PHONONS, electrons)
-    for found in (electrons, phonons):
+    verdicts = _matching(stores, stores.consensus, conditions.consensual(), _CONSENSUS, phonons)
+    for found in (electrons, phonons, verdicts):
         if found is not None:
             criteria = _within(criteria, found)
     in_store = name in _STABILITY
     rows = _stability(stores, criteria, name if in_store else None, direction, limit)
-    _join(stores, rows, electrons, stores.electronic, _ELECTRONS)
-    _join(stores, rows, phonons, stores.phonons, _PHONONS)
+    completed = {"state": "completed"}
+    _join(stores, rows, electrons, stores.electronic, _ELECTRONS, usable=completed)
+    _join(stores, rows, phonons, stores.phonons, _PHONONS, usable=completed)
+    _join(stores, rows, verdicts, stores.consensus, _CONSENSUS, usable={})
     made = list(_valid(rows))
     if not in_store:
         _sort(made, name, direction)
@@ -286,6 +304,8 @@ def _join(
     found: Mapping[str, dict[str, Any]] | None,
     store: Store,
     fields: Mapping[str, str],
+    *,
+    usable: Criteria,
 ) -> None:
     """Put the fields of each row's document into the row."""
     if found is None:
@@ -294,7 +314,7 @@ def _join(
             {row["candidate_id"] for row in rows if isinstance(row.get("candidate_id"), str)}
         )
         for first in range(0, len(keys), CHUNK):
-            criteria = {"candidate_id": {"$in": keys[first : first + CHUNK]}, "state": "completed"}
+            criteria = usable | {"candidate_id": {"$in": keys[first : first + CHUNK]}}
             found |= _newest(stores, store, criteria, fields)
     for row in rows:
         document = found.get(row.get("candidate_id", ""))

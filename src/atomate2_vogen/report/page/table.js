@@ -83,6 +83,7 @@ class CandidateTable {
         && (high === null || (page.above !== null && near(page.above, high) <= high))
         && (!get("f-unique").checked || page.unique === true)
         && (!get("f-novel").checked || page.novel === true)
+        && (!get("f-confirmed").checked || page.confirmed)
         && (!get("f-more").checked || page.sections.length > 0);
     };
     this.shown = this.order.filter((index) => fits(this.pages[index]));
