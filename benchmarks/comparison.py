@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atomate2_vogen.energy_rounding import as_printed
+from atomate2_vogen.energy_rounding import as_printed, at_most
 from atomate2_vogen.schemas import (
     Distribution,
     FormulaMetrics,
@@ -28,6 +28,9 @@ Yardsticks = Mapping[str, Mapping[str, str]]
 """Texts by key of the row, then by column: what is demanded, what others reached."""
 
 ALL = "all"
+
+NARROWER_LIMITS = (0.05, 0.025, 0.0)
+"""Energies above hull in eV/atom, beside the 0.1 of S.U.N."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,14 @@ def summary_rows(entries: Mapping[str, Entry]) -> list[Row]:
         ),
         row("novel", "novel", lambda e: _of_delivered(overall(e).novel)),
         row("sun", "S.U.N. at 0.1 eV/atom, of those asked for", _sun),
+        *(
+            row(
+                f"sun_{limit:g}",
+                f"S.U.N. at {limit:g} eV/atom",
+                lambda e, limit=limit: _sun_within(e, limit),  # type: ignore[misc]
+            )
+            for limit in NARROWER_LIMITS
+        ),
         row("finds", "S.U.N. per CPU-hour, all stages", _finds, 1),
         row("rate", "delivered per second of sampling and filter, one process", _rate),
         *(
@@ -251,6 +262,20 @@ def _sun(entry: Entry) -> Value:
     if overall.sun is None:
         return None if overall.n_delivered else proportion(0, overall.n_requested)
     return overall.sun.of_requested
+
+
+def _sun_within(entry: Entry, limit: float) -> Value:
+    """Unique, novel crystals within a limit, of those asked for."""
+    found = [
+        document
+        for document in entry.stability
+        if document.state is StabilityState.RANKED
+        and document.is_unique
+        and document.is_novel
+        and document.energy_above_hull is not None
+        and at_most(document.energy_above_hull, limit)
+    ]
+    return proportion(len(found), entry.metrics.overall.n_requested)
 
 
 def _finds(entry: Entry) -> Value:

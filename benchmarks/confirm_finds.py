@@ -1,0 +1,218 @@
+"""What further energy models say about the finds of the benchmark, one row per crystal.
+
+    python benchmarks/confirm_finds.py --sampler search --workers 2 --out results/confirmation
+
+Finds are the unique, novel crystals of ``results/benchmark`` within 0.1 eV/atom of CHGNet's hull, all
+of them. Stop it at any time: the same command goes on. ``--table`` writes the table of all samplers
+that are there, and calculates nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from pymatgen.io.cif import CifWriter
+from records import read_records, stability_of
+from scipy.stats import spearmanr
+
+from atomate2_vogen import ConfirmFlowMaker, VogenStores
+from atomate2_vogen.cli.exports import CONSENSUS_COLUMNS, OPINION_COLUMNS
+from atomate2_vogen.energy_rounding import at_most
+from atomate2_vogen.engines import load_engine
+from atomate2_vogen.files import write_atomically
+from atomate2_vogen.managers import Event, run_parallel
+from atomate2_vogen.schemas import ConsensusDoc, Opinion, StabilityDoc, StabilityState
+from atomate2_vogen.stability.consensus import TIGHT_LIMIT, agrees
+from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
+from atomate2_vogen.stability.statistics import proportion
+
+BENCHMARK = Path(__file__).parents[1] / "results/benchmark"
+SECONDS = 30.0
+"""Between two lines of progress."""
+HEADER = (
+    "energy model",
+    "within, eV/atom",
+    "of the finds",
+    "share, 95 %",
+    "shift of the median, eV/atom",
+    "rank correlation, n",
+    "other crystal",
+    "no answer",
+)
+MORE_COLUMNS = ("energy_per_atom", "n_steps", "cpu_time", "reason")
+
+
+def finds(sampler: str) -> list[StabilityDoc]:
+    """Unique, novel crystals of the benchmark within 0.1 eV/atom of the hull, lowest first."""
+    records = read_records(BENCHMARK / sampler / "candidates.csv.gz")
+    documents = [stability_of(record) for record in records]
+    found = [
+        document
+        for document in documents
+        if document.state is StabilityState.RANKED
+        and document.is_unique
+        and document.is_novel
+        and at_most(document.energy_above_hull, NEAR_HULL_LIMIT)
+    ]
+    return sorted(found, key=lambda one: (one.energy_above_hull, one.candidate_id))
+
+
+@click.command(help=__doc__.split("\n", 1)[0])
+@click.option("--sampler", help="Folder in results/benchmark.")
+@click.option("--engines", default="sevennet-l3i5,diep", show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--most", type=click.IntRange(1), help="Only the first finds, lowest first.")
+@click.option("--table", is_flag=True, help="Write the table of what is there.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Output folder.")
+def main(
+    *, sampler: str | None, engines: str, workers: int, most: int | None, table: bool, out: Path
+) -> None:
+    """Relax with the further models, write rows and the table."""
+    if (sampler is None) != table:
+        raise click.UsageError("give either --sampler or --table")
+    if sampler is not None:
+        maker = ConfirmFlowMaker(engines=[load_engine(one) for one in engines.split(",")])
+        wanted = finds(sampler)[:most]
+        documents = confirm(maker, wanted, workers, out / "runs" / sampler)
+        write_atomically(out / f"{sampler}.csv.gz", rows_of(documents))
+    text = markdown({path.name.split(".")[0]: read(path) for path in sorted(out.glob("*.csv.gz"))})
+    write_atomically(out / "summary.md", text)
+    about = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("chgnet", "sevenn", "diep", "torch", "atomate2")},
+    }
+    write_atomically(out / "run.json", json.dumps(about, indent=1) + "\n")
+    click.echo(text)
+
+
+def confirm(
+    maker: ConfirmFlowMaker, wanted: Sequence[StabilityDoc], workers: int, folder: Path
+) -> list[ConsensusDoc]:
+    """Documents of the finds, in their order."""
+    told = time.monotonic()
+
+    def tell(event: Event) -> None:
+        nonlocal told
+        if event.stage == "confirm opinion" and time.monotonic() - told > SECONDS:
+            told = time.monotonic()
+            total = len(wanted) * len(maker.engines)
+            click.echo(f"{time.strftime('%H:%M:%S')} {event.stage_ended} of {total}", err=True)
+
+    with VogenStores.open(folder / "store", create=True) as stores:
+        done = run_parallel(
+            maker.make(wanted),
+            stores.job_store,
+            workers=workers,
+            folder=folder / "jobs",
+            on_event=tell,
+        )
+        found = done.output.resolve(stores.job_store)
+    return [ConsensusDoc.model_validate(one) for one in found]
+
+
+def rows_of(documents: Sequence[ConsensusDoc]) -> bytes:
+    """Gzipped table: one line per crystal, what each model says of it, and its crystals."""
+    engines = [opinion.model.engine for opinion in documents[0].opinions]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [f"{e} {c}" for e in engines for c in (*OPINION_COLUMNS, *MORE_COLUMNS, "cif")]
+    writer.writerow([*CONSENSUS_COLUMNS, *names])
+    for document in documents:
+        cells: list[Any] = [getattr(document, name) for name in CONSENSUS_COLUMNS]
+        for opinion in document.opinions:
+            cells += [getattr(opinion, name) for name in (*OPINION_COLUMNS, *MORE_COLUMNS)]
+            cells.append(None if opinion.structure is None else str(CifWriter(opinion.structure)))
+        writer.writerow(["" if cell is None else cell for cell in cells])
+    return gzip.compress(text.getvalue().encode(), mtime=0)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Rows of a table."""
+    csv.field_size_limit(10**9)
+    with gzip.open(path, "rt") as file:
+        return list(csv.DictReader(file))
+
+
+def opinion_of(row: dict[str, str], engine: str) -> Opinion:
+    """What is needed of an opinion to see whether it agrees."""
+    height = row[f"{engine} energy_above_hull"]
+    return Opinion(
+        model={"engine": engine, "scheme": engine},
+        state=row[f"{engine} state"],
+        energy_above_hull=float(height) if height else None,
+        left_basin=row[f"{engine} left_basin"] == "True",
+    )
+
+
+def markdown(found: dict[str, list[dict[str, str]]]) -> str:
+    """Tables for people."""
+    lines = []
+    for sampler, rows in found.items():
+        engines = [name[: -len(" state")] for name in rows[0] if name.endswith(" state")]
+        first, *others = engines
+        lines += [f"## {sampler}: {len(rows)} finds of {first} within 0.1 eV/atom", ""]
+        lines += [
+            f"| {' | '.join(HEADER)} |",
+            f"|---|{'---:|' * (len(HEADER) - 1)}",
+        ]
+        for limit in (NEAR_HULL_LIMIT, TIGHT_LIMIT):
+            claimed = [row for row in rows if agrees(opinion_of(row, first), limit)]
+            for engine in others:
+                lines.append(_line(claimed, first, engine, limit))
+        lines.append("")
+        for name, limit in (("verdict", NEAR_HULL_LIMIT), ("verdict_25mev", TIGHT_LIMIT)):
+            verdicts = [row[name] for row in rows if row[name]]
+            counts = ", ".join(f"{verdicts.count(one)} {one}" for one in sorted(set(verdicts)))
+            lines.append(
+                f"Within {limit:g} eV/atom by {first} {len(verdicts)}: {counts or 'none'}."
+            )
+        seconds = {
+            engine: sum(float(row[f"{engine} cpu_time"] or 0) for row in rows) / 3600
+            for engine in others
+        }
+        told = ", ".join(f"{engine} {hours:.2f}" for engine, hours in seconds.items())
+        lines += [f"CPU-hours: {told}.", ""]
+    return "\n".join(lines)
+
+
+def _line(rows: Sequence[dict[str, str]], first: str, engine: str, limit: float) -> str:
+    opinions = [opinion_of(row, engine) for row in rows]
+    found = [agrees(opinion, limit) for opinion in opinions]
+    share = proportion(found.count(True), len(found))
+    pairs = np.array(
+        [
+            (float(row[f"{first} energy_above_hull"]), float(opinion.energy_above_hull or 0))
+            for row, opinion, answer in zip(rows, opinions, found, strict=True)
+            if answer is not None and opinion.energy_above_hull is not None
+        ]
+    )
+    shift = correlation = "–"
+    if len(pairs) > 2:
+        shift = f"{np.median(pairs[:, 1]) - np.median(pairs[:, 0]):+.3f}"
+        correlation = f"{spearmanr(*pairs.T).statistic:.2f}, {len(pairs)}"
+    interval = (
+        "–" if share.share is None else f"{share.share:.0%} ({share.low:.0%}-{share.high:.0%})"
+    )
+    left = sum(bool(opinion.left_basin) for opinion in opinions)
+    return (
+        f"| {engine} | {limit:g} | {found.count(True)} of {len(found)} | {interval} | {shift} | "
+        f"{correlation} | {left} | {found.count(None)} |"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
