@@ -122,3 +122,23 @@ def test_the_chain_of_one_crystal_ends_before_the_next_begins():
         order.index(after.uuid) - order.index(before.uuid) == 1
         for before, after in zip(chains[::2], chains[1::2], strict=True)
     )
+
+
+def test_it_does_also_where_all_need_one_job_and_one_needs_all():
+    """As in a screening: what collects the crystals at the end joins their chains."""
+    root = node()
+    chains, ends = [], []
+    for _ in range(3):
+        first = node(root.output)
+        last = node(first.output)
+        chains.append(Flow([first, last], output=last.output))
+        ends.append(last.output)
+    collect = node(*ends)
+    graph = Graph()
+    graph.add(Flow([root, Flow([*chains, collect], output=collect.output)]))
+    order = []
+    while (one := graph.next()) is not None:
+        order.append(one.job.uuid)
+        graph.ended(one, {})
+    jobs = [job.uuid for chain in chains for job in chain.jobs]
+    assert order == [root.uuid, *jobs, collect.uuid]

@@ -96,10 +96,12 @@ class Graph:
         return number
 
     def _add(self, flow: Flow, prefix: tuple[int, ...], owner: Node | None) -> None:
-        """Add the jobs of a flow, in jobflow's topological order."""
+        """Add the jobs of a flow, each nested flow in one piece."""
         nodes: dict[str, Node] = {}
-        for position, (job, parents) in enumerate(flow.iterflow()):
-            node = Node(job, (*prefix, position), tuple(parents), owner)
+        # jobflow's order is by depth: all relaxations of a screening before the first record
+        positions = {uuid: position for position, uuid in enumerate(flow.all_uuids)}
+        for job, parents in flow.iterflow():
+            node = Node(job, (*prefix, positions[job.uuid]), tuple(parents), owner)
             for uuid in parents:
                 # a reference to a job outside of this flow is to one that has ended
                 if uuid in nodes:
