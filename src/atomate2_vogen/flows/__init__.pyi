@@ -1,4 +1,5 @@
 from .confirmation import ConfirmFlowMaker as ConfirmFlowMaker
+from .dft import DftFlowMaker as DftFlowMaker
 from .discovery import DiscoveryFlowMaker as DiscoveryFlowMaker
 from .electronic import ElectronicFlowMaker as ElectronicFlowMaker
 from .evaluation import EvaluateMaker as EvaluateMaker

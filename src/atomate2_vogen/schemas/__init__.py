@@ -22,6 +22,7 @@ from atomate2_vogen.schemas.consensus import (
     ReferenceLevel,
     Verdict,
 )
+from atomate2_vogen.schemas.dft import DftDoc, DftEnergy, ModelHeight
 from atomate2_vogen.schemas.discovery import DiscoveryDoc
 from atomate2_vogen.schemas.electronic import (
     BandEdge,
@@ -67,6 +68,8 @@ __all__ = [
     "ConsensusDoc",
     "DatasetDoc",
     "DecompositionPhase",
+    "DftDoc",
+    "DftEnergy",
     "DiscoveryDoc",
     "Distribution",
     "ElectronicCharacter",
@@ -85,6 +88,7 @@ __all__ = [
     "MagneticStart",
     "MagneticState",
     "MetricsDoc",
+    "ModelHeight",
     "Opinion",
     "PaperClass",
     "PhononDoc",

@@ -36,7 +36,8 @@ class DocumentStores:
         jobflow's store.
     data
         Its additional store for large arrays and files.
-    candidates, calculations, references, stability, consensus, electronic, phonons, training
+    candidates, calculations, references, stability, consensus, dft, electronic,
+    phonons, training
         One maggma store per document class, keyed as in `KEYS`.
     where
         Name of the stores in messages.
@@ -49,6 +50,7 @@ class DocumentStores:
     references: Store
     stability: Store
     consensus: Store
+    dft: Store
     electronic: Store
     phonons: Store
     training: Store

@@ -14,6 +14,7 @@ from atomate2_vogen.errors import ArtefactError
 from atomate2_vogen.schemas import (
     CalculationDoc,
     ConsensusDoc,
+    DftDoc,
     DiscoveryDoc,
     ElectronicDoc,
     EvaluationDoc,
@@ -40,6 +41,7 @@ COLLECTIONS_OF: dict[type[VogenDoc], tuple[str, str]] = {
     CalculationDoc: ("calculations", "calculation_id"),
     ReferenceDoc: ("references", "reference_id"),
     ConsensusDoc: ("consensus", "consensus_id"),
+    DftDoc: ("dft", "dft_id"),
     ElectronicDoc: ("electronic", "electronic_id"),
     PhononDoc: ("phonons", "phonon_id"),
     TrainingDoc: ("training", "model_id"),
