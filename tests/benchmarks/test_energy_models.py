@@ -5,11 +5,13 @@ from __future__ import annotations
 import confirm_finds
 import energy_models
 import pytest
+from jobflow import run_locally
 from pymatgen.core import Lattice, Structure
+from records import read_records, stability_of
 
-from atomate2_vogen import VANADIUM, load_references
+from atomate2_vogen import VANADIUM, ConfirmFlowMaker, VogenStores, load_references
 from atomate2_vogen.engines import load_engine, reference_structures
-from atomate2_vogen.schemas import ConsensusDoc, EnergyModel, Opinion
+from atomate2_vogen.schemas import ConsensusDoc, EnergyModel, Opinion, Verdict
 
 CHGNET = load_references("CHGNet-0.3.0")
 
@@ -87,3 +89,24 @@ def test_the_table_counts_its_rows(tmp_path):
     assert "| other | 0.025 | 1 of 2 |" in text
     assert "Within 0.1 eV/atom by first 4: 2 confirmed, 1 refuted, 1 undecided." in text
     assert "CPU-hours: other 0.04." in text
+
+
+def test_a_crystal_that_chgnet_alone_places_near_the_hull_is_refuted(tmp_path):
+    """CHGNet: 0.022 eV/atom above its hull; SevenNet-l3i5 0.047, DIEP 0.033."""
+    table = confirm_finds.BENCHMARK / "search" / "candidates.csv.gz"
+    (record,) = [r for r in read_records(table) if r["candidate_id"] == "V2O5-37c03b778cf4"]
+    maker = ConfirmFlowMaker(engines=[load_engine("sevennet-l3i5"), load_engine("diep")])
+    flow = maker.make([stability_of(record)])
+    with VogenStores.memory() as stores:
+        run_locally(flow, store=stores.job_store, root_dir=tmp_path, log=False, ensure_success=True)
+        (found,) = stores.job_store.get_output(flow.output.uuid, load=True)
+    document = ConsensusDoc.model_validate(found)
+    assert document.opinions[0].energy_above_hull == pytest.approx(
+        record["energy_above_hull"], abs=1e-4
+    )
+    heights = [opinion.energy_above_hull for opinion in document.opinions]
+    assert heights == [pytest.approx(height, abs=3e-3) for height in (0.022, 0.047, 0.033)]
+    assert not any(opinion.left_basin for opinion in document.opinions)
+    assert document.verdict_25mev is Verdict.REFUTED
+    # all three agree that it is not far above
+    assert document.verdict is Verdict.CONFIRMED
