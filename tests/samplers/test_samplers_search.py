@@ -20,7 +20,7 @@ from atomate2_vogen.errors import (
 from atomate2_vogen.potential import load_potential
 from atomate2_vogen.samplers import SearchSampler, load_sampler
 from atomate2_vogen.samplers import search as module
-from atomate2_vogen.schemas import RejectionReason
+from atomate2_vogen.schemas import RejectionReason, RelaxedDraws
 from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.matching import KnownStructures
 
@@ -217,3 +217,47 @@ def test_unknown_options_and_counts():
 def test_options_that_decide_are_kept(document):
     assert document.options == OPTIONS
     assert re.fullmatch(r"[0-9a-f]{16}-pyxtal-[\d.]+", document.model_id)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Eight draws are compared with each other, so that few are more than one part."""
+    monkeypatch.setattr(module, "DRAWS_COMPARED", 8)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_draws_relaxed_in_parts_give_the_same_sample(parts):
+    plain = SearchSampler(draws=8)
+    whole = plain.sample({"VO2": 3, "VO": 1}, seed=5)
+    made = [plain.relax_part("VO2", 3, 5, part, parts) for part in range(parts)]
+    # as a job store keeps them, and in any order
+    stored = [RelaxedDraws.model_validate_json(one.model_dump_json()) for one in reversed(made)]
+    divided = SearchSampler(draws=8, relaxed=stored).sample({"VO2": 3, "VO": 1}, seed=5)
+    names = [[one.candidate_id for one in made.candidates] for made in (divided, whole)]
+    assert names[0] == names[1]
+    assert len(names[0]) >= 3
+    assert divided.rejected == whole.rejected
+    assert divided.attempts == whole.attempts
+    for one, other in zip(divided.candidates, whole.candidates, strict=True):
+        assert one.structure == other.structure
+        assert one.details == other.details
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_parts_of_another_search_are_refused():
+    sampler = SearchSampler(draws=8)
+    first, second = (sampler.relax_part("VO2", 2, 5, part, 2) for part in range(2))
+    for parts, options, seed in (
+        ([first], {}, 5),
+        ([first, first], {}, 5),
+        ([first, second], {}, 6),
+        ([first, second], {"steps": 40}, 5),
+        ([first, second], {"draws": 9}, 5),
+    ):
+        other = SearchSampler(**{"draws": 8} | options, relaxed=parts)
+        with pytest.raises(InputError, match="not all parts"):
+            other.sample({"VO2": 2}, seed=seed)
+    for part, parts in ((2, 2), (-1, 2), (0, 3), (0, 0)):
+        with pytest.raises(InputError, match="there are 1 to 2 parts"):
+            sampler.relax_part("VO2", 2, 5, part, parts)

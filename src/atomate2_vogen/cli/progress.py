@@ -30,6 +30,7 @@ COUNTED = {
 """Title on the console of each stage whose jobs are counted, one per crystal or formula."""
 
 BEFORE = {
+    "draw": SAMPLING,
     "initial": RELAXATION,
     "relax": RELAXATION,
     "static": RELAXATION,

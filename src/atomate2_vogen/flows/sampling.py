@@ -134,16 +134,23 @@ class SamplingFlowMaker(Maker):
             # whole, for every formula: the model id is the same in all jobs
             options = options | {"parents": parents}
         options |= self._potential(maker, potential)
-        samples = [maker.make({formula: wanted[formula]}, seed, **options) for formula in wanted]
-        for formula, sample in zip(wanted, samples, strict=True):
+        jobs: list[Flow | Job] = [*before]
+        samples: list[Job] = []
+        for formula, count in wanted.items():
+            parts = _relax_draws(maker, formula, count, seed, options.get("potential"))
+            relaxed = {"relaxed": [part.output for part in parts]} if parts else {}
+            sample = maker.make({formula: count}, seed, **options, **relaxed)
             sample.name = f"{sample.name} {formula}"
             sample.update_metadata({"stage": "sample", "formula": formula})
-            place(sample, SAMPLING)
-            # rounds, and what one of them had learnt, are read from the job store
-            if isinstance(finds, EarlierRounds):
-                sample.update_config(JobConfig(expose_store=True), attributes=["expose_store"])
+            samples.append(sample)
+            jobs += [*parts, sample]
+            for made in (*parts, sample):
+                place(made, SAMPLING)
+                # rounds, and what one of them had learnt, are read from the job store
+                if isinstance(finds, EarlierRounds):
+                    made.update_config(JobConfig(expose_store=True), attributes=["expose_store"])
         outputs = [sample.output for sample in samples]
-        return Flow([*before, *samples], output=outputs, name=self.name)
+        return Flow(jobs, output=outputs, name=self.name)
 
     def _maker(self) -> Any:
         """The Maker of a sampler, which may be given by name."""
@@ -190,3 +197,16 @@ class SamplingFlowMaker(Maker):
         for job in (dataset, training):
             place(job, TRAINING)
         return [dataset, training], {"training": training.output}
+
+
+def _relax_draws(maker: Any, formula: str, wanted: int, seed: int, potential: Any) -> list[Job]:
+    """Jobs that relax the draws of one formula side by side; none where one job can do it all."""
+    if not isinstance(maker, SampleMaker) or (parts := maker.n_parts(wanted)) < 2:
+        return []
+    made = []
+    for part in range(parts):
+        drawn = maker.relax_draws(formula, wanted, seed, part, parts, potential=potential)
+        drawn.name = f"draw {formula} {part + 1}/{parts}"
+        drawn.update_metadata({"stage": "draw", "formula": formula})
+        made.append(drawn)
+    return made

@@ -17,7 +17,7 @@ from atomate2_vogen.jobs.rounds import EarlierLearnt, EarlierRounds, with_finds
 from atomate2_vogen.samplers import SAMPLERS, load_sampler
 from atomate2_vogen.samplers.base import check_counts, check_whole
 from atomate2_vogen.samplers.loading import DEFAULT
-from atomate2_vogen.schemas import Artefact, SampleDoc, StabilityDoc, TrainingDoc
+from atomate2_vogen.schemas import Artefact, RelaxedDraws, SampleDoc, StabilityDoc, TrainingDoc
 from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.structures.matching import KnownStructures
 
@@ -98,6 +98,7 @@ class SampleMaker(Maker):
         *,
         finds: EarlierRounds | Sequence[StabilityDoc] | None = None,
         potential: Artefact | EarlierLearnt | None = None,
+        relaxed: Sequence[RelaxedDraws] = (),
     ) -> SampleDoc:
         """Job whose output is a `SampleDoc`, its candidates in the ``data`` store.
 
@@ -119,6 +120,8 @@ class SampleMaker(Maker):
         potential
             File of a learned potential, for ``search`` only. Without, the one that is shipped is
             taken.
+        relaxed
+            Draws that other jobs have relaxed (`relax_draws`), for ``search`` only.
 
         Networks, parents and potential may be those that an earlier round of a loop had learnt.
 
@@ -137,9 +140,11 @@ class SampleMaker(Maker):
             if not SAMPLERS[self.sampler].has_parents:
                 raise InputError(NO_PARENTS)
             given["parents"] = parents.read() if isinstance(parents, EarlierLearnt) else parents
-        if potential is not None:
+        if potential is not None or relaxed:
             if not SAMPLERS[self.sampler].has_potential:
                 raise InputError(NO_POTENTIAL)
+            given |= {"relaxed": relaxed}
+        if potential is not None:
             given["potential"] = _read_potential(potential)
         known = self._known(list(check_counts(counts, self.system)), finds)
         sampler = load_sampler(
@@ -152,7 +157,52 @@ class SampleMaker(Maker):
             scheme=self.scheme,
             **self.options | given,
         )
-        return sampler.sample(counts, seed, known=known)
+        sample = sampler.sample(counts, seed, known=known)
+        sample.wall_time += sum(part.wall_time for part in relaxed)
+        if sample.cpu_time is not None:
+            sample.cpu_time += sum(part.cpu_time for part in relaxed)
+        return sample
+
+    def n_parts(self, wanted: int) -> int:
+        """Number of jobs that can relax the draws of one formula side by side; 1: not divided.
+
+        Parameters
+        ----------
+        wanted
+            Crystals of the formula.
+        """
+        if not SAMPLERS[self.sampler].has_potential:
+            return 1
+        from atomate2_vogen.samplers.search import SEARCH_DEFAULTS, n_parts
+
+        draws = check_whole("draws", self.options.get("draws", SEARCH_DEFAULTS["draws"]))
+        return n_parts(draws * wanted * self.judge_oversample)
+
+    @job(data=["lattices", "coords", "species"], output_schema=RelaxedDraws)
+    def relax_draws(
+        self,
+        formula: str,
+        wanted: int,
+        seed: int,
+        part: int,
+        parts: int,
+        *,
+        potential: Artefact | EarlierLearnt | None = None,
+    ) -> RelaxedDraws:
+        """Job that relaxes a part of the draws of one formula, for ``search``.
+
+        Parameters
+        ----------
+        formula, wanted, seed, potential
+            As of `make`.
+        part, parts
+            Number of the part, from 0, and of parts in all (`n_parts`).
+        """
+        from atomate2_vogen.samplers.search import SearchSampler
+
+        given = {} if potential is None else {"potential": _read_potential(potential)}
+        sampler = SearchSampler(system=self.system, **self.options | given)
+        return sampler.relax_part(formula, wanted * self.judge_oversample, seed, part, parts)
 
     def _known(
         self, formulas: list[str], finds: EarlierRounds | Sequence[StabilityDoc] | None

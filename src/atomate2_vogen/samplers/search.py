@@ -10,7 +10,8 @@ model makes it a hundred times cheaper than on that model (Pickard, Phys. Rev. B
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,14 @@ from atomate2_vogen.samplers.base import (
     Attempt,
     RefusedError,
     changed_options,
+    check_counts,
     check_number,
+    check_seed,
     check_whole,
     collect_sample,
     formula_rng,
 )
-from atomate2_vogen.schemas import RejectionReason, SampleDoc
+from atomate2_vogen.schemas import RejectionReason, RelaxedDraws, SampleDoc
 from atomate2_vogen.structures.geometry import too_close
 from atomate2_vogen.structures.matching import DistinctStructures, KnownStructures
 from atomate2_vogen.structures.symmetry import symmetrise
@@ -97,6 +100,9 @@ class SearchSampler:
         they are.
     progress
         Called with formula, crystals relaxed so far, and how many will be.
+    relaxed
+        Draws that `relax_part` has relaxed, all parts of each formula. Formulas without parts are
+        drawn and relaxed when they are sampled; what comes out is the same.
 
     Raises
     ------
@@ -126,6 +132,7 @@ class SearchSampler:
         steps: int = SEARCH_DEFAULTS["steps"],
         symmetry_tolerance: float = SEARCH_DEFAULTS["symmetry_tolerance"],
         progress: Callable[[str, int, int], None] | None = None,
+        relaxed: Sequence[RelaxedDraws] = (),
     ) -> None:
         from atomate2_vogen.potential.potential import Potential
         from atomate2_vogen.potential.shipped import load_potential
@@ -145,6 +152,7 @@ class SearchSampler:
             "symmetry_tolerance", symmetry_tolerance, 1.0, zero=True
         )
         self.progress = progress
+        self.relaxed = tuple(relaxed)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -178,6 +186,57 @@ class SearchSampler:
             options=self.options,
             known=known,
             depends_on_count=True,
+        )
+
+    def relax_part(
+        self, formula: str, wanted: int, seed: int, part: int, parts: int
+    ) -> RelaxedDraws:
+        """Relax a part of the draws of one formula, as another process may do with the others.
+
+        Parameters
+        ----------
+        formula, wanted, seed
+            As of `sample`.
+        part, parts
+            Number of the part, from 0, and of parts in all; at most `n_parts`.
+
+        Raises
+        ------
+        CountsError, UnknownFormulaError, InputError
+            As `sample`, or if there is no such part.
+
+        Examples
+        --------
+        >>> from atomate2_vogen.samplers import SearchSampler
+        >>> sampler = SearchSampler(draws=8)
+        >>> part = sampler.relax_part("VO2", 1, seed=1, part=0, parts=1)
+        >>> sample = SearchSampler(draws=8, relaxed=[part]).sample({"VO2": 1}, seed=1)
+        >>> sample.candidates[0].details["draw"] in part.draws
+        True
+        """
+        begin, begin_cpu = time.perf_counter(), time.process_time()
+        ((formula, wanted),) = check_counts({formula: wanted}, self.system).items()
+        n = self.draws * wanted
+        if not 0 <= part < parts <= n_parts(n):
+            raise InputError(f"part {part} of {parts}: there are 1 to {n_parts(n)} parts")
+        numbers = np.array_split(np.arange(n_parts(n)), parts)[part]
+        found, refused = self._relax_blocks(formula, n, check_seed(seed), numbers.tolist())
+        return RelaxedDraws(
+            formula=formula,
+            seed=seed,
+            n_draws=n,
+            blocks=numbers.tolist(),
+            model_id=self.model_id,
+            options=self.options,
+            draws=[one.draw for one in found],
+            groups=[one.group for one in found],
+            energies=[float(one.energy) for one in found],
+            lattices=[one.structure.lattice.matrix.tolist() for one in found],
+            species=[[site.specie.symbol for site in one.structure] for one in found],
+            coords=[one.structure.frac_coords.tolist() for one in found],
+            refused=[(one.reason, str(one)) for one in refused],
+            wall_time=time.perf_counter() - begin,
+            cpu_time=time.process_time() - begin_cpu,
         )
 
     def _outcomes(self, formula: str, wanted: int, seed: int) -> Iterator[Attempt]:
@@ -246,9 +305,44 @@ class SearchSampler:
 
     def _relaxed(self, formula: str, n: int, seed: int) -> tuple[list[_Found], list[RefusedError]]:
         """All draws that could be relaxed, and why others could not."""
+        parts = [one for one in self.relaxed if one.formula == formula]
+        if not parts:
+            return self._relax_blocks(formula, n, seed, range(n_parts(n)))
+        given = {number: one for one in parts for number in one.blocks}
+        wanted = (n, seed, self.model_id, self.options)
+        fits = all((one.n_draws, one.seed, one.model_id, one.options) == wanted for one in parts)
+        if not fits or sorted(given) != list(range(n_parts(n))):
+            raise InputError(
+                f"the relaxed draws of {formula} are not all parts of {n} draws with seed {seed} "
+                f"and {self.model_id}"
+            )
         found: list[_Found] = []
         refused: list[RefusedError] = []
-        for block in np.array_split(np.arange(n), -(-n // DRAWS_COMPARED)):
+        for one in sorted(parts, key=lambda one: one.blocks):
+            rows = zip(
+                one.draws,
+                one.groups,
+                one.lattices,
+                one.species,
+                one.coords,
+                one.energies,
+                strict=True,
+            )
+            found += [
+                _Found(draw, group, Structure(lattice, species, coords), energy)
+                for draw, group, lattice, species, coords, energy in rows
+            ]
+            refused += [RefusedError(reason, message) for reason, message in one.refused]
+        return found, refused
+
+    def _relax_blocks(
+        self, formula: str, n: int, seed: int, numbers: Iterable[int]
+    ) -> tuple[list[_Found], list[RefusedError]]:
+        """Draws of some blocks that could be relaxed, and why others could not."""
+        found: list[_Found] = []
+        refused: list[RefusedError] = []
+        blocks = np.array_split(np.arange(n), n_parts(n))
+        for block in (blocks[number] for number in numbers):
             drawn: list[tuple[int, int, Structure]] = []
             for draw in block.tolist():
                 group, structure = self._draw(formula, seed, draw)
@@ -296,6 +390,11 @@ class SearchSampler:
         """Space group and random crystal of one draw, from a separate random stream."""
         rng = formula_rng(seed, formula, draw)
         return draw_crystal(formula, self.system, rng, self.min_atoms)
+
+
+def n_parts(n_draws: int) -> int:
+    """Number of parts into which draws can be divided without changing what comes out."""
+    return -(-n_draws // DRAWS_COMPARED)
 
 
 def _checked(narrowing: Any, most: int) -> tuple[tuple[int, float], ...]:

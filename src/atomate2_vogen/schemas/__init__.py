@@ -45,6 +45,7 @@ from atomate2_vogen.schemas.metrics import (
 )
 from atomate2_vogen.schemas.phonons import FreeEnergy, PhononDoc, PhononSummary, PhononVerdict
 from atomate2_vogen.schemas.refinement import AttemptKind, Refinement, RefinementAttempt
+from atomate2_vogen.schemas.search import RelaxedDraws
 from atomate2_vogen.schemas.stability import (
     DecompositionPhase,
     FieldClass,
@@ -103,6 +104,7 @@ __all__ = [
     "RefinementAttempt",
     "Rejection",
     "RejectionReason",
+    "RelaxedDraws",
     "RoundDoc",
     "SampleDoc",
     "SpinChannel",
