@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,10 +136,9 @@ class SearchSampler:
         relaxed: Sequence[RelaxedDraws] = (),
     ) -> None:
         from atomate2_vogen.potential.potential import Potential
-        from atomate2_vogen.potential.shipped import load_potential
 
         if potential is None:
-            potential = load_potential(system)
+            potential = _shipped_potential(system)
         elif not isinstance(potential, Potential):
             potential = Potential.load(potential)
         potential.require_system(system)
@@ -390,6 +390,14 @@ class SearchSampler:
         """Space group and random crystal of one draw, from a separate random stream."""
         rng = formula_rng(seed, formula, draw)
         return draw_crystal(formula, self.system, rng, self.min_atoms)
+
+
+@lru_cache(maxsize=2)
+def _shipped_potential(system: OxideSystem) -> Potential:
+    """The shipped potential, once per process: its first evaluation takes seconds."""
+    from atomate2_vogen.potential.shipped import load_potential
+
+    return load_potential(system)
 
 
 def n_parts(n_draws: int) -> int:
