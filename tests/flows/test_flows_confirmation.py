@@ -133,6 +133,8 @@ def test_the_output_of_a_job_is_confirmed_and_stored(finds, tmp_path_factory):
         assert stores.ingest_jobs()["consensus"] == 1
         (row,) = stores.iterate(ConsensusDoc)
         assert row.verdict is Verdict.CONFIRMED
+        task = row.opinions[1].task(stores)
+        assert task.output.energy / 3 == pytest.approx(row.opinions[1].energy_per_atom)
         # further opinions are no judgements of their own: the judge's documents stay alone
         assert stores.calculations.count() == 0
         stores.save(finds)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
 from atomate2_vogen.schemas.base import FileName, VogenDoc
-from atomate2_vogen.schemas.jobs import JobLink
+from atomate2_vogen.schemas.jobs import JobLinks
 from atomate2_vogen.schemas.stability import StabilityState
 
 
@@ -62,8 +62,10 @@ class ReferenceLevel(BaseModel):
     phase_energy_per_atom: float | None = Field(None, description="of this phase, eV/atom")
 
 
-class Opinion(BaseModel):
+class Opinion(JobLinks):
     """One energy model about one crystal, relaxed by it.
+
+    Its `jobs` are ``relax`` and ``static``; `task` reads their task documents.
 
     Examples
     --------
@@ -98,9 +100,6 @@ class Opinion(BaseModel):
     n_steps: int | None = Field(None, description="ionic steps")
     cpu_time: float | None = Field(None, description="CPU seconds of its calculations")
     structure: Structure | None = Field(None, description="relaxed by the model")
-    jobs: dict[str, JobLink] = Field(
-        default_factory=dict, description="jobs with the calculations, by stage"
-    )
 
 
 class ConsensusDoc(VogenDoc):

@@ -7,7 +7,7 @@ from pymatgen.core import Structure
 
 from atomate2_vogen.schemas.base import VogenDoc
 from atomate2_vogen.schemas.calculations import CharacterisationState
-from atomate2_vogen.schemas.jobs import JobLink
+from atomate2_vogen.schemas.jobs import JobLinks
 from atomate2_vogen.schemas.magnetism import MagneticStart, MagneticState
 
 
@@ -24,8 +24,10 @@ class ModelHeight(BaseModel):
     above_known_phase: float = Field(description="eV/atom")
 
 
-class DftEnergy(BaseModel):
+class DftEnergy(JobLinks):
     """Energy of a crystal as one energy model relaxed it; the lowest of several magnetic starts.
+
+    `task` reads the document of the job that chose the start, or of the calculation itself.
 
     Examples
     --------
@@ -44,9 +46,6 @@ class DftEnergy(BaseModel):
     magnetism: MagneticState | None = Field(None, description="moments of the lowest start")
     magnetic_note: str | None = Field(None, description="why a start that was asked for is missing")
     structure: Structure = Field(description="crystal that was calculated, not relaxed further")
-    jobs: dict[str, JobLink] = Field(
-        default_factory=dict, description="job with the energy, under ``static``"
-    )
 
 
 class DftDoc(VogenDoc):

@@ -27,8 +27,8 @@ class JobLink(BaseModel):
     )
 
 
-class LinkedDoc(VogenDoc):
-    """Document with links to the jobs that it was made from."""
+class JobLinks(BaseModel):
+    """Links to the jobs that something was made from."""
 
     main_stage: ClassVar[str] = "static"
 
@@ -67,6 +67,10 @@ class LinkedDoc(VogenDoc):
             stages = ", ".join(sorted(self.jobs)) or "none: it was made by an earlier version"
             raise InputError(f"no job of stage {stage!r} is linked; linked stages: {stages}")
         return task_of(store, self.jobs[stage], stage, load=load)
+
+
+class LinkedDoc(VogenDoc, JobLinks):
+    """Document with links to the jobs that it was made from."""
 
 
 def task_of(store: Any, link: JobLink, stage: str, *, load: bool = True) -> Any:
