@@ -142,8 +142,8 @@ def test_the_output_of_a_job_is_confirmed_and_stored(finds, tmp_path_factory):
         assert crystal.candidate_id == finds[0].candidate_id
         assert (crystal.verdict, crystal.verdict_25mev) == ("confirmed", "confirmed")
         assert len(stores.query(verdict="refuted")) == 0
-        with pytest.raises(InputError, match=r"'confirmd'.*confirmed"):
-            stores.query(verdict="confirmd")
+        with pytest.raises(InputError, match=r"'magic'.*confirmed"):
+            stores.query(verdict="magic")
 
 
 def test_references_are_relaxed_where_none_are_given(finds):
