@@ -31,7 +31,13 @@ class DftEnergy(JobLinks):
 
     Examples
     --------
-    >>> DftEnergy(geometry="CHGNet-0.3.0", state="failed", error="out of memory").magnetic_starts
+    >>> from pymatgen.core import Lattice, Structure
+    >>> DftEnergy(
+    ...     geometry="CHGNet-0.3.0",
+    ...     state="failed",
+    ...     error="out of memory",
+    ...     structure=Structure(Lattice.cubic(3), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
+    ... ).magnetic_starts
     []
     """
 
