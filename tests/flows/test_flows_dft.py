@@ -185,7 +185,7 @@ def test_what_cannot_be_calculated_is_recorded(tmp_path):
 
 def test_what_does_not_fit_is_refused():
     with pytest.raises(EngineCapabilityError, match="no DFT code"):
-        DftFlowMaker(engine=cheap_engine.engine())
+        maker(engine=cheap_engine.engine()).make([find("VO2-1", (12.8, 12.7))])
     with pytest.raises(InputError, match="geometries is 0"):
         maker(geometries=0)
     with pytest.raises(InputError, match="magnetic starts"):

@@ -10,6 +10,7 @@ import click
 from rich.markup import escape
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.engines.loading import CONFIRMING
 from atomate2_vogen.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,17 +21,14 @@ if TYPE_CHECKING:
     from atomate2_vogen.flows import ConfirmFlowMaker
     from atomate2_vogen.schemas import StabilityDoc
 
-DEFAULT_ENGINES = ("sevennet-l3i5", "diep")
-"""Of other functionals or data than the default engine; see docs/explanation/energy_models."""
-
 
 @click.command(short_help="Ask further energy models about the finds of a folder.")
 @click.argument("folder", type=options.UserPath())
 @click.option(
     "--engines",
     type=options.EngineList(),
-    default=DEFAULT_ENGINES,
-    show_default=",".join(DEFAULT_ENGINES),
+    default=CONFIRMING,
+    show_default=",".join(CONFIRMING),
     help="Further energy models, as of --engine of vogen discover.",
 )
 @click.option(

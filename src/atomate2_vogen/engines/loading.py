@@ -46,6 +46,10 @@ ENGINES: dict[str, EngineName] = {
 }
 """Engines by name."""
 
+CONFIRMING = ("sevennet-l3i5", "diep")
+"""Engines that are asked about finds where none are named: of other training data or another
+functional than the default one (docs/explanation/energy_models)."""
+
 
 def load_engine(name: str, system: OxideSystem | None = None, **options: Any) -> Engine:
     """The engine of a name.

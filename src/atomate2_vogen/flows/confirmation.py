@@ -9,8 +9,9 @@ from typing import Any
 from jobflow import Flow, Job, Maker, OutputReference
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.engines import Engine
+from atomate2_vogen.engines import Engine, load_engine
 from atomate2_vogen.engines.chgnet_engine import chgnet
+from atomate2_vogen.engines.loading import CONFIRMING
 from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.flows.references import references_for
@@ -42,7 +43,7 @@ class ConfirmFlowMaker(Maker):
     engine
         Engine that found the crystals; the default is CHGNet.
     engines
-        Further engines, of other schemes. At least one of them must differ from `engine` or from
+        Further engines, of other schemes; by default SevenNet-l3i5 and DIEP. At least one of them must differ from `engine` or from
         another one in functional and in training data, else no crystal can be confirmed.
     system
         Oxide system.
@@ -54,6 +55,8 @@ class ConfirmFlowMaker(Maker):
     ------
     InputError
         If no further engine is given, one is given twice, or no two are independent.
+    MissingDependencyError
+        If no engines are given and a package of the default ones is not installed.
 
     Examples
     --------
@@ -66,7 +69,9 @@ class ConfirmFlowMaker(Maker):
 
     name: str = "confirm"
     engine: Engine = field(default_factory=chgnet)
-    engines: Sequence[Engine] = ()
+    engines: Sequence[Engine] = field(
+        default_factory=lambda: tuple(load_engine(name) for name in CONFIRMING)
+    )
     system: OxideSystem = field(default_factory=lambda: VANADIUM)
     references: Mapping[str, list[ReferenceDoc] | Maker] = field(default_factory=dict)
 

@@ -56,8 +56,6 @@ class DftFlowMaker(Maker):
 
     Raises
     ------
-    EngineCapabilityError
-        If the engine is none of a DFT code.
     InputError
         If a number or a start is impossible.
 
@@ -83,10 +81,6 @@ class DftFlowMaker(Maker):
         check_engine(self.engine, self)
         self.magnetic_starts = tuple(self.magnetic_starts)
         check_starts(self.magnetic_starts)
-        if self.engine.manager_config.get(CATEGORY) != DFT:
-            raise EngineCapabilityError(
-                f"engine {self.engine.name} is no DFT code; take one such as gpaw or vasp-mp"
-            )
         for name in ("geometries", "max_atoms"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -102,12 +96,18 @@ class DftFlowMaker(Maker):
 
         Raises
         ------
+        EngineCapabilityError
+            If the engine is none of a DFT code.
         InputError
             If there is no find, one comes twice, is of another system, has no crystal or is
             larger than `max_atoms`.
         MissingReferenceError
             If there is no known phase of the formula of a find.
         """
+        if self.engine.manager_config.get(CATEGORY) != DFT:
+            raise EngineCapabilityError(
+                f"engine {self.engine.name} is no DFT code; take one such as gpaw or vasp-mp"
+            )
         found = list(finds)
         if not found:
             raise InputError("no finds to calculate")
