@@ -95,8 +95,11 @@ def test_markdown_has_a_cell_for_everything(entries):
     assert lines[0] == "|  | wgan | random | substitution | must | aim |"
     assert len(lines) == len(rows) + 2
     assert len({line.count("|") for line in lines}) == 1
-    (sun,) = [line for line in lines if "S.U.N. at" in line]
+    sun, *narrower = [line for line in lines if "S.U.N. at" in line]
     assert sun.endswith("| 20.0 % (1/5) | 0.0 % (0/5) | 0.0 % (0/5) | more | ≥ 40 % |")
+    assert [line.split("|")[1].strip() for line in narrower] == [
+        f"S.U.N. at {limit} eV/atom" for limit in ("0.05", "0.025", "0")
+    ]
     classes = class_rows(entries, {})
     assert len(class_markdown(classes).splitlines()) == len(classes) + 2
 
