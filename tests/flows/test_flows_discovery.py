@@ -77,7 +77,9 @@ def test_from_counts_to_stability(tmp_path):
     with VogenStores.open(tmp_path / "store") as stores:
         written = stores.ingest_jobs()
         assert written == {
-            "candidates": 3, "calculations": 3, "references": 0, "electronic": 0, "phonons": 0,
+            "candidates": 3, "calculations": 3, "references": 0, "consensus": 0,
+        "dft": 0,
+        "electronic": 0, "phonons": 0,
             "training": 0, "stability": 3,
         }  # fmt: skip
         assert set(stores.ingest_jobs().values()) == {0}

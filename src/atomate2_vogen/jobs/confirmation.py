@@ -63,7 +63,7 @@ def find_levels(
     return reference_levels(references, system, formulas)
 
 
-@job
+@job(output_schema=Opinion)
 def record_opinion(
     find: StabilityDoc,
     model: EnergyModel,
