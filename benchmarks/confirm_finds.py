@@ -164,7 +164,8 @@ def markdown(found: dict[str, list[dict[str, str]]]) -> str:
     for sampler, rows in found.items():
         engines = [name[: -len(" state")] for name in rows[0] if name.endswith(" state")]
         first, *others = engines
-        lines += [f"## {sampler}: {len(rows)} finds of {first} within 0.1 eV/atom", ""]
+        highest = max(float(row[f"{first} energy_above_hull"]) for row in rows)
+        lines += [f"## {sampler}: {len(rows)} finds of {first}, up to {highest:.3f} eV/atom", ""]
         lines += [
             f"| {' | '.join(HEADER)} |",
             f"|---|{'---:|' * (len(HEADER) - 1)}",
