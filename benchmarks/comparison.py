@@ -266,16 +266,18 @@ def _sun(entry: Entry) -> Value:
 
 def _sun_within(entry: Entry, limit: float) -> Value:
     """Unique, novel crystals within a limit, of those asked for."""
-    found = [
-        document
-        for document in entry.stability
-        if document.state is StabilityState.RANKED
-        and document.is_unique
-        and document.is_novel
+    count = sum(is_find(document, limit) for document in entry.stability)
+    return proportion(count, entry.metrics.overall.n_requested)
+
+
+def is_find(document: StabilityDoc, limit: float) -> bool:
+    """Whether a crystal is unique, novel and within a limit above hull (eV/atom)."""
+    return (
+        document.state is StabilityState.RANKED
+        and bool(document.is_unique and document.is_novel)
         and document.energy_above_hull is not None
         and at_most(document.energy_above_hull, limit)
-    ]
-    return proportion(len(found), entry.metrics.overall.n_requested)
+    )
 
 
 def _finds(entry: Entry) -> Value:

@@ -24,17 +24,17 @@ from typing import Any
 
 import click
 import numpy as np
+from comparison import is_find
 from pymatgen.io.cif import CifWriter
 from records import read_records, stability_of
 from scipy.stats import spearmanr
 
 from atomate2_vogen import ConfirmFlowMaker, VogenStores
 from atomate2_vogen.cli.exports import CONSENSUS_COLUMNS, OPINION_COLUMNS
-from atomate2_vogen.energy_rounding import at_most
 from atomate2_vogen.engines import load_engine
 from atomate2_vogen.files import write_atomically
 from atomate2_vogen.managers import Event, run_parallel
-from atomate2_vogen.schemas import ConsensusDoc, Opinion, StabilityDoc, StabilityState
+from atomate2_vogen.schemas import ConsensusDoc, Opinion, StabilityDoc
 from atomate2_vogen.stability.consensus import TIGHT_LIMIT, agrees
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.stability.statistics import proportion
@@ -59,14 +59,7 @@ def finds(sampler: str) -> list[StabilityDoc]:
     """Unique, novel crystals of the benchmark within 0.1 eV/atom of the hull, lowest first."""
     records = read_records(BENCHMARK / sampler / "candidates.csv.gz")
     documents = [stability_of(record) for record in records]
-    found = [
-        document
-        for document in documents
-        if document.state is StabilityState.RANKED
-        and document.is_unique
-        and document.is_novel
-        and at_most(document.energy_above_hull, NEAR_HULL_LIMIT)
-    ]
+    found = [document for document in documents if is_find(document, NEAR_HULL_LIMIT)]
     return sorted(found, key=lambda one: (one.energy_above_hull, one.candidate_id))
 
 
@@ -88,14 +81,14 @@ def main(
         wanted = finds(sampler)[:most]
         documents = confirm(maker, wanted, workers, out / "runs" / sampler)
         write_atomically(out / f"{sampler}.csv.gz", rows_of(documents))
+        about = {
+            "date": datetime.now(UTC).date().isoformat(),
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("chgnet", "sevenn", "diep", "torch", "atomate2")},
+        }
+        write_atomically(out / "run.json", json.dumps(about, indent=1) + "\n")
     text = markdown({path.name.split(".")[0]: read(path) for path in sorted(out.glob("*.csv.gz"))})
     write_atomically(out / "summary.md", text)
-    about = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("chgnet", "sevenn", "diep", "torch", "atomate2")},
-    }
-    write_atomically(out / "run.json", json.dumps(about, indent=1) + "\n")
     click.echo(text)
 
 
@@ -103,12 +96,12 @@ def confirm(
     maker: ConfirmFlowMaker, wanted: Sequence[StabilityDoc], workers: int, folder: Path
 ) -> list[ConsensusDoc]:
     """Documents of the finds, in their order."""
-    told = time.monotonic()
+    printed_at = time.monotonic()
 
-    def tell(event: Event) -> None:
-        nonlocal told
-        if event.stage == "confirm opinion" and time.monotonic() - told > SECONDS:
-            told = time.monotonic()
+    def print_progress(event: Event) -> None:
+        nonlocal printed_at
+        if event.stage == "confirm opinion" and time.monotonic() - printed_at > SECONDS:
+            printed_at = time.monotonic()
             total = len(wanted) * len(maker.engines)
             click.echo(f"{time.strftime('%H:%M:%S')} {event.stage_ended} of {total}", err=True)
 
@@ -118,7 +111,7 @@ def confirm(
             stores.job_store,
             workers=workers,
             folder=folder / "jobs",
-            on_event=tell,
+            on_event=print_progress,
         )
         found = done.output.resolve(stores.job_store)
     return [ConsensusDoc.model_validate(one) for one in found]
@@ -181,12 +174,12 @@ def markdown(found: dict[str, list[dict[str, str]]]) -> str:
             lines.append(
                 f"Within {limit:g} eV/atom by {first} {len(verdicts)}: {counts or 'none'}."
             )
-        seconds = {
+        hours = {
             engine: sum(float(row[f"{engine} cpu_time"] or 0) for row in rows) / 3600
             for engine in others
         }
-        told = ", ".join(f"{engine} {hours:.2f}" for engine, hours in seconds.items())
-        lines += [f"CPU-hours: {told}.", ""]
+        costs = ", ".join(f"{engine} {value:.2f}" for engine, value in hours.items())
+        lines += [f"CPU-hours: {costs}.", ""]
     return "\n".join(lines)
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from energy_models import models
 from jobflow import run_locally
 
 from atomate2_vogen import __version__, load_references
 from atomate2_vogen.engines import load_engine
-from atomate2_vogen.engines.loading import ENGINES
 from atomate2_vogen.files import write_atomically
 from atomate2_vogen.flows import PhononFlowMaker
 from atomate2_vogen.phonons.harmonic import phonopy_from_document
@@ -38,13 +38,8 @@ R_POINT = (0.0, 0.5, 0.5)
 """Of the tetragonal zone, in units of the reciprocal cell vectors."""
 
 
-def models() -> list[str]:
-    """Engines of force fields, by name."""
-    return [name for name, entry in ENGINES.items() if entry.phonons and not entry.bands]
-
-
 def measure(engine_name: str, phase: str) -> dict[str, Any]:
-    """One row; a phase that a model does not have is told so."""
+    """One row; with an error where the model relaxes the phase into another one."""
     engine = load_engine(engine_name)
     row: dict[str, Any] = {"engine": engine_name, "phase": phase, "known": PHASES[phase]}
     crystals = [one.structure for one in load_references(engine) if one.name == phase]

@@ -67,15 +67,15 @@ def force_field_settings(
     # other weights of a known force field get its arguments that do not choose weights
     model = known or next(iter(KNOWN_MODELS.get(calculator.code, ())), KnownModel(weights=str))
     arguments = {**model.arguments, **given}
+    label = model.label or calculator.label
     if energy_corrections == "known":
         energy_corrections = model.energy_corrections if is_known else None
         if not is_known:
             logger.warning(
                 "whether energies of %s need corrections before they meet on a hull is not known; "
                 "none are added. Give energy_corrections where they do",
-                model.label or calculator.label,
+                label,
             )
-    label = model.label or calculator.label
     own = _scheme(label, model, energy_corrections) if is_known else None
     if scheme is None:
         scheme = own or _no_scheme(label, arguments)
