@@ -12,12 +12,12 @@ from jobflow import Flow, Job, job
 
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.engines.base import EnergyCorrections, Engine
-from atomate2_vogen.engines.methods import Method, check_method
+from atomate2_vogen.engines.methods import Method
 from atomate2_vogen.errors import MissingReferenceError, VogenError, reason
 from atomate2_vogen.jobs import results
 from atomate2_vogen.jobs.guard import GuardedMaker
 from atomate2_vogen.jobs.links import job_links
-from atomate2_vogen.jobs.outcomes import require, total
+from atomate2_vogen.jobs.outcomes import require_relaxed, total
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.screening import RECORDING
 from atomate2_vogen.schemas import (
@@ -111,10 +111,7 @@ def record_opinion(
             raise MissingReferenceError(
                 f"the reference phases of scheme {model.scheme} could not be relaxed; see the logs"
             )
-        require(relaxed, "relaxation")
-        require(static, "static calculation")
-        for stage, calculation in (("relax", relaxed), ("static", static)):
-            check_method(calculation, (methods or {}).get(stage), model.engine_versions)
+        require_relaxed(relaxed, static, methods, model.engine_versions)
         opinion.n_steps = results.n_steps(relaxed)
         structure = results.relaxed_structure(static)
         opinion.structure = structure

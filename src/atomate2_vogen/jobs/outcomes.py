@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from atomate2_vogen.engines.methods import Method, check_method
 from atomate2_vogen.errors import NonFiniteError, trace
 from atomate2_vogen.jobs.guard import JobFailure
 from atomate2_vogen.schemas import CalculationDoc
@@ -27,6 +28,33 @@ def require(calculation: Any, stage: str) -> None:
         raise NonFiniteError(f"the {stage} left no result; see the log of its job")
     if isinstance(calculation, JobFailure):
         raise NonFiniteError(calculation.error)
+
+
+def require_relaxed(
+    relaxed: Any, static: Any, methods: Mapping[str, Method] | None, versions: Mapping[str, str]
+) -> None:
+    """Raise unless a relaxation and the static calculation after it are those of an engine.
+
+    Parameters
+    ----------
+    relaxed, static
+        Task documents, a `JobFailure`, or None.
+    methods
+        Methods of the stages ``relax`` and ``static``, as far as they are stated.
+    versions
+        Versions that the engine was made with.
+
+    Raises
+    ------
+    NonFiniteError
+        If one left no task document.
+    SchemeMismatchError
+        If one is of another method or version.
+    """
+    require(relaxed, "relaxation")
+    require(static, "static calculation")
+    for stage, calculation in (("relax", relaxed), ("static", static)):
+        check_method(calculation, (methods or {}).get(stage), versions)
 
 
 def total(seconds: Sequence[float | None]) -> float | None:

@@ -20,7 +20,7 @@ from atomate2_vogen.jobs.guard import GuardedMaker
 from atomate2_vogen.jobs.later import joined_flow, pieces
 from atomate2_vogen.jobs.links import job_links
 from atomate2_vogen.jobs.magnetism import magnetic_state
-from atomate2_vogen.jobs.outcomes import compare_with_candidate, require, total
+from atomate2_vogen.jobs.outcomes import compare_with_candidate, require, require_relaxed, total
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.refinement import REFINE_STAGE, UNFINISHED, RefineMaker
 from atomate2_vogen.jobs.subjects import check_crystals
@@ -138,10 +138,7 @@ def record(
     document.wall_time = total([results.elapsed_time(done) for done in calculations])
     document.cpu_time = total([results.cpu_time(done) for done in calculations])
     try:
-        require(relaxed, "relaxation")
-        require(static, "static calculation")
-        for stage, calculation in (("relax", relaxed), ("static", static)):
-            check_method(calculation, (methods or {}).get(stage), engine_versions)
+        require_relaxed(relaxed, static, methods, engine_versions)
         document.n_steps = results.n_steps(relaxed)
         document.structure = results.relaxed_structure(static)
         document.energy_per_atom = results.energy_per_atom(static, corrections)
