@@ -51,7 +51,7 @@ def find(name: str, volumes, **changes) -> ConsensusDoc:
             model=model,
             state="ranked",
             energy_above_hull=0.02,
-            above_known_phase=0.01 * (number + 1),
+            energy_per_atom=-8 + 0.01 * (number + 1),
             left_basin=False,
             structure=crystal(volume),
         )
@@ -119,8 +119,8 @@ def test_differences_are_those_of_the_lowest_geometries(tmp_path):
             pytest.approx(energy(12.9) - energy(12.4), abs=1e-6),
         )
         assert {m.engine: m.above_known_phase for m in one.by_models} == {
-            "first": 0.01,
-            "second": 0.02,
+            "first": pytest.approx(0.01),
+            "second": pytest.approx(0.02),
         }
         assert {m.engine: pytest.approx(m.above_known_phase) for m in high.by_models} == {
             "first": 0.05,
@@ -131,10 +131,31 @@ def test_differences_are_those_of_the_lowest_geometries(tmp_path):
         assert stored.above_known_phase == pytest.approx(expected, abs=1e-6)
 
 
-def test_of_one_geometry_the_first_models_is_taken(tmp_path):
+def test_models_are_compared_at_the_phases_that_are_calculated():
+    """A known phase too large for the DFT code is left out of the models' differences, too."""
+    large = crystal(12.0) * (2, 2, 2)
+    large[0], large[8] = "O", "V"  # no smaller cell repeats
+    references = {
+        scheme: [
+            *REFERENCES[scheme],
+            reference("large", 12.0, scheme, -0.5).model_copy(update={"structure": large}),
+        ]
+        for scheme in REFERENCES
+    }
+    flow = maker(references=references, max_atoms=6).make([find("VO2-1", (12.8, 12.7))])
+    names = [job.name for job, _ in flow.iterflow() if job.name.startswith("dft ")]
+    assert sorted(names) == ["dft VO2-1", "dft high", "dft low"]
+    (document,) = [job for job, _ in flow.iterflow() if job.name == "dft VO2-1"]
+    described = document.function_args[0]
+    assert [m.above_known_phase for m in described.by_models] == pytest.approx([0.01, 0.02])
+
+
+def test_all_models_are_compared_also_where_one_geometry_is_calculated(tmp_path):
     with VogenStores.memory() as stores:
-        *_, one = run(maker(geometries=1).make([find("VO2-1", (12.8, 12.7))]), tmp_path, stores)
-    assert [e.geometry for e in one.energies] == ["model-1"]
+        flow = maker(geometries=1).make([find("VO2-1", (12.8, 12.7))])
+        for document in run(flow, tmp_path, stores):
+            assert [e.geometry for e in document.energies] == ["model-1"]
+            assert [m.engine for m in document.by_models] == ["first", "second"]
 
 
 def test_known_phases_of_a_formula_are_calculated_once():

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from atomate2_vogen.schemas import (
         CandidateDoc,
         ConsensusDoc,
+        DftDoc,
+        DftEnergy,
+        MagneticStart,
         MetricsDoc,
         ReferenceDoc,
         RoundDoc,
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "candidate_cif",
     "consensus_csv",
+    "dft_csv",
     "plain",
     "relaxed_cif",
     "stability_csv",
@@ -219,6 +223,58 @@ def consensus_csv(documents: Sequence[ConsensusDoc]) -> str:
         ]
         writer.writerow([*(_cell(getattr(doc, name)) for name in CONSENSUS_COLUMNS), *cells])
     return text.getvalue()
+
+
+DFT_COLUMNS = (
+    "crystal",
+    "is_known",
+    "formula",
+    "scheme",
+    "above_known_phase",
+    "lowest_known_phase",
+)
+"""First columns of the table of DFT energies: fields of `DftDoc`."""
+
+START_COLUMNS = ("name", "energy_per_atom", "order", "total_moment", "cpu_time", "error")
+"""Fields of `MagneticStart`, the first as column ``start``."""
+
+
+def dft_csv(documents: Sequence[DftDoc]) -> str:
+    """Table of DFT energies: one line per self-consistent calculation, the models' beside."""
+    models = list(dict.fromkeys(one.engine for doc in documents for one in doc.by_models))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = ["start", *START_COLUMNS[1:]]
+    beside = [f"{model} above_known_phase" for model in models]
+    writer.writerow([*DFT_COLUMNS, "natoms", "geometry", *names, *beside])
+    for doc in documents:
+        heights = {one.engine: one.above_known_phase for one in doc.by_models}
+        first = [_cell(getattr(doc, column)) for column in DFT_COLUMNS]
+        last = [_cell(heights.get(model)) for model in models]
+        for energy in doc.energies:
+            crystal = [str(len(energy.structure)), energy.geometry]
+            for start in _starts(energy):
+                cells = [_cell(getattr(start, column)) for column in START_COLUMNS]
+                writer.writerow([*first, *crystal, *cells, *last])
+    return text.getvalue()
+
+
+def _starts(energy: DftEnergy) -> list[MagneticStart]:
+    """The calculations of a geometry, a single one as well."""
+    from atomate2_vogen.schemas import MagneticStart
+
+    if energy.magnetic_starts:
+        return energy.magnetic_starts
+    state = {} if energy.magnetism is None else energy.magnetism.model_dump()
+    return [
+        MagneticStart(
+            name=energy.magnetic_start or "",
+            energy_per_atom=energy.energy_per_atom,
+            error=energy.error,
+            cpu_time=energy.cpu_time,
+            **state,
+        )
+    ]
 
 
 def _cell(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from jobflow import Flow, Job, Maker
+from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine, load_references
@@ -114,97 +115,129 @@ class DftFlowMaker(Maker):
         names = [find.candidate_id for find in found]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise InputError(f"candidate {twice} is given twice")
-        crystals = [self._find(find) for find in found]
+        by_formula: dict[str, list[ConsensusDoc]] = {}
+        for find in found:
+            self._check(find)
+            by_formula.setdefault(find.formula, []).append(find)
         flows: list[Flow] = []
-        known: dict[str, list[Flow]] = {}
-        for find, crystal in zip(found, crystals, strict=True):
-            if crystal.formula not in known:
-                phases = self._known(find, crystal.geometries)
-                known[crystal.formula] = [self._flow(phase, []) for phase in phases]
-                flows += known[crystal.formula]
-        flows += [
-            self._flow(crystal, [flow.output for flow in known[crystal.formula]])
-            for crystal in crystals
-        ]
+        of_finds: dict[str, Flow] = {}
+        for formula, same in by_formula.items():
+            phases = self._known(formula, same)
+            levels = {
+                engine: min(phase.energies[engine] for phase in phases if engine in phase.energies)
+                for engine in {engine for phase in phases for engine in phase.energies}
+            }
+            known = [self._flow(phase, levels, []) for phase in phases]
+            flows += known
+            outputs = [flow.output for flow in known]
+            for find in same:
+                of_finds[find.candidate_id] = self._flow(self._find(find), levels, outputs)
+        flows += [of_finds[name] for name in names]
         gathered: Job = collect_dft([flow.output for flow in flows])
         gathered.config = TOLERANT
         gathered.update_metadata({"scheme": self.engine.scheme, "stage": "collect dft"})
         place(gathered, ANALYSIS)
         return Flow([*flows, gathered], output=gathered.output, name=self.name)
 
-    def _flow(self, crystal: DftCrystal, known: Sequence[object]) -> Flow:
-        prepared = crystal.prepared(self.system, self.symprec)
+    def _flow(
+        self, crystal: _Relaxed, levels: Mapping[str, float], known: Sequence[object]
+    ) -> Flow:
+        """Flow of one crystal; `levels` are each model's energies of its lowest known phase."""
+        described = DftCrystal(
+            crystal.name,
+            is_known=crystal.is_known,
+            formula=crystal.formula,
+            chemsys=self.system.chemsys,
+            geometries=list(crystal.structures),
+            structures=list(crystal.structures.values()),
+            by_models=[
+                ModelHeight(engine=engine, above_known_phase=energy - levels[engine])
+                for engine, energy in crystal.energies.items()
+                if engine in levels
+            ],
+        )
+        prepared = described.prepared(self.system, self.symprec)
         return dft_flow(self.engine, prepared, self.magnetic_starts, self.system, known)
 
-    def _find(self, find: ConsensusDoc) -> DftCrystal:
-        """The crystals of a find by the first models that have one."""
+    def _check(self, find: ConsensusDoc) -> None:
+        """Refuse a find that cannot be calculated."""
         if find.chemsys != self.system.chemsys:
             raise InputError(
                 f"{find.candidate_id} is of {find.chemsys}, the flow is for {self.system.chemsys}"
             )
-        usable = [one for one in find.opinions if _is_usable(one)][: self.geometries]
-        if not usable:
+        structures = self._find(find).structures.values()
+        if not structures:
             raise InputError(f"candidate {find.candidate_id} has no relaxed structure")
-        structures = [one.structure for one in usable if one.structure is not None]
-        for structure in structures:
-            if (n_atoms := len(structure.get_primitive_structure())) > self.max_atoms:
-                raise InputError(
-                    f"candidate {find.candidate_id} has {n_atoms} atoms per primitive cell, more "
-                    f"than max_atoms={self.max_atoms}; leave it out or raise the limit"
-                )
-        return DftCrystal(
+        if (largest := max(map(n_primitive, structures))) > self.max_atoms:
+            raise InputError(
+                f"candidate {find.candidate_id} has {largest} atoms per primitive cell, more "
+                f"than max_atoms={self.max_atoms}; leave it out or raise the limit"
+            )
+
+    def _find(self, find: ConsensusDoc) -> _Relaxed:
+        """A find as the first models relaxed it that have it, and all models' energies."""
+        usable = [one for one in find.opinions if _is_usable(one)]
+        return _Relaxed(
             find.candidate_id,
             is_known=False,
             formula=find.formula,
-            chemsys=find.chemsys,
-            geometries=[one.model.scheme for one in usable],
-            structures=structures,
-            by_models=[
-                ModelHeight(engine=one.model.engine, above_known_phase=one.above_known_phase)
-                for one in find.opinions
-                if one.above_known_phase is not None
-            ],
+            structures={
+                one.model.scheme: one.structure
+                for one in usable[: self.geometries]
+                if one.structure is not None
+            },
+            energies={
+                one.model.engine: one.energy_per_atom
+                for one in usable
+                if one.energy_per_atom is not None
+            },
         )
 
-    def _known(self, find: ConsensusDoc, schemes: Sequence[str]) -> list[DftCrystal]:
-        """Known phases of the formula of a find, by source, as the same models relaxed them."""
-        engines = {one.model.scheme: one.model.engine for one in find.opinions}
-        by_source: dict[str, DftCrystal] = {}
-        for scheme in schemes:
+    def _known(self, formula: str, finds: Sequence[ConsensusDoc]) -> list[_Relaxed]:
+        """Known phases of a formula, as the models of its finds relaxed them."""
+        engines = {one.model.scheme: one.model.engine for find in finds for one in find.opinions}
+        needed = {scheme for find in finds for scheme in self._find(find).structures}
+        by_source: dict[str, _Relaxed] = {}
+        for scheme, engine in engines.items():
             references = self.references.get(scheme)
             if references is None:
                 references = load_references(scheme, self.system)
-            phases = [one for one in references if one.formula == find.formula]
-            lowest = min((one.energy_per_atom for one in phases), default=0.0)
-            for phase in phases:
-                if len(phase.structure.get_primitive_structure()) > self.max_atoms:
+            for phase in references:
+                if phase.formula != formula or n_primitive(phase.structure) > self.max_atoms:
                     continue
-                crystal = by_source.setdefault(
-                    phase.source,
-                    DftCrystal(
-                        phase.name,
-                        is_known=True,
-                        formula=phase.formula,
-                        chemsys=self.system.chemsys,
-                    ),
-                )
-                crystal.geometries.append(scheme)
-                crystal.structures.append(phase.structure)
-                height = phase.energy_per_atom - lowest
-                crystal.by_models.append(
-                    ModelHeight(engine=engines[scheme], above_known_phase=height)
-                )
-        if not by_source:
+                made = _Relaxed(phase.name, is_known=True, formula=formula)
+                relaxed = by_source.setdefault(phase.source, made)
+                relaxed.energies[engine] = phase.energy_per_atom
+                if scheme in needed:
+                    relaxed.structures[scheme] = phase.structure
+        known = {source: one for source, one in by_source.items() if one.structures}
+        if not known:
             raise MissingReferenceError(
-                f"no known phase of {find.formula} with at most {self.max_atoms} atoms per "
-                "primitive cell is at hand; give references, or raise max_atoms"
+                f"no known phase of {formula} with at most {self.max_atoms} atoms per primitive "
+                "cell is at hand; give references, or raise max_atoms"
             )
-        names = [crystal.name for crystal in by_source.values()]
+        names = [one.name for one in known.values()]
         return [
             # one model may have relaxed two sources into phases of one name
             replace(one, name=f"{one.name} {source}") if names.count(one.name) > 1 else one
-            for source, one in by_source.items()
+            for source, one in known.items()
         ]
+
+
+@dataclass(frozen=True)
+class _Relaxed:
+    """A crystal: structures by scheme, and energies in eV/atom by engine."""
+
+    name: str
+    is_known: bool
+    formula: str
+    structures: dict[str, Structure] = field(default_factory=dict)
+    energies: dict[str, float] = field(default_factory=dict)
+
+
+def n_primitive(structure: Structure) -> int:
+    """Number of atoms of the primitive cell."""
+    return len(structure.get_primitive_structure())
 
 
 def _is_usable(opinion: Opinion) -> bool:

@@ -24,6 +24,7 @@ from atomate2_vogen.jobs.magnetism import (
     magnetic_state,
     missing_antiferromagnet,
 )
+from atomate2_vogen.jobs.outcomes import total
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.subjects import Subject, symmetrise_subject
 from atomate2_vogen.jobs.tolerance import UNRESOLVED, guard_flow, read_outputs
@@ -220,11 +221,13 @@ def _energy(scheme: str, structure: Structure, static: Any, engine: Engine) -> D
         if isinstance(static, ChosenStart):
             made.magnetic_start, made.magnetic_starts = static.name, static.starts
             made.magnetism = static.magnetism
+            made.cpu_time = total([start.cpu_time for start in static.starts])
         else:
             check_method(static, engine.method("static"), engine.engine_versions)
             if not results.is_converged(static):
                 raise NonFiniteError("the static calculation did not converge")
             made.magnetism = magnetic_state(static)
+            made.cpu_time = results.cpu_time(static)
         made.energy_per_atom = results.energy_per_atom(static)
     except (VogenError, AttributeError, KeyError, TypeError, ValueError) as error:
         made.error = reason(error)

@@ -275,7 +275,9 @@ def choose_start(
             if engine_versions is not None:
                 check_method(calculation, method, engine_versions)
             state = magnetic_state(calculation) or MagneticState()
-            start = MagneticStart(name=name, **state.model_dump())
+            start = MagneticStart(
+                name=name, cpu_time=results.cpu_time(calculation), **state.model_dump()
+            )
             energy = results.energy_per_atom(calculation)
             if not results.is_converged(calculation):
                 raise InputError("the static calculation did not converge")

@@ -22,7 +22,7 @@ from atomate2_vogen.schemas.consensus import (
     ReferenceLevel,
     Verdict,
 )
-from atomate2_vogen.schemas.dft import DftDoc, DftEnergy, ModelHeight
+from atomate2_vogen.schemas.dft import DftDoc, DftEnergy, ModelAgreement, ModelHeight
 from atomate2_vogen.schemas.discovery import DiscoveryDoc
 from atomate2_vogen.schemas.electronic import (
     BandEdge,
@@ -89,6 +89,7 @@ __all__ = [
     "MagneticStart",
     "MagneticState",
     "MetricsDoc",
+    "ModelAgreement",
     "ModelHeight",
     "Opinion",
     "PaperClass",

@@ -24,6 +24,23 @@ class ModelHeight(BaseModel):
     above_known_phase: float = Field(description="eV/atom")
 
 
+class ModelAgreement(BaseModel):
+    """How the differences to the lowest known phase by one energy model follow those by DFT.
+
+    Examples
+    --------
+    >>> ModelAgreement(engine="diep", n=1).rank_correlation is None
+    True
+    """
+
+    engine: str = Field(description="name of the energy model's engine")
+    n: int = Field(description="number of crystals, the phases that DFT places lowest left out")
+    rank_correlation: float | None = Field(
+        None, description="Spearman's; None for fewer than three crystals, or all of one energy"
+    )
+    mean_absolute_difference: float | None = Field(None, description="model and DFT, eV/atom")
+
+
 class DftEnergy(JobLinks):
     """Energy of a crystal as one energy model relaxed it; the lowest of several magnetic starts.
 
@@ -51,6 +68,9 @@ class DftEnergy(JobLinks):
     )
     magnetism: MagneticState | None = Field(None, description="moments of the lowest start")
     magnetic_note: str | None = Field(None, description="why a start that was asked for is missing")
+    cpu_time: float | None = Field(
+        None, description="CPU seconds of all starts; None where they are not known"
+    )
     structure: Structure = Field(description="crystal that was calculated, not relaxed further")
 
 

@@ -60,3 +60,4 @@ class MagneticStart(MagneticState):
     name: str = Field(description="pattern: given, FM or AFM")
     energy_per_atom: float | None = Field(None, description="eV/atom; None where it failed")
     error: str | None = Field(None, description="why it failed")
+    cpu_time: float | None = Field(None, description="CPU seconds; None where it is not known")
