@@ -5,19 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import shutil
+import sys
 from dataclasses import replace
 
 import instant_engine
 import instant_judge
+import numpy as np
 import pytest
+import standin_gpaw
 from click.testing import CliRunner
 from pymatgen.core import Lattice, Structure
 
 from atomate2_vogen import VogenStores, engines
 from atomate2_vogen.cli.main import cli
+from atomate2_vogen.engines import gpaw
+from atomate2_vogen.engines.base import CATEGORY, DFT
 from atomate2_vogen.errors import InputError, MissingDependencyError
-from atomate2_vogen.schemas import ConsensusDoc, StabilityDoc, Verdict
+from atomate2_vogen.schemas import ConsensusDoc, DftDoc, StabilityDoc, Verdict
 
 
 def first():
@@ -42,6 +48,15 @@ def no_engine():
 
 
 NUMBER = 7
+
+
+def dft():
+    """GPAW's stand-in: 0.1 eV for each μB of the net moment."""
+    return gpaw(command=shlex.join([sys.executable, standin_gpaw.__file__, "--exchange", "0.1"]))
+
+
+def dft_of_nothing_known():
+    return replace(first(), name="dft", scheme="dft-1", manager_config={CATEGORY: DFT})
 
 
 def vogen(*arguments):
@@ -71,6 +86,30 @@ def judged(tmp_path_factory):
         found = vogen("evaluate", folder, "--engine", f"{__name__}:first", "--out", folder / "out")
     assert found.exit_code == 0, found.output
     return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def judged_low(tmp_path_factory):
+    """The same of one crystal that the engines place below the hull."""
+    folder = tmp_path_factory.mktemp("low")
+
+    def of_edge(edge):
+        lattice = Lattice.orthorhombic(edge, 4.6, 2.9)
+        return Structure(lattice, ["V", "O", "O"], [[0, 0, 0], [0.5, 0.4, 0], [0, 0.4, 0.5]])
+
+    edges = np.arange(4.0, 4.5, 0.001)
+    depths = [instant_engine.depth(of_edge(edge)) for edge in edges]
+    of_edge(edges[np.argmax(depths)]).to(str(folder / "low.cif"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        instant_judge.work_here(monkeypatch)
+        found = vogen("evaluate", folder, "--engine", f"{__name__}:first", "--out", folder / "out")
+    assert found.exit_code == 0, found.output
+    return folder / "out"
+
+
+@pytest.fixture
+def low(judged_low, tmp_path):
+    return shutil.copytree(judged_low, tmp_path / "out")
 
 
 @pytest.fixture
@@ -115,6 +154,61 @@ def test_known_crystals_are_asked_about_where_asked_for(run):
         "confirm", run, "--engines", f"{__name__}:second", "--threshold", 9, "--known", "--json"
     )
     assert len(json.loads(done.stdout)["crystals"]) == 3
+
+
+def with_dft(run, *more):
+    """``--dft`` on all crystals of a folder."""
+    engines = ["--engines", f"{__name__}:second", "--threshold", 9, "--known"]
+    return vogen("confirm", run, *engines, "--dft", f"{__name__}:dft", *more)
+
+
+def test_dft_calculates_confirmed_finds_and_known_phases(low):
+    cost = with_dft(low, "--dft-cost")
+    assert cost.exit_code == 0, cost.output
+    assert "self-consistent calculations, at most" in cost.stderr
+    assert max(len(line) for line in cost.stderr.splitlines() if "│" in line or "─" in line) <= 80
+    assert not (low / "dft.csv").exists()
+    done = with_dft(low, "--json")
+    assert done.exit_code == 0, done.output
+    rows = list(csv.DictReader(io.StringIO((low / "dft.csv").read_text())))
+    content = json.loads(done.stdout)
+    with VogenStores.open(low) as stores:
+        documents = stores.load(DftDoc)
+        confirmed = list(stores.iterate(ConsensusDoc, {"verdict": "confirmed"}))
+    assert confirmed
+    finds = {one.candidate_id for one in confirmed}
+    assert {one.crystal for one in documents if not one.is_known} == finds
+    assert {row["crystal"] for row in rows} == {one.crystal for one in documents}
+    assert len(content["dft"]) == len(documents)
+    for one in documents:
+        for energy in one.energies:
+            heights = [start.energy_per_atom for start in energy.magnetic_starts]
+            assert energy.energy_per_atom == pytest.approx(min(heights or [-7.0]), abs=0.5)
+    assert (low / "dft.png").stat().st_size > 5000
+    asked = json.loads(vogen("query", low, "--confirmed", "--json").stdout)
+    (row,) = asked["crystals"]
+    (found,) = [one for one in documents if not one.is_known]
+    assert row["dft_scheme"] == found.scheme
+    assert row["dft_above_known_phase"] == pytest.approx(found.above_known_phase)
+    assert vogen("report", low).exit_code == 0
+    assert f"eV/atom above {found.lowest_known_phase}" in (low / "report.html").read_text()
+    again = with_dft(low)
+    assert again.exit_code == 0
+    assert "reused" in again.stderr
+    assert "Energies in eV/atom above the known phase" in " ".join(again.stdout.split())
+
+
+def test_dft_of_no_confirmed_find_keeps_the_verdicts(run):
+    done = with_dft(run, "--dft-max-atoms", 1)
+    assert done.exit_code == 2
+    assert "no find is confirmed" in " ".join(done.stderr.split())
+    assert (run / "consensus.csv").exists()
+
+
+def test_the_cost_needs_a_code(run):
+    done = vogen("confirm", run, "--dft-cost")
+    assert done.exit_code == 2
+    assert "--dft-cost needs --dft" in done.stderr
 
 
 def test_verdicts_of_an_earlier_state_are_removed(run, tmp_path):

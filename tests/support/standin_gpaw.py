@@ -24,6 +24,7 @@ VERSION = 1
 ENERGY = -7.0  # eV per atom
 EFERMI = 1.0
 GAP_DOWN = 3.0
+ELECTRONS = 4  # of each atom
 VERSIONS = {"gpaw": "0.standin", "ase": "0", "numpy": np.__version__, "gpaw-data": "0"}
 
 
@@ -54,7 +55,7 @@ def static(request: dict) -> dict:
         "efermi": EFERMI,
         "total_moment": sum(moments),
         "site_moments": moments,
-        "n_electrons": 4.0 * n_atoms,
+        "n_electrons": float(ELECTRONS * n_atoms),
     }
 
 
@@ -122,6 +123,10 @@ def main() -> int:
     if options.arguments == ["versions"]:
         print("a greeting of the queueing system")
         print(json.dumps({"schema_version": VERSION, "versions": VERSIONS}))
+        return 0
+    if options.arguments[0] == "valence":
+        valence = dict.fromkeys(options.arguments[1:], ELECTRONS)
+        print(json.dumps({"schema_version": VERSION, "valence": valence}))
         return 0
     request_file, result_file = options.arguments
     request = json.loads(Path(request_file).read_text())

@@ -42,6 +42,35 @@ if TYPE_CHECKING:
     "--top", type=click.IntRange(1), help="Largest number of crystals per formula.  [default: all]"
 )
 @click.option("--known", is_flag=True, help="Ask about crystals that match known ones, too.")
+@click.option(
+    "--dft",
+    type=options.EngineType("bands"),
+    help="DFT code for the lowest confirmed finds and the known phases of their formulas.",
+)
+@click.option(
+    "--dft-top",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="With --dft: largest number of finds per formula.",
+)
+@click.option(
+    "--dft-max-atoms",
+    type=click.IntRange(1),
+    default=14,
+    show_default=True,
+    help="With --dft: largest primitive cell of finds and of known phases.",
+)
+@click.option(
+    "--dft-geometries",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="With --dft: number of energy models whose crystals are calculated; the lowest counts.",
+)
+@click.option(
+    "--dft-cost", is_flag=True, help="With --dft: only tell how much memory and time it takes."
+)
 @options.workers_option
 @options.json_option
 def confirm(
@@ -51,6 +80,11 @@ def confirm(
     threshold: float,
     top: int | None,
     known: bool,
+    dft: str | None,
+    dft_top: int,
+    dft_max_atoms: int,
+    dft_geometries: int,
+    dft_cost: bool,
     workers: int,
     as_json: bool,
 ) -> None:
@@ -65,20 +99,30 @@ def confirm(
     of them differ in functional and share no training data; it is refuted if a further model
     disagrees and none agrees, disputed if some agree, and undecided otherwise.
 
-    Results go into the folder: consensus.csv, consensus.json and its store. The same command
-    continues where it stopped; with more --engines, only these are calculated.
+    With --dft the lowest confirmed finds and the known phases of their formulas are then
+    calculated by a DFT code (gpaw, vasp-mp, vasp) with the same settings: single points at the
+    crystals of the models, from a ferromagnetic and an antiferromagnetic start each. Memory and
+    time of each are told first.
+
+    Results go into the folder: consensus.csv, consensus.json and its store, of --dft dft.csv,
+    dft.json and dft.png. The same command continues where it stopped; with more --engines, only
+    these are calculated.
 
     \b
     Examples:
       vogen confirm vogen_output
       vogen confirm vogen_output --engines sevennet,diep --top 5
+      vogen confirm vogen_output --dft gpaw --dft-cost
       vogen query vogen_output --confirmed
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.session import open_run
 
+    if dft_cost and dft is None:
+        raise click.UsageError("--dft-cost needs --dft")
     voice = Voice(quiet=as_json)
     with open_run(folder, "confirm", None, voice) as run:
+        from atomate2_vogen.cli.dft import DftOptions, calculate_finds
         from atomate2_vogen.cli.exports import consensus_csv, plain
         from atomate2_vogen.cli.pipeline import plural
         from atomate2_vogen.cli.progress import CONFIRMATION
@@ -95,7 +139,20 @@ def confirm(
         run.folder.write("consensus.csv", consensus_csv(documents))
         listed = [plain(document) for document in documents]
         run.folder.write("consensus.json", json.dumps(listed, indent=1) + "\n")
-        print_consensus(voice, documents, path=run.folder.path, as_json=as_json)
+        written = ["consensus.csv", "consensus.json", "store/"]
+        calculated: list[Any] = []
+        if dft is not None:
+            asked = DftOptions(dft, dft_top, dft_max_atoms, dft_geometries)
+            calculated = calculate_finds(run, documents, asked, workers, only_cost=dft_cost)
+            written += ["dft.csv", "dft.json", "dft.png"] if calculated else []
+        print_consensus(
+            voice,
+            documents,
+            calculated,
+            path=run.folder.path,
+            written=written,
+            as_json=as_json,
+        )
 
 
 def _maker(run: Pipeline, engines: Sequence[str]) -> ConfirmFlowMaker:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -78,8 +78,8 @@ class Voice:
             self.out.width = max(self.out.width, WIDTH)
         self.err = Console(stderr=True, highlight=False, quiet=quiet)
 
-    def say(self, text: str) -> None:
-        """Print a remark."""
+    def say(self, text: RenderableType) -> None:
+        """Print a remark, or a table before long work."""
         self.err.print(text, soft_wrap=True)
 
     def warn(self, text: str) -> None:

@@ -28,7 +28,14 @@ from atomate2_vogen.structures.reading.folders import RUN_FILE
 
 LOCK_FILE = ".lock"
 REPORT_FILE = "report.html"
-OUTDATED = {REPORT_FILE: "report", "consensus.csv": "confirm", "consensus.json": "confirm"}
+OUTDATED = {
+    REPORT_FILE: "report",
+    "consensus.csv": "confirm",
+    "consensus.json": "confirm",
+    "dft.csv": "confirm --dft",
+    "dft.json": "confirm --dft",
+    "dft.png": "confirm --dft",
+}
 """Files about the crystals of a folder that other commands write, and their commands."""
 
 LIBRARIES = ("atomate2", "chgnet", "jobflow", "keras", "maggma", "numpy", "pymatgen", "tensorflow")

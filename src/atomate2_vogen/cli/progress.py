@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SAMPLING, RELAXATION, REFERENCES = "sampling", "relaxation", "references"
 ELECTRONIC, PHONONS = "electronic", "phonons"
 LEARNING, LOOP_ROUNDS = "learning", "rounds"
-CONFIRMATION = "confirmation"
+CONFIRMATION, DFT_ENERGIES = "confirmation", "DFT"
 
 COUNTED = {
     "sample": SAMPLING,
@@ -26,6 +26,7 @@ COUNTED = {
     "learn": LEARNING,
     "round": LOOP_ROUNDS,
     "confirm opinion": CONFIRMATION,
+    "dft": DFT_ENERGIES,
 }
 """Title on the console of each stage whose jobs are counted, one per crystal or formula."""
 
@@ -42,6 +43,7 @@ BEFORE = {
     "phonons": PHONONS,
     "confirm relax": CONFIRMATION,
     "confirm static": CONFIRMATION,
+    "dft static": DFT_ENERGIES,
 }
 """Title of stages that belong to one that is counted."""
 

@@ -17,6 +17,8 @@ from atomate2_vogen.cli.tables import (
     consensus_lines,
     consensus_table,
     counts_of,
+    dft_lines,
+    dft_table,
     failures,
     learning_lines,
     metrics_lines,
@@ -32,6 +34,7 @@ from atomate2_vogen.masking import printable
 if TYPE_CHECKING:
     from atomate2_vogen.schemas import (
         ConsensusDoc,
+        DftDoc,
         ElectronicDoc,
         LoopDoc,
         MetricsDoc,
@@ -64,6 +67,11 @@ CONSENSUS_LEGEND = (
     "and 0.025 eV/atom. confirmed: all models agree, two of them of different functionals and "
     "training data; refuted: further models disagree; disputed: some do; undecided: one gave no "
     "answer, or none is independent."
+)
+
+DFT_LEGEND = (
+    "Energies in eV/atom above the known phase of the formula that is lowest by each, at fixed "
+    "crystals; known phases are dim. order: of the lowest magnetic start."
 )
 
 
@@ -126,17 +134,30 @@ def print_loop(
 
 
 def print_consensus(
-    voice: Voice, documents: Sequence[ConsensusDoc], *, path: Path, as_json: bool
+    voice: Voice,
+    documents: Sequence[ConsensusDoc],
+    dft: Sequence[DftDoc] = (),
+    *,
+    path: Path,
+    written: Sequence[str],
+    as_json: bool,
 ) -> None:
-    """Verdicts of several energy models."""
+    """Verdicts of several energy models, and energies by a DFT code."""
     if as_json:
-        rows = [
-            document.model_dump(
-                mode="json", exclude={"structure": True, "opinions": {"__all__": {"structure"}}}
-            )
-            for document in documents
-        ]
-        click.echo(json.dumps({"out": str(path), "crystals": rows}, indent=1))
+        content = {
+            "out": str(path),
+            "crystals": [
+                document.model_dump(
+                    mode="json", exclude={"structure": True, "opinions": {"__all__": {"structure"}}}
+                )
+                for document in documents
+            ],
+            "dft": [
+                document.model_dump(mode="json", exclude={"energies": {"__all__": {"structure"}}})
+                for document in dft
+            ],
+        }
+        click.echo(json.dumps(content, indent=1))
         return
     voice.out.print(consensus_table(documents))
     voice.out.print(f"[dim]{CONSENSUS_LEGEND}[/dim]")
@@ -147,7 +168,12 @@ def print_consensus(
         counts = [f"{verdicts.count(one)} {one}" for one in dict.fromkeys(verdicts)]
         told = f"{len(verdicts)} by the first model, of these {', '.join(counts)}"
         voice.out.print(f"Within {limit} eV/atom: {told if verdicts else 'none'}")
-    _print_written(voice, path, ["consensus.csv", "consensus.json", "store/"])
+    if dft:
+        voice.out.print(dft_table(dft))
+        voice.out.print(f"[dim]{DFT_LEGEND}[/dim]")
+        for line in dft_lines(dft):
+            voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
+    _print_written(voice, path, written)
 
 
 def print_sample(voice: Voice, sample: SampleDoc, path: Path) -> None:

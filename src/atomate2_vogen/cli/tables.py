@@ -13,8 +13,10 @@ from atomate2_vogen.energy_rounding import ENERGY_DECIMALS, as_printed
 from atomate2_vogen.stability.order import by_energy
 
 if TYPE_CHECKING:
+    from atomate2_vogen.engines.cost import StaticCost
     from atomate2_vogen.schemas import (
         ConsensusDoc,
+        DftDoc,
         Distribution,
         ElectronicDoc,
         MetricsDoc,
@@ -150,6 +152,64 @@ def consensus_lines(documents: Sequence[ConsensusDoc]) -> list[str]:
         if opinion.reason
     ]
     return lines + reasons
+
+
+def cost_table(sizes: Sequence[tuple[str, int, StaticCost | None]]) -> Table:
+    """One row per crystal and geometry that a DFT code calculates: size, memory and time."""
+    table = _table()
+    table.add_column("crystal", overflow="fold", min_width=11)
+    for name in ("starts", "atoms", "k-points", "bands", "GiB", "CPU min each"):
+        table.add_column(name, justify="right")
+    for crystal, starts, cost in sizes:
+        row = ["–"] * 5
+        if cost is not None:
+            minutes = "–" if cost.cpu_time is None else f"{cost.cpu_time / 60:.0f}"
+            sizes_of = (cost.n_atoms, cost.n_kpoints, cost.n_bands)
+            row = [*map(str, sizes_of), f"{cost.memory:.1f}", minutes]
+        table.add_row(crystal, str(starts), *row)
+    return table
+
+
+def dft_table(documents: Sequence[DftDoc]) -> Table:
+    """One row per crystal: energy above the lowest known phase by DFT and by each energy model."""
+    table = _table()
+    table.add_column("crystal", overflow="fold", min_width=11)
+    table.add_column("order", no_wrap=True)
+    models = list(dict.fromkeys(one.engine for doc in documents for one in doc.by_models))
+    for name in ("DFT", *models):
+        table.add_column(name, justify="right", overflow="fold", min_width=6)
+    for doc in documents:
+        heights = {one.engine: one.above_known_phase for one in doc.by_models}
+        chosen = next((one for one in doc.energies if one.geometry == doc.geometry), None)
+        state = None if chosen is None else chosen.magnetism
+        table.add_row(
+            doc.crystal,
+            "–" if state is None or state.order is None else state.order.value,
+            "failed" if doc.energy_per_atom is None else _energy(doc.above_known_phase),
+            *(_energy(heights.get(model)) for model in models),
+            style="dim" if doc.is_known else "",
+        )
+    return table
+
+
+def dft_lines(documents: Sequence[DftDoc]) -> list[str]:
+    """How the models agree with DFT, and what failed."""
+    from atomate2_vogen.stability import model_agreements
+
+    lines = []
+    for one in model_agreements(documents):
+        rank = one.rank_correlation
+        told = "" if rank is None else f", rank correlation {rank:.2f}"
+        mean = _energy(one.mean_absolute_difference)
+        lines.append(
+            f"{one.engine} and DFT: {one.n} crystals{told}, {mean} eV/atom apart on average"
+        )
+    return lines + [
+        f"{doc.crystal}, geometry of {energy.geometry}: {energy.error}"
+        for doc in documents
+        for energy in doc.energies
+        if energy.error
+    ]
 
 
 def _opinion(opinion: Opinion | None) -> str:

@@ -109,10 +109,32 @@ def find_gpaw(command: str = "") -> dict[str, str]:
 
 @cache
 def _probe(words: tuple[str, ...]) -> dict[str, str]:
+    return {str(name): str(found) for name, found in _answer(words, "versions").items()}
+
+
+def valence_electrons(symbols: tuple[str, ...], command: str = "") -> dict[str, int]:
+    """Valence electrons of GPAW's data sets by element, asked for once per process.
+
+    Raises
+    ------
+    MissingDependencyError
+        As `find_gpaw`.
+    """
+    return dict(_valence(resolve_command(command), symbols))
+
+
+@cache
+def _valence(words: tuple[str, ...], symbols: tuple[str, ...]) -> dict[str, int]:
+    answer = _answer(words, "valence", *symbols)
+    return {symbol: int(answer[symbol]) for symbol in symbols}
+
+
+def _answer(words: tuple[str, ...], question: str, *more: str) -> dict[str, Any]:
+    """What the driver prints about GPAW itself."""
     with resources.as_file(_driver()) as driver:
         try:
             done = subprocess.run(  # noqa: S603 - the user's own command
-                [*words, str(driver), "versions"],
+                [*words, str(driver), question, *more],
                 capture_output=True,
                 check=False,
                 stdin=subprocess.DEVNULL,
@@ -127,7 +149,7 @@ def _probe(words: tuple[str, ...]) -> dict[str, str]:
         with contextlib.suppress(ValueError, TypeError, KeyError):
             answer = json.loads(line)
             if answer["schema_version"] == PROTOCOL_VERSION:
-                return {str(name): str(found) for name, found in answer["versions"].items()}
+                return dict(answer[question])
     said = "\n".join((done.stdout + done.stderr).decode(errors="replace").splitlines()[-LOG_LINES:])
     raise MissingDependencyError(
         f"{shlex.join(words)!r} starts no Python that has GPAW (exit code {done.returncode}):\n"

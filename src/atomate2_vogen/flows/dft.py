@@ -105,44 +105,65 @@ class DftFlowMaker(Maker):
         MissingReferenceError
             If there is no known phase of the formula of a find.
         """
-        if self.engine.manager_config.get(CATEGORY) != DFT:
-            raise EngineCapabilityError(
-                f"engine {self.engine.name} is no DFT code; take one such as gpaw or vasp-mp"
-            )
-        found = list(finds)
-        if not found:
-            raise InputError("no finds to calculate")
-        names = [find.candidate_id for find in found]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise InputError(f"candidate {twice} is given twice")
-        by_formula: dict[str, list[ConsensusDoc]] = {}
-        for find in found:
-            self._check(find)
-            by_formula.setdefault(find.formula, []).append(find)
+        crystals = self.crystals(finds)
         flows: list[Flow] = []
-        of_finds: dict[str, Flow] = {}
-        for formula, same in by_formula.items():
-            phases = self._known(formula, same)
-            levels = {
-                engine: min(phase.energies[engine] for phase in phases if engine in phase.energies)
-                for engine in {engine for phase in phases for engine in phase.energies}
-            }
-            known = [self._flow(phase, levels, []) for phase in phases]
-            flows += known
-            outputs = [flow.output for flow in known]
-            for find in same:
-                of_finds[find.candidate_id] = self._flow(self._find(find), levels, outputs)
-        flows += [of_finds[name] for name in names]
+        levels: dict[str, list[object]] = {}
+        for crystal in crystals:
+            known = levels.setdefault(crystal.formula, [])
+            flow = dft_flow(
+                self.engine,
+                crystal,
+                self.magnetic_starts,
+                self.system,
+                [] if crystal.is_known else known,
+            )
+            if crystal.is_known:
+                known.append(flow.output)
+            flows.append(flow)
         gathered: Job = collect_dft([flow.output for flow in flows])
         gathered.config = TOLERANT
         gathered.update_metadata({"scheme": self.engine.scheme, "stage": "collect dft"})
         place(gathered, ANALYSIS)
         return Flow([*flows, gathered], output=gathered.output, name=self.name)
 
-    def _flow(
-        self, crystal: _Relaxed, levels: Mapping[str, float], known: Sequence[object]
-    ) -> Flow:
-        """Flow of one crystal; `levels` are each model's energies of its lowest known phase."""
+    def crystals(self, finds: Sequence[ConsensusDoc]) -> list[DftCrystal]:
+        """What is calculated, in the cells that are: the known phases, then the finds.
+
+        Parameters
+        ----------
+        finds
+            As of `make`.
+
+        Raises
+        ------
+        EngineCapabilityError, InputError, MissingReferenceError
+            As of `make`.
+        """
+        if self.engine.manager_config.get(CATEGORY) != DFT:
+            raise EngineCapabilityError(
+                f"engine {self.engine.name} is no DFT code; take one such as gpaw or vasp-mp"
+            )
+        if not finds:
+            raise InputError("no finds to calculate")
+        names = [find.candidate_id for find in finds]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise InputError(f"candidate {twice} is given twice")
+        by_formula: dict[str, list[ConsensusDoc]] = {}
+        for find in finds:
+            self._check(find)
+            by_formula.setdefault(find.formula, []).append(find)
+        known, levels = [], {}
+        for formula, same in by_formula.items():
+            phases = self._known(formula, same)
+            levels[formula] = {
+                engine: min(phase.energies[engine] for phase in phases if engine in phase.energies)
+                for engine in {engine for phase in phases for engine in phase.energies}
+            }
+            known += [self._crystal(phase, levels[formula]) for phase in phases]
+        return known + [self._crystal(self._find(find), levels[find.formula]) for find in finds]
+
+    def _crystal(self, crystal: _Relaxed, levels: Mapping[str, float]) -> DftCrystal:
+        """A crystal for the job; `levels` are each model's energies of its lowest known phase."""
         described = DftCrystal(
             crystal.name,
             is_known=crystal.is_known,
@@ -156,8 +177,7 @@ class DftFlowMaker(Maker):
                 if engine in levels
             ],
         )
-        prepared = described.prepared(self.system, self.symprec)
-        return dft_flow(self.engine, prepared, self.magnetic_starts, self.system, known)
+        return described.prepared(self.system, self.symprec)
 
     def _check(self, find: ConsensusDoc) -> None:
         """Refuse a find that cannot be calculated."""

@@ -172,6 +172,7 @@ def record_dft(
         dft_id=f"{crystal.name}|{engine.scheme}",
         crystal=crystal.name,
         is_known=crystal.is_known,
+        candidate_id=None if crystal.is_known else crystal.name,
         formula=crystal.formula,
         chemsys=crystal.chemsys,
         scheme=engine.scheme,

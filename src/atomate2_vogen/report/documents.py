@@ -12,6 +12,7 @@ from atomate2_vogen.errors import InputError, SchemeMismatchError
 from atomate2_vogen.schemas import (
     CalculationDoc,
     ConsensusDoc,
+    DftDoc,
     ElectronicDoc,
     MetricsDoc,
     PhononDoc,
@@ -47,6 +48,8 @@ class ReportDocuments:
         With their bands and densities of states (``load=True``); of any engine.
     consensus
         Verdicts of several energy models on them.
+    dft
+        Their energies by a DFT code, above the lowest known phase.
     run
         What `run.json` of an output folder holds, or any mapping of that form.
     system
@@ -97,6 +100,7 @@ class ReportDocuments:
     electronic: Sequence[ElectronicDoc] = ()
     phonons: Sequence[PhononDoc] = ()
     consensus: Sequence[ConsensusDoc] = ()
+    dft: Sequence[DftDoc] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
     system: OxideSystem = VANADIUM
 
@@ -186,6 +190,7 @@ class ReportDocuments:
             electronic=about(ElectronicDoc),
             phonons=about(PhononDoc),
             consensus=about(ConsensusDoc, criteria),
+            dft=about(DftDoc),
             run=run or {},
             system=system,
         )

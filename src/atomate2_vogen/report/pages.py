@@ -31,6 +31,7 @@ def make_pages(documents: ReportDocuments, listed: Sequence[StabilityDoc]) -> li
     """One mapping per candidate, in the order given; the page's script turns it into elements."""
     by_kind = [
         _by_candidate(documents.consensus),
+        _by_candidate(documents.dft),
         _by_candidate(documents.electronic),
         _by_candidate(documents.phonons),
     ]
@@ -278,7 +279,8 @@ def _by_candidate(
 ) -> dict[str, list[FurtherDoc]]:
     found: dict[str, list[FurtherDoc]] = {}
     for document in documents:
-        found.setdefault(document.candidate_id, []).append(document)
+        if document.candidate_id is not None:
+            found.setdefault(document.candidate_id, []).append(document)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Sections of a candidate's page after the first: energy models, bands, phonons."""
+"""Sections of a candidate's page after the first: energy models, DFT, bands, phonons."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from atomate2_vogen.plotting.phonons import plot_phonons
 from atomate2_vogen.report.numbers import Facts, formula_text, number
 from atomate2_vogen.schemas import (
     ConsensusDoc,
+    DftDoc,
     ElectronicDoc,
     Opinion,
     PhononDoc,
@@ -21,7 +22,7 @@ from atomate2_vogen.schemas import (
     StabilityState,
 )
 
-FurtherDoc = ConsensusDoc | ElectronicDoc | PhononDoc
+FurtherDoc = ConsensusDoc | DftDoc | ElectronicDoc | PhononDoc
 """What is known of a crystal beside its place on the hull."""
 
 
@@ -29,6 +30,8 @@ def make_section(document: FurtherDoc) -> dict[str, Any]:
     """Title, verdict, facts, remarks, and the picture where there is one."""
     if isinstance(document, ConsensusDoc):
         return _models_section(document)
+    if isinstance(document, DftDoc):
+        return _dft_section(document)
     draw: Callable[[Any, Path], Any]
     if isinstance(document, ElectronicDoc):
         draw = plot_electronic
@@ -89,6 +92,44 @@ def _models_section(document: ConsensusDoc) -> dict[str, Any]:
         "verdict": verdict,
         "facts": [*facts, ("document", document.consensus_id)],
         "remarks": remarks,
+        "picture": None,
+        "alt": "",
+    }
+
+
+def _dft_section(document: DftDoc) -> dict[str, Any]:
+    height = document.above_known_phase
+    verdict = document.state.value
+    if height is not None:
+        verdict = f"{number(height)} eV/atom above {document.lowest_known_phase}"
+    facts: Facts = [("energy above the lowest known phase (eV/atom)", number(height))]
+    facts += [
+        (f"the same by {one.engine} (eV/atom)", number(one.above_known_phase))
+        for one in document.by_models
+    ]
+    for energy in document.energies:
+        at = f"energy at the crystal of {energy.geometry}"
+        if not energy.magnetic_starts:
+            facts.append((f"{at} (eV/atom)", number(energy.energy_per_atom, 4)))
+        facts += [
+            (f"{at}, start {start.name} (eV/atom)", number(start.energy_per_atom, 4))
+            for start in energy.magnetic_starts
+        ]
+    chosen = next((one for one in document.energies if one.geometry == document.geometry), None)
+    if chosen is not None and (state := chosen.magnetism) is not None and state.order is not None:
+        facts.append(("magnetic order of the lowest", state.order.value))
+        facts.append(("moment (μB/cell)", number(state.total_moment, 2)))
+    facts += [("engine", document.engine), ("energy scale", document.scheme)]
+    return {
+        "title": f"DFT: {verdict}",
+        "verdict": f"DFT {number(height)}" if height is not None else f"DFT {verdict}",
+        "facts": [*facts, *document.engine_versions.items(), ("document", document.dft_id)],
+        "remarks": [
+            f"crystal of {energy.geometry}: {told}"
+            for energy in document.energies
+            for told in (energy.error, energy.magnetic_note)
+            if told
+        ],
         "picture": None,
         "alt": "",
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 from pymatgen.core import Structure
 
-from atomate2_vogen.schemas.base import VogenDoc
+from atomate2_vogen.schemas.base import FileName, VogenDoc
 from atomate2_vogen.schemas.calculations import CharacterisationState
 from atomate2_vogen.schemas.jobs import JobLinks
 from atomate2_vogen.schemas.magnetism import MagneticStart, MagneticState
@@ -99,6 +99,7 @@ class DftDoc(VogenDoc):
     dft_id: str = Field(description="crystal and scheme")
     crystal: str = Field(description="candidate id of a find, or name of a known phase")
     is_known: bool = Field(description="a known phase, not a find")
+    candidate_id: FileName | None = Field(None, description="of a find; None of a known phase")
     formula: str
     chemsys: str
     scheme: str

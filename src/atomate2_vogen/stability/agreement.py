@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from atomate2_vogen.schemas import DftDoc, ModelAgreement
 
-FEWEST = 3
+FEWEST_RANKED = 3
 """Crystals below which a rank correlation says nothing."""
 
 
@@ -73,7 +73,7 @@ def model_agreements(documents: Sequence[DftDoc]) -> list[ModelAgreement]:
     for engine, heights in compared_heights(documents).items():
         pairs = np.array(list(heights.values()))
         ranked = None
-        if len(pairs) >= FEWEST and (np.ptp(pairs, axis=0) > 0).all():
+        if len(pairs) >= FEWEST_RANKED and (np.ptp(pairs, axis=0) > 0).all():
             ranked = float(spearmanr(*pairs.T).statistic)
         agreements.append(
             ModelAgreement(

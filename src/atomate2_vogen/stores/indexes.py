@@ -39,7 +39,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("verdict", "largest_above_hull"),
         ("verdict_25mev", "largest_above_hull"),
     ),
-    "dft": (("formula", "above_known_phase"), ("crystal",)),
+    "dft": (("formula", "above_known_phase"), ("crystal",), ("candidate_id",)),
     "electronic": (
         ("candidate_id",),
         ("formula", "electrons.character", "electrons.gap"),

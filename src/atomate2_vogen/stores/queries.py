@@ -1,6 +1,7 @@
 """Answers: stability documents, with what is known of each crystal beside.
 
-That are the verdict of several energy models, the electrons and the phonons.
+That are the verdict of several energy models, the energy by a DFT code, the electrons and the
+phonons.
 """
 
 from __future__ import annotations
@@ -79,6 +80,9 @@ class CrystalRow(BaseModel):
     largest_above_hull: float | None = None
     model_spread: float | None = None
 
+    dft_scheme: str | None = None
+    dft_above_known_phase: float | None = None
+
 
 ROW_COLUMNS = tuple(CrystalRow.model_fields)
 
@@ -101,7 +105,8 @@ _CONSENSUS = {
     "largest_above_hull": "largest_above_hull",
     "model_spread": "spread",
 }
-_FURTHER = {*_ELECTRONS, *_PHONONS, *_CONSENSUS}
+_DFT = {"dft_scheme": "scheme", "dft_above_known_phase": "above_known_phase"}
+_FURTHER = {*_ELECTRONS, *_PHONONS, *_CONSENSUS, *_DFT}
 _STABILITY = tuple(name for name in ROW_COLUMNS if name not in _FURTHER)
 _ALWAYS = {name for name, field in CrystalRow.model_fields.items() if field.is_required()}
 _WHERE_RANKED = {"energy_above_hull", "formation_energy_per_atom", "paper_class", "field_class"}
@@ -226,6 +231,7 @@ def find(
     _join(stores, rows, electrons, stores.electronic, _ELECTRONS, usable=completed)
     _join(stores, rows, phonons, stores.phonons, _PHONONS, usable=completed)
     _join(stores, rows, verdicts, stores.consensus, _CONSENSUS, usable={})
+    _join(stores, rows, None, stores.dft, _DFT, usable=completed)
     made = list(_valid(rows))
     if not in_store:
         _sort(made, name, direction)

@@ -2,6 +2,7 @@
 
     python gpaw_driver.py request.json result.json
     python gpaw_driver.py versions
+    python gpaw_driver.py valence V O
 
 Imports only what comes with GPAW, nothing of the package that ships it. Units are eV and Å.
 """
@@ -35,6 +36,11 @@ def main() -> int:
     if sys.argv[1:] == ["versions"]:
         if world.rank == 0:
             print(json.dumps({"schema_version": PROTOCOL_VERSION, "versions": versions()}))  # noqa: T201
+        return 0
+    if sys.argv[1:2] == ["valence"]:
+        if world.rank == 0:
+            answer = {"schema_version": PROTOCOL_VERSION, "valence": valence(sys.argv[2:])}
+            print(json.dumps(answer))  # noqa: T201
         return 0
     if world.rank == 0:
         threading.Thread(target=end_with_parent, daemon=True).start()
@@ -93,6 +99,13 @@ def versions() -> dict[str, str]:
     except PackageNotFoundError:
         found["gpaw-data"] = os.environ.get("GPAW_SETUP_PATH", "unknown")
     return found
+
+
+def valence(symbols: list[str]) -> dict[str, int]:
+    """Valence electrons of the data set of each element."""
+    from gpaw.setup import create_setup
+
+    return {symbol: int(create_setup(symbol).Nv) for symbol in symbols}
 
 
 def is_collective(error: Exception) -> bool:
