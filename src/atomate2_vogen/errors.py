@@ -170,6 +170,10 @@ class StoreConnectionError(VogenError):
     """A store that cannot be opened."""
 
 
+class DatabaseError(VogenError):
+    """A public database that gives no answer, or one of another form."""
+
+
 class EngineError(VogenError):
     """A program that computes energies and gave no result; the message ends with its log."""
 

@@ -34,10 +34,10 @@ def one_pool(monkeypatch):
 POOLS = {}
 
 
-def pool(system, references):
-    name = known.pool_id(system, references)
+def pool(system, references, own=()):
+    name = known.pool_id(system, references, own)
     if name not in POOLS:
-        POOLS[name] = known.known_structures(system, references)
+        POOLS[name] = known.known_structures(system, references, own=own)
     return POOLS[name]
 
 

@@ -151,14 +151,21 @@ def test_finds_are_confirmed_listed_and_queried(run):
 
 def test_known_crystals_are_asked_about_where_asked_for(run):
     done = vogen(
-        "confirm", run, "--engines", f"{__name__}:second", "--threshold", 9, "--known", "--json"
+        "confirm",
+        run,
+        "--engines",
+        f"{__name__}:second",
+        "--threshold",
+        9,
+        "--also-known",
+        "--json",
     )
     assert len(json.loads(done.stdout)["crystals"]) == 3
 
 
 def with_dft(run, *more):
     """``--dft`` on all crystals of a folder."""
-    engines = ["--engines", f"{__name__}:second", "--threshold", 9, "--known"]
+    engines = ["--engines", f"{__name__}:second", "--threshold", 9, "--also-known"]
     return vogen("confirm", run, *engines, "--dft", f"{__name__}:dft", *more)
 
 

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import instant_engine
 import numpy as np
 import pytest
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.data.dataset import load_dataset
 from atomate2_vogen.data.relaxed import Record, RelaxedSet, crystal_key, relaxed_path
-from atomate2_vogen.errors import ArtefactError
+from atomate2_vogen.errors import ArtefactError, ElementError, InputError
 from atomate2_vogen.jobs import known
-from atomate2_vogen.schemas import ReferenceDoc
+from atomate2_vogen.schemas import KnownDoc, ReferenceDoc
 from atomate2_vogen.structures.reduction import default_matcher
 
 
@@ -134,3 +135,25 @@ def test_the_shipped_relaxed_crystals_are_those_of_the_pool():
         moved += not matcher.fit(start, structure)
     # relaxing is worth its place: some end in another crystal
     assert moved
+
+
+def test_own_crystals_are_part_of_the_pool_and_of_its_hash():
+    own = [KnownDoc.make(instant_engine.crystal("V3O2", 2), "mine.cif")]
+    pool = known.known_structures(own=own)
+    assert pool.find(own[0].structure * (1, 2, 1)) == "mine.cif"
+    assert known.known_structures().find(own[0].structure) is None
+    assert pool.pool_id == known.pool_id(VANADIUM, (), own) != known.pool_id(VANADIUM, ())
+    assert known.count_known(own=own)["own crystals"] == 1
+    assert known.count_known(own=own, formulas=["VO2"])["own crystals"] == 0
+    assert len(pool) == sum(known.count_known(own=own).values())
+
+
+def test_own_crystals_that_cannot_be_known_are_named():
+    crystal = instant_engine.crystal("V3O2", 2)
+    (made,) = known.as_known([crystal], VANADIUM)
+    assert made.name == "own crystal 0"
+    titanium = crystal.copy().replace_species({"V": "Ti"})
+    with pytest.raises(ElementError, match="known crystal 1"):
+        known.as_known([crystal, titanium], VANADIUM)
+    with pytest.raises(InputError, match="known crystal 0 is int"):
+        known.as_known([7], VANADIUM)

@@ -13,7 +13,7 @@ from pymatgen.core import Composition
 from atomate2_vogen.builders.records import RELATIONS, ranked_record
 from atomate2_vogen.chemistry import OxideSystem
 from atomate2_vogen.errors import InputError, VogenError, reason
-from atomate2_vogen.schemas import CalculationDoc, ReferenceDoc
+from atomate2_vogen.schemas import CalculationDoc, KnownDoc, ReferenceDoc
 from atomate2_vogen.stability.hull import Ranked, complete, relate
 from atomate2_vogen.stability.judging import judge
 from atomate2_vogen.stability.phases import ReferenceHull, hull_id
@@ -52,6 +52,8 @@ class Pair:
         The pair.
     references
         Of the scheme and system.
+    own
+        Known crystals of the user.
     pool
         Hash of what novelty is judged against; None if it is not judged.
     sources
@@ -69,6 +71,7 @@ class Pair:
     system: OxideSystem
     scheme: str
     references: list[ReferenceDoc]
+    own: list[KnownDoc]
     pool: str | None
     sources: dict[str, Source]
     built: dict[str, dict[str, Any]]

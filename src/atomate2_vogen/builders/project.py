@@ -89,6 +89,7 @@ def build_stability(
         stores.references,
         stores.stability,
         systems,
+        known=stores.known,
         remove_orphans=remove_orphans,
     )
     written = builder.build()

@@ -25,7 +25,7 @@ from atomate2_vogen.builders.records import BATCH, KEPT, amend, by_id, write
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.errors import BuildError, MissingReferenceError, VogenError, reason
 from atomate2_vogen.jobs.known import known_structures, pool_id
-from atomate2_vogen.schemas import ReferenceDoc, VogenDoc
+from atomate2_vogen.schemas import KnownDoc, ReferenceDoc, VogenDoc
 from atomate2_vogen.stability.phases import ReferenceHull
 from atomate2_vogen.stores import moment, parse, select
 from atomate2_vogen.structures.reduction import ReducedCrystal
@@ -53,6 +53,8 @@ class StabilityBuilder(Builder):
     systems
         Oxide systems; what belongs to none of them is not touched, what belongs to several
         (an element) is of the first.
+    known
+        Source store of `KnownDoc`, crystals that the user calls known; None: none.
     novelty
         Judge novelty against references and prototypes. Without it `is_novel` stays None.
     remove_orphans
@@ -77,6 +79,7 @@ class StabilityBuilder(Builder):
         stability: Store,
         systems: Sequence[OxideSystem] = (VANADIUM,),
         *,
+        known: Store | None = None,
         novelty: bool = True,
         remove_orphans: bool = False,
         chunk_size: int = 1,
@@ -85,11 +88,14 @@ class StabilityBuilder(Builder):
         self.references = references
         self.stability = stability
         self.systems = list(systems)
+        self.known = known
         self.novelty = novelty
         self.remove_orphans = remove_orphans
         self._begin()
         super().__init__(
-            sources=[calculations, references], targets=[stability], chunk_size=chunk_size
+            sources=[calculations, references, *([] if known is None else [known])],
+            targets=[stability],
+            chunk_size=chunk_size,
         )
 
     def _begin(self) -> None:
@@ -118,7 +124,9 @@ class StabilityBuilder(Builder):
     def process_item(self, item: Pair) -> Outcome:
         """Judge what changed in one pair."""
         try:
-            known = known_structures(item.system, item.references) if self.novelty else None
+            known = None
+            if self.novelty:
+                known = known_structures(item.system, item.references, own=item.own)
             return build_pair(item, known)
         except DAMAGED as error:
             return Outcome(item.name, failure=reason(error))
@@ -216,8 +224,12 @@ class StabilityBuilder(Builder):
             for content in select(self.stability, this, properties=list(KEPT))
             if isinstance(content.get("stability_id"), str)
         }
-        pool = pool_id(system, ours) if self.novelty else None
-        pair = Pair(system, scheme, ours, pool, sources, built)
+        own: list[KnownDoc] = []
+        if self.known is not None:
+            found = self._parsed(self.known, KnownDoc, {"chemsys": system.chemsys})
+            own = [one for one in found if not one.withdrawn]
+        pool = pool_id(system, ours, own) if self.novelty else None
+        pair = Pair(system, scheme, ours, own, pool, sources, built)
         pair.find_changes()
         try:
             if pair.is_up_to_date():

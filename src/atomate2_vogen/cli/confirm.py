@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--top", type=click.IntRange(1), help="Largest number of crystals per formula.  [default: all]"
 )
-@click.option("--known", is_flag=True, help="Ask about crystals that match known ones, too.")
+@click.option("--also-known", is_flag=True, help="Ask about crystals that match known ones, too.")
 @click.option(
     "--dft",
     type=options.EngineType("bands"),
@@ -79,7 +79,7 @@ def confirm(
     engines: tuple[str, ...],
     threshold: float,
     top: int | None,
-    known: bool,
+    also_known: bool,
     dft: str | None,
     dft_top: int,
     dft_max_atoms: int,
@@ -129,7 +129,7 @@ def confirm(
         from atomate2_vogen.cli.report import print_consensus
 
         maker = _maker(run, engines)
-        finds = _finds(run, maker.engine.scheme, threshold, top, known=known)
+        finds = _finds(run, maker.engine.scheme, threshold, top, known=also_known)
         count = f"{len(finds)} {plural('find', len(finds))}"
         voice.say(f"{count} of {maker.engine.name}, asked: {', '.join(engines)}")
         opinions = len(finds) * len(maker.engines)
@@ -200,6 +200,6 @@ def _finds(
         raise InputError(
             f"{escape(str(run.folder.path))} holds {len(judged)} crystals of {scheme}, and no "
             f"{kind}one within {threshold:g} eV/atom of the hull; give another --threshold"
-            f"{'' if known else ' or --known'}"
+            f"{'' if known else ' or --also-known'}"
         )
     return finds

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @sampling_options
 @options.engine_option
 @options.refine_option
+@options.known_option
 @options.characterisation_options
 @options.workers_option
 @options.json_option
@@ -38,6 +39,7 @@ def discover(
     sampling: SamplingOptions,
     engine: str,
     refine: bool | None,
+    known: tuple[Path, ...],
     electronic: str | None,
     phonons: str | None,
     top: int,
@@ -86,6 +88,7 @@ def discover(
     with open_run(out, "discover", identity, voice, system) as run:
         from atomate2_vogen.cli.characterise import show
         from atomate2_vogen.cli.generation import networks, potential, report_sample
+        from atomate2_vogen.cli.known import read_known, set_known
         from atomate2_vogen.cli.progress import RELAXATION, SAMPLING
         from atomate2_vogen.cli.report import print_discovery
         from atomate2_vogen.cli.results import export, measure, report_relaxation, update_stability
@@ -103,11 +106,13 @@ def discover(
             refine=refine,
         )
         training = networks(run, sampler, preset, seed, sampling.model)
-        flow = replace(maker, training=training).make(
+        own = read_known(known, system, voice)
+        flow = replace(maker, training=training, known=own).make(
             wanted, seed, sampling.parents, potential(run, sampling.potential)
         )
         expected = {SAMPLING: len(wanted), RELAXATION: sum(wanted.values())}
         ran = run.run(flow, workers, expected)
+        set_known(run.stores, own)
         sample = report_sample(run, ran, wanted)
         ids = [candidate.candidate_id for candidate in sample.candidates]
         report_relaxation(run, ran, maker.engine.scheme, ids)

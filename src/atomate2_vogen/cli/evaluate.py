@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @options.system_option
 @options.engine_option
 @options.refine_option
+@options.known_option
 @options.workers_option
 @options.json_option
 @options.out_option(None)
@@ -35,6 +36,7 @@ def evaluate(
     system: OxideSystem | None,
     engine: str,
     refine: bool | None,
+    known: tuple[Path, ...],
     workers: int,
     as_json: bool,
     out: Path | None,
@@ -59,6 +61,7 @@ def evaluate(
       vogen evaluate crystal.cif
       vogen evaluate my_crystals/ POSCAR --out judged
       vogen evaluate my_crystals/ --json > judged.json
+      vogen evaluate my_crystals/ --known published_cifs/
       vogen evaluate vogen_sample --out judged
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.chemistry import VANADIUM
@@ -80,6 +83,7 @@ def evaluate(
         if good:
             identity = engine_identity(engine) | options.refine_identity(engine, refine)
             run = stack.enter_context(open_run(out, "evaluate", identity, voice, system))
+            from atomate2_vogen.cli.known import read_known, set_known
             from atomate2_vogen.cli.makers import references_maker, refinement
             from atomate2_vogen.cli.results import (
                 export,
@@ -92,10 +96,16 @@ def evaluate(
             energies = load_engine(engine, system)
             candidates, names = candidates_of(good)
             references = references_maker(energies, system)
+            own = read_known(known, system, voice)
             maker = EvaluateMaker(
-                engine=energies, system=system, references=references, refine=refinement(refine)
+                engine=energies,
+                system=system,
+                references=references,
+                refine=refinement(refine),
+                known=own,
             )
             ran = run.run(maker.make(candidates), workers)
+            set_known(run.stores, own)
             report_relaxation(run, ran, energies.scheme, names)
             judged = update_stability(run, energies, candidates)
             metrics = measure(run, judged, measured=ran.output.metrics)

@@ -14,6 +14,7 @@ from atomate2_vogen.cli.completion import completion
 from atomate2_vogen.cli.confirm import confirm
 from atomate2_vogen.cli.discover import discover
 from atomate2_vogen.cli.evaluate import evaluate
+from atomate2_vogen.cli.known import known
 from atomate2_vogen.cli.loop import loop
 from atomate2_vogen.cli.query import query
 from atomate2_vogen.cli.reconstruct import reconstruct
@@ -70,6 +71,7 @@ VERBS = (
     sample,
     evaluate,
     confirm,
+    known,
     reconstruct,
     train,
     build,

@@ -290,6 +290,17 @@ def workers_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def known_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--known``."""
+    return click.option(
+        "--known",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Further known crystals, files or folders of CIF or POSCAR files: what matches one of "
+        "them is not novel. May be given several times.",
+    )(function)
+
+
 def out_option(default: str | None) -> Callable[..., Any]:
     """Make an ``--out`` option."""
     return click.option(

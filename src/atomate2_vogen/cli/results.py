@@ -19,6 +19,7 @@ from atomate2_vogen.cli.progress import REFERENCES, RELAXATION
 from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
+    KnownDoc,
     MetricsDoc,
     ReferenceDoc,
     SampleDoc,
@@ -175,8 +176,9 @@ def measure(
     if len(results.calculations) < len(shown) or not (shown or sample):
         return None
     delivered = sample if sample is not None and is_whole else results.candidates
+    own = list(run.stores.iterate(KnownDoc, {"chemsys": run.system.chemsys, "withdrawn": False}))
     return measure_judged(
-        delivered, results.calculations, results.stability, results.references, run.system
+        delivered, results.calculations, results.stability, results.references, run.system, own=own
     )
 
 

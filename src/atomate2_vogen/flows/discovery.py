@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from jobflow import Flow, Job, Maker, OutputReference
+from pymatgen.core import Structure
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.engines import Engine
@@ -19,11 +20,12 @@ from atomate2_vogen.flows.references import references_for
 from atomate2_vogen.flows.sampling import SamplingFlowMaker
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.characterisation import characterise_best
+from atomate2_vogen.jobs.known import known_jobs
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.refinement import RefineMaker, refine_maker
 from atomate2_vogen.jobs.stability import summarise
 from atomate2_vogen.samplers.loading import DEFAULT
-from atomate2_vogen.schemas import Artefact, ReferenceDoc, TrainingDoc
+from atomate2_vogen.schemas import Artefact, KnownDoc, ReferenceDoc, TrainingDoc
 from atomate2_vogen.schemas.crystals import Crystal
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.stability.selection import best_per_formula
@@ -61,6 +63,9 @@ class DiscoveryFlowMaker(Maker):
         Most crystals per formula that go on.
     threshold
         Largest energy above hull of those in eV/atom.
+    known
+        Further known crystals, of yours: what matches one of them is not novel. What samplers
+        refuse before it is relaxed are only those that the package knows.
 
     Examples
     --------
@@ -84,6 +89,7 @@ class DiscoveryFlowMaker(Maker):
     phonons: PhononFlowMaker | None = None
     top: int = 1
     threshold: float = NEAR_HULL_LIMIT
+    known: Sequence[Structure | KnownDoc] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is no engine, and an engine where a flow is expected."""
@@ -155,16 +161,18 @@ class DiscoveryFlowMaker(Maker):
         # crystals of one formula are relaxed while those of the next are generated
         screening = ScreeningFlowMaker(engine=self.engine, refine=self.refine)
         screenings = [screening.make(sample) for sample in sampling.output]
+        own, kept = known_jobs(self.known, self.system)
         summary = summarise(
             sampling.output,
             [made.output for made in screenings],
             references,
             self.engine.scheme,
             self.system,
+            own=own,
         )
         summary.update_metadata({"scheme": self.engine.scheme, "stage": "summary"})
         place(summary, ANALYSIS)
-        jobs: list[Job | Flow] = [*relaxing, sampling, *screenings, summary]
+        jobs: list[Job | Flow] = [*relaxing, *kept, sampling, *screenings, summary]
         output = summary.output
         if self.electronic is not None or self.phonons is not None:
             best = characterise_best(

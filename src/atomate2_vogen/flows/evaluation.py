@@ -16,9 +16,10 @@ from atomate2_vogen.engines.validation import check_engine
 from atomate2_vogen.flows.references import references_for
 from atomate2_vogen.flows.screening import ScreeningFlowMaker
 from atomate2_vogen.jobs.evaluation import checked_candidates, evaluate
+from atomate2_vogen.jobs.known import known_jobs
 from atomate2_vogen.jobs.placement import ANALYSIS, place
 from atomate2_vogen.jobs.refinement import RefineMaker, refine_maker
-from atomate2_vogen.schemas import CandidateDoc, ReferenceDoc, SampleDoc
+from atomate2_vogen.schemas import CandidateDoc, KnownDoc, ReferenceDoc, SampleDoc
 
 
 @dataclass
@@ -39,6 +40,9 @@ class EvaluateMaker(Maker):
     refine
         Maker that makes relaxed crystals symmetric where that costs no energy, None or
         ``default``, as of `ScreeningFlowMaker`.
+    known
+        Further known crystals, of yours: what matches one of them is not novel. They go into
+        the collection ``known`` of the stores.
 
     Examples
     --------
@@ -56,6 +60,7 @@ class EvaluateMaker(Maker):
     system: OxideSystem = field(default_factory=lambda: VANADIUM)
     references: list[ReferenceDoc] | Maker | None = None
     refine: RefineMaker | Literal["default"] | None = "default"
+    known: Sequence[Structure | KnownDoc] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is no engine."""
@@ -100,7 +105,8 @@ class EvaluateMaker(Maker):
             relaxing = screening.make(crystals.candidates)
         else:
             relaxing = screening.make(checked_candidates(crystals, self.system))
-        document = evaluate(delivered, relaxing.output, references, self.system)
+        own, kept = known_jobs(self.known, self.system)
+        document = evaluate(delivered, relaxing.output, references, self.system, own=own)
         document.update_metadata({"scheme": self.engine.scheme, "stage": "evaluation"})
         place(document, ANALYSIS)
-        return Flow([*before, relaxing, document], output=document.output, name=self.name)
+        return Flow([*before, *kept, relaxing, document], output=document.output, name=self.name)

@@ -18,6 +18,7 @@ from atomate2_vogen.schemas import (
     CalculationDoc,
     CandidateDoc,
     EvaluationDoc,
+    KnownDoc,
     MetricsDoc,
     ReferenceDoc,
     SampleDoc,
@@ -122,6 +123,8 @@ def judge_and_measure(
     calculations: Sequence[CalculationDoc],
     references: Sequence[ReferenceDoc],
     system: OxideSystem,
+    *,
+    own: Sequence[KnownDoc] = (),
 ) -> tuple[list[StabilityDoc], MetricsDoc]:
     """Stability of each crystal on the references' hull, and metrics of all.
 
@@ -132,9 +135,11 @@ def judge_and_measure(
     InputError
         As `measure`.
     """
-    known = known_structures(system, references)
+    known = known_structures(system, references, own=own)
     stability = assess(calculations, references, system, known, joint=True)
-    return stability, measure_judged(delivered, calculations, stability, references, system)
+    return stability, measure_judged(
+        delivered, calculations, stability, references, system, own=own
+    )
 
 
 def measure_judged(
@@ -143,6 +148,8 @@ def measure_judged(
     stability: Sequence[StabilityDoc],
     references: Sequence[ReferenceDoc],
     system: OxideSystem,
+    *,
+    own: Sequence[KnownDoc] = (),
 ) -> MetricsDoc:
     """Metrics of crystals whose novelty was judged against the whole pool of known crystals.
 
@@ -151,7 +158,7 @@ def measure_judged(
     InputError
         As `measure`.
     """
-    pool = count_known(system, references, sorted({doc.formula for doc in stability}))
+    pool = count_known(system, references, sorted({doc.formula for doc in stability}), own)
     return measure(delivered, calculations, stability, system, novelty_pool=pool)
 
 
@@ -161,6 +168,8 @@ def evaluate(
     calculations: list[CalculationDoc],
     references: list[ReferenceDoc],
     system: OxideSystem,
+    *,
+    own: list[KnownDoc] | None = None,
 ) -> EvaluationDoc:
     """Stability and metrics of crystals whose calculations are done.
 
@@ -175,6 +184,8 @@ def evaluate(
         Relaxed reference phases of the same scheme.
     system
         Oxide system.
+    own
+        Known crystals of the user: what matches them is not novel.
 
     Raises
     ------
@@ -195,5 +206,7 @@ def evaluate(
         delivered = candidates
     elif isinstance(delivered, SampleDoc) and not delivered.candidates:
         delivered = delivered.model_copy(update={"candidates": candidates})
-    stability, metrics = judge_and_measure(delivered, calculations, references, system)
+    stability, metrics = judge_and_measure(
+        delivered, calculations, references, system, own=own or []
+    )
     return EvaluationDoc(metrics=metrics, stability=stability)

@@ -10,6 +10,7 @@ from atomate2_vogen.schemas import (
     CalculationDoc,
     CalculationState,
     DiscoveryDoc,
+    KnownDoc,
     ReferenceDoc,
     SampleDoc,
 )
@@ -26,6 +27,8 @@ def summarise(
     references: list[ReferenceDoc],
     scheme: str,
     system: OxideSystem,
+    *,
+    own: list[KnownDoc] | None = None,
 ) -> DiscoveryDoc:
     """Stability of what was sampled, best first.
 
@@ -41,6 +44,8 @@ def summarise(
         Energy scale of the engine.
     system
         Oxide system.
+    own
+        Known crystals of the user: what matches them is not novel.
 
     Returns
     -------
@@ -65,7 +70,7 @@ def summarise(
     """
     sample = SampleDoc.merge(samples)
     done = [calculation for part in calculations for calculation in part]
-    stability, metrics = judge_and_measure(sample, done, references, system)
+    stability, metrics = judge_and_measure(sample, done, references, system, own=own or [])
     stability.sort(
         key=lambda document: (
             document.field_class is None,

@@ -33,6 +33,7 @@ from atomate2_vogen.schemas.electronic import (
     SpinChannel,
 )
 from atomate2_vogen.schemas.jobs import JobLink
+from atomate2_vogen.schemas.known import KnownDoc
 from atomate2_vogen.schemas.loop import Learning, LearntDoc, LoopDoc, RoundDoc
 from atomate2_vogen.schemas.magnetism import MagneticOrder, MagneticStart, MagneticState
 from atomate2_vogen.schemas.metrics import (
@@ -82,6 +83,7 @@ __all__ = [
     "FormulaMetrics",
     "FreeEnergy",
     "JobLink",
+    "KnownDoc",
     "Learning",
     "LearntDoc",
     "LoopDoc",

@@ -36,7 +36,7 @@ class DocumentStores:
         jobflow's store.
     data
         Its additional store for large arrays and files.
-    candidates, calculations, references, stability, consensus, dft, electronic,
+    candidates, calculations, references, known, stability, consensus, dft, electronic,
     phonons, training
         One maggma store per document class, keyed as in `KEYS`.
     where
@@ -48,6 +48,7 @@ class DocumentStores:
     candidates: Store
     calculations: Store
     references: Store
+    known: Store
     stability: Store
     consensus: Store
     dft: Store

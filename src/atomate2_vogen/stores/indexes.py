@@ -22,6 +22,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "candidates": (("formula",), ("sampler", "model_id")),
     "calculations": (("candidate_id",), ("scheme",)),
     "references": (("scheme",),),
+    "known": (("chemsys",),),
     "stability": (
         ("candidate_id",),
         ("formula", *_BY_ENERGY),

@@ -18,6 +18,7 @@ from atomate2_vogen.schemas import (
     DiscoveryDoc,
     ElectronicDoc,
     EvaluationDoc,
+    KnownDoc,
     PhononDoc,
     ReferenceDoc,
     RoundDoc,
@@ -40,6 +41,7 @@ COLLECTIONS_OF: dict[type[VogenDoc], tuple[str, str]] = {
     SampleDoc: ("candidates", "candidate_id"),
     CalculationDoc: ("calculations", "calculation_id"),
     ReferenceDoc: ("references", "reference_id"),
+    KnownDoc: ("known", "known_id"),
     ConsensusDoc: ("consensus", "consensus_id"),
     DftDoc: ("dft", "dft_id"),
     ElectronicDoc: ("electronic", "electronic_id"),
@@ -163,11 +165,11 @@ def _read(
 def _outputs(job: Mapping[str, Any], output_class: type[VogenDoc]) -> list[Any]:
     """Documents of a job that are to be stored.
 
-    A list that collects the outputs of other jobs is passed over, except for references: only
-    the job that collects them gives each its final name and removes duplicates.
+    A list that collects the outputs of other jobs is passed over, except for references, to
+    which only the job that collects them gives final names, and a user's known crystals.
     """
     output = job.get("output")
-    if output_class is ReferenceDoc:
+    if output_class in {ReferenceDoc, KnownDoc}:
         return output if isinstance(output, list) else []
     if not isinstance(output, Mapping):
         return []
