@@ -8,7 +8,8 @@ from scipy.stats import spearmanr
 
 from atomate2_vogen.plotting import plot_parity
 from atomate2_vogen.schemas import DftDoc, ModelHeight
-from atomate2_vogen.stability import compared_heights, model_agreements
+from atomate2_vogen.stability import model_agreements
+from atomate2_vogen.stability.agreement import compared_heights
 
 
 def document(name, height, models, **changes):

@@ -146,7 +146,7 @@ def plane_waves(volume: float, cutoff: float) -> int:
     Examples
     --------
     >>> plane_waves(100.0, 500.0)
-    2554
+    2539
     """
     longest = math.sqrt(2 * cutoff / HARTREE) / BOHR
     return round(volume * longest**3 / (6 * math.pi**2))

@@ -1,4 +1,3 @@
-from .agreement import compared_heights as compared_heights
 from .agreement import model_agreements as model_agreements
 from .consensus import are_independent as are_independent
 from .consensus import consensus_document as consensus_document
