@@ -1,10 +1,11 @@
 """What further energy models say about the finds of the benchmark, one row per crystal.
 
     python benchmarks/confirm_finds.py --sampler search --workers 2 --out results/confirmation
+    python benchmarks/confirm_finds.py --discovery search --within 0.025 --out results/confirmation
 
-Finds are the unique, novel crystals of ``results/benchmark`` within 0.1 eV/atom of CHGNet's hull, all
-of them. Stop it at any time: the same command goes on. ``--table`` writes the table of all samplers
-that are there, and calculates nothing.
+Finds are the unique, novel crystals within ``--within`` of CHGNet's hull: of ``results/benchmark``,
+or of all runs of an arm in ``results/discovery/raw``. Stop it at any time: the same command goes on.
+``--table`` writes the table of all samplers that are there, and calculates nothing.
 """
 
 from __future__ import annotations
@@ -25,21 +26,28 @@ from typing import Any
 import click
 import numpy as np
 from comparison import is_find
+from discovery.counting import new_crystals
+from discovery.raw import CrystalRow, read_header, read_rounds
 from pymatgen.io.cif import CifWriter
 from records import read_records, stability_of
 from scipy.stats import spearmanr
 
-from atomate2_vogen import ConfirmFlowMaker, VogenStores
+from atomate2_vogen import VANADIUM, ConfirmFlowMaker, VogenStores, load_references
 from atomate2_vogen.cli.exports import CONSENSUS_COLUMNS, OPINION_COLUMNS
 from atomate2_vogen.engines import load_engine
 from atomate2_vogen.files import write_atomically
+from atomate2_vogen.jobs.confirmation import energy_model
 from atomate2_vogen.managers import Event, run_parallel
-from atomate2_vogen.schemas import ConsensusDoc, Opinion, StabilityDoc
-from atomate2_vogen.stability.consensus import TIGHT_LIMIT, agrees
-from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
+from atomate2_vogen.schemas import CandidateDoc, ConsensusDoc, Opinion, StabilityDoc
+from atomate2_vogen.stability.consensus import TIGHT_LIMIT, agrees, reference_levels
+from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT, SYMMETRY_PRECISION
+from atomate2_vogen.stability.phases import ReferenceHull
 from atomate2_vogen.stability.statistics import proportion
+from atomate2_vogen.structures.cif import read_block
+from atomate2_vogen.structures.symmetry import space_group
 
-BENCHMARK = Path(__file__).parents[1] / "results/benchmark"
+RESULTS = Path(__file__).parents[1] / "results"
+BENCHMARK = RESULTS / "benchmark"
 SECONDS = 30.0
 """Between two lines of progress."""
 HEADER = (
@@ -55,32 +63,102 @@ HEADER = (
 MORE_COLUMNS = ("energy_per_atom", "n_steps", "cpu_time", "reason")
 
 
-def finds(sampler: str) -> list[StabilityDoc]:
-    """Unique, novel crystals of the benchmark within 0.1 eV/atom of the hull, lowest first."""
+def finds(sampler: str, within: float = NEAR_HULL_LIMIT) -> list[StabilityDoc]:
+    """Unique, novel crystals of the benchmark near the hull, lowest first."""
     records = read_records(BENCHMARK / sampler / "candidates.csv.gz")
     documents = [stability_of(record) for record in records]
-    found = [document for document in documents if is_find(document, NEAR_HULL_LIMIT)]
-    return sorted(found, key=lambda one: (one.energy_above_hull, one.candidate_id))
+    return lowest_first([document for document in documents if is_find(document, within)])
+
+
+def discovery_finds(
+    arm: str, within: float, folder: Path = RESULTS / "discovery/raw"
+) -> list[StabilityDoc]:
+    """New crystals of all runs of an arm of the discovery measure, as refined, lowest first."""
+    references = load_references("CHGNet-0.3.0")
+    hull = ReferenceHull(references, VANADIUM)
+    levels = reference_levels(references, VANADIUM, list(VANADIUM.target_formulas))
+    found = []
+    for run in sorted((folder / arm).glob("seed-*")):
+        header, rounds = read_header(run), read_rounds(run)
+        if header.identity["hull_id"] != hull.hull_id:
+            raise click.ClickException(f"{run} was judged on another hull than {hull.hull_id}")
+        rows = [row for one in rounds for row in one.crystals]
+        new = dict(
+            zip([id(row) for row in rows], new_crystals(rows, within, final=True), strict=True)
+        )
+        for one in rounds:
+            candidates = {candidate.candidate_id: candidate for candidate in one.candidates}
+            for row in one.crystals:
+                if new[id(row)]:
+                    crystals = one.refined if row.refined else one.relaxed
+                    made = document_of(row, candidates[row.candidate_id], hull.hull_id)
+                    made.structure = crystals[row.candidate_id]
+                    made.space_group_symbol, made.space_group_number = space_group(
+                        made.structure, SYMMETRY_PRECISION
+                    )
+                    made.energy_per_atom = (
+                        levels[row.formula].hull_energy_per_atom + made.energy_above_hull
+                    )
+                    found.append(made)
+    return lowest_first(found)
+
+
+def document_of(row: CrystalRow, candidate: CandidateDoc, hull_id: str) -> StabilityDoc:
+    """What a row of the discovery measure tells of a crystal."""
+    return StabilityDoc(
+        stability_id=f"{row.candidate_id}|CHGNet-0.3.0",
+        candidate_id=row.candidate_id,
+        scheme="CHGNet-0.3.0",
+        hull_id=hull_id,
+        chemsys=candidate.structure.chemical_system,
+        formula=row.formula,
+        natoms=row.n_atoms,
+        sampler=candidate.sampler,
+        model_id=candidate.model_id,
+        state=row.final.state,
+        is_converged=True,
+        energy_above_hull=row.final.above_hull,
+        is_novel=True,
+        is_unique=True,
+    )
+
+
+def lowest_first(documents: Sequence[StabilityDoc]) -> list[StabilityDoc]:
+    """The same, by energy above hull."""
+    return sorted(documents, key=lambda one: (one.energy_above_hull, one.candidate_id))
 
 
 @click.command(help=__doc__.split("\n", 1)[0])
 @click.option("--sampler", help="Folder in results/benchmark.")
+@click.option("--discovery", help="Folder in results/discovery/raw, instead of --sampler.")
+@click.option("--within", type=float, default=NEAR_HULL_LIMIT, show_default=True, help="eV/atom.")
 @click.option("--engines", default="sevennet-l3i5,diep", show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--most", type=click.IntRange(1), help="Only the first finds, lowest first.")
 @click.option("--table", is_flag=True, help="Write the table of what is there.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Output folder.")
 def main(
-    *, sampler: str | None, engines: str, workers: int, most: int | None, table: bool, out: Path
+    *,
+    sampler: str | None,
+    discovery: str | None,
+    within: float,
+    engines: str,
+    workers: int,
+    most: int | None,
+    table: bool,
+    out: Path,
 ) -> None:
     """Relax with the further models, write rows and the table."""
-    if (sampler is None) != table:
-        raise click.UsageError("give either --sampler or --table")
-    if sampler is not None:
+    if [sampler is not None, discovery is not None, table].count(True) != 1:
+        raise click.UsageError("give one of --sampler, --discovery and --table")
+    if not table:
         maker = ConfirmFlowMaker(engines=[load_engine(one) for one in engines.split(",")])
-        wanted = finds(sampler)[:most]
-        documents = confirm(maker, wanted, workers, out / "runs" / sampler)
-        write_atomically(out / f"{sampler}.csv.gz", rows_of(documents))
+        if sampler is not None:
+            name, wanted = sampler, finds(sampler, within)[:most]
+        else:
+            name, wanted = f"discovery-{discovery}", discovery_finds(str(discovery), within)[:most]
+        documents = confirm(maker, wanted, workers, out / "runs" / name)
+        write_atomically(out / f"{name}.csv.gz", rows_of(documents))
         about = {
             "date": datetime.now(UTC).date().isoformat(),
             "python": platform.python_version(),
@@ -140,15 +218,30 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def opinion_of(row: dict[str, str], engine: str) -> Opinion:
-    """What is needed of an opinion to see whether it agrees."""
-    height = row[f"{engine} energy_above_hull"]
-    return Opinion(
-        model={"engine": engine, "scheme": engine},
-        state=row[f"{engine} state"],
-        energy_above_hull=float(height) if height else None,
-        left_basin=row[f"{engine} left_basin"] == "True",
+def consensus_of(row: dict[str, str]) -> ConsensusDoc:
+    """A row as the document that it was made of; a model without a crystal is left out."""
+    engines = [name[: -len(" cif")] for name in row if name.endswith(" cif") and row[name]]
+    opinions = [opinion_of(row, engine) for engine in engines]
+    for opinion, engine in zip(opinions, engines, strict=True):
+        judge = load_engine(engine)
+        opinion.model = energy_model(judge).model_copy(update={"engine_versions": {}})
+        opinion.structure = read_block(row[f"{engine} cif"])[0]
+    structure = opinions[0].structure
+    assert structure is not None
+    return ConsensusDoc(
+        consensus_id=f"{row['candidate_id']}|{row['scheme']}",
+        structure=structure,
+        chemsys=structure.chemical_system,
+        opinions=opinions,
+        **{name: row[name] or None for name in CONSENSUS_COLUMNS},
     )
+
+
+def opinion_of(row: dict[str, str], engine: str) -> Opinion:
+    """What one model says of a crystal, without the crystal."""
+    cells = {name: row.get(f"{engine} {name}") for name in (*OPINION_COLUMNS, "energy_per_atom")}
+    content = {name: cell for name, cell in cells.items() if cell}
+    return Opinion(model={"engine": engine, "scheme": engine}, **content)
 
 
 def markdown(found: dict[str, list[dict[str, str]]]) -> str:

@@ -20,8 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
-from confirm_finds import read
-from pymatgen.core import Structure
+from confirm_finds import consensus_of, read
 
 from atomate2_vogen import VogenStores
 from atomate2_vogen.cli.exports import dft_csv
@@ -31,7 +30,7 @@ from atomate2_vogen.flows import DftFlowMaker
 from atomate2_vogen.flows.dft import n_primitive
 from atomate2_vogen.managers import Event, run_parallel
 from atomate2_vogen.plotting import plot_parity
-from atomate2_vogen.schemas import ConsensusDoc, DftDoc, EnergyModel, Opinion, Verdict
+from atomate2_vogen.schemas import ConsensusDoc, DftDoc, Verdict
 from atomate2_vogen.stability import model_agreements
 
 CONFIRMED = Path(__file__).parents[1] / "results/confirmation/search.csv.gz"
@@ -46,46 +45,6 @@ def lowest(top: int, max_atoms: int, path: Path = CONFIRMED) -> list[ConsensusDo
         if n_primitive(document.structure) <= max_atoms:
             found.setdefault(document.formula, []).append(document)
     return [document for formula in sorted(found) for document in found[formula][:top]]
-
-
-def consensus_of(row: dict[str, str]) -> ConsensusDoc:
-    """A row of ``confirm_finds.py`` as the document that it was made of."""
-    engines = [name[: -len(" cif")] for name in row if name.endswith(" cif")]
-    opinions = [opinion_of(row, engine) for engine in engines if row[f"{engine} cif"]]
-    structure = opinions[0].structure
-    assert structure is not None
-    return ConsensusDoc(
-        consensus_id=f"{row['candidate_id']}|{row['scheme']}",
-        candidate_id=row["candidate_id"],
-        scheme=row["scheme"],
-        formula=row["formula"],
-        chemsys=structure.chemical_system,
-        sampler=row["sampler"],
-        model_id=row["model_id"],
-        structure=structure,
-        opinions=opinions,
-        verdict=row["verdict"] or None,
-        verdict_25mev=row["verdict_25mev"] or None,
-        spread=float(row["spread"]),
-    )
-
-
-def opinion_of(row: dict[str, str], name: str) -> Opinion:
-    """What one model says of a crystal."""
-    engine = load_engine(name)
-    return Opinion(
-        model=EnergyModel(
-            engine=name,
-            scheme=engine.scheme,
-            functional=engine.functional,
-            training_data=list(engine.training_data),
-        ),
-        state=row[f"{name} state"],
-        energy_per_atom=float(row[f"{name} energy_per_atom"]),
-        energy_above_hull=float(row[f"{name} energy_above_hull"]),
-        left_basin=row[f"{name} left_basin"] == "True",
-        structure=Structure.from_str(row[f"{name} cif"], fmt="cif"),
-    )
 
 
 def calculate(
