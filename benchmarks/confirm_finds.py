@@ -67,12 +67,13 @@ def finds(sampler: str, within: float = NEAR_HULL_LIMIT) -> list[StabilityDoc]:
     """Unique, novel crystals of the benchmark near the hull, lowest first."""
     records = read_records(BENCHMARK / sampler / "candidates.csv.gz")
     documents = [stability_of(record) for record in records]
-    return lowest_first([document for document in documents if is_find(document, within)])
+    found = [document for document in documents if is_find(document, within)]
+    return sorted(found, key=lambda one: (one.energy_above_hull, one.candidate_id))
 
 
 def discovery_finds(
     arm: str, within: float, folder: Path = RESULTS / "discovery/raw"
-) -> list[StabilityDoc]:
+) -> list[tuple[StabilityDoc, CandidateDoc]]:
     """New crystals of all runs of an arm of the discovery measure, as refined, lowest first."""
     references = load_references("CHGNet-0.3.0")
     hull = ReferenceHull(references, VANADIUM)
@@ -91,7 +92,8 @@ def discovery_finds(
             for row in one.crystals:
                 if new[id(row)]:
                     crystals = one.refined if row.refined else one.relaxed
-                    made = document_of(row, candidates[row.candidate_id], hull.hull_id)
+                    candidate = candidates[row.candidate_id]
+                    made = document_of(row, candidate, hull.hull_id)
                     made.structure = crystals[row.candidate_id]
                     made.space_group_symbol, made.space_group_number = space_group(
                         made.structure, SYMMETRY_PRECISION
@@ -99,8 +101,8 @@ def discovery_finds(
                     made.energy_per_atom = (
                         levels[row.formula].hull_energy_per_atom + made.energy_above_hull
                     )
-                    found.append(made)
-    return lowest_first(found)
+                    found.append((made, candidate))
+    return sorted(found, key=lambda pair: (pair[0].energy_above_hull, pair[0].candidate_id))
 
 
 def document_of(row: CrystalRow, candidate: CandidateDoc, hull_id: str) -> StabilityDoc:
@@ -121,11 +123,6 @@ def document_of(row: CrystalRow, candidate: CandidateDoc, hull_id: str) -> Stabi
         is_novel=True,
         is_unique=True,
     )
-
-
-def lowest_first(documents: Sequence[StabilityDoc]) -> list[StabilityDoc]:
-    """The same, by energy above hull."""
-    return sorted(documents, key=lambda one: (one.energy_above_hull, one.candidate_id))
 
 
 @click.command(help=__doc__.split("\n", 1)[0])
@@ -156,7 +153,8 @@ def main(
         if sampler is not None:
             name, wanted = sampler, finds(sampler, within)[:most]
         else:
-            name, wanted = f"discovery-{discovery}", discovery_finds(str(discovery), within)[:most]
+            name = f"discovery-{discovery}"
+            wanted = [made for made, _ in discovery_finds(str(discovery), within)][:most]
         documents = confirm(maker, wanted, workers, out / "runs" / name)
         write_atomically(out / f"{name}.csv.gz", rows_of(documents))
         about = {

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.cli.progress import DFT_ENERGIES
-from atomate2_vogen.errors import InputError
 
 if TYPE_CHECKING:
     from atomate2_vogen.cli.pipeline import Pipeline
@@ -66,13 +65,7 @@ def dft_maker(run: Pipeline, options: DftOptions, schemes: Iterable[str]) -> Dft
 def lowest_confirmed(
     documents: Sequence[ConsensusDoc], options: DftOptions
 ) -> dict[str, list[ConsensusDoc]]:
-    """The lowest finds of each formula that all energy models confirm within 0.1 eV/atom.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """The lowest finds of each formula that all energy models confirm within 0.1 eV/atom."""
     from atomate2_vogen.flows.dft import n_primitive
     from atomate2_vogen.schemas import Verdict
 
@@ -81,12 +74,6 @@ def lowest_confirmed(
         fits = n_primitive(doc.structure) <= options.max_atoms
         if doc.verdict is Verdict.CONFIRMED and fits and len(found[doc.formula]) < options.top:
             found[doc.formula].append(doc)
-    if not any(found.values()):
-        raise InputError(
-            f"--dft: no find is confirmed within 0.1 eV/atom by all energy models and has at most "
-            f"{options.max_atoms} atoms in its primitive cell; the models' verdicts are in "
-            "consensus.csv"
-        )
     return found
 
 
@@ -103,7 +90,7 @@ def calculate_finds(
     Returns
     -------
     list of DftDoc
-        Known phases, then finds; empty with `only_cost`.
+        Known phases, then finds; empty with `only_cost`, and where no find is confirmed.
     """
     from atomate2_vogen.cli.exports import dft_csv, plain
     from atomate2_vogen.cli.pipeline import plural
@@ -115,10 +102,13 @@ def calculate_finds(
     by_formula = lowest_confirmed(documents, options)
     for formula, found in by_formula.items():
         if not found:
-            run.voice.say(
-                f"{formula}: no confirmed find with at most {options.max_atoms} atoms; left out"
+            run.voice.warn(
+                f"--dft: no find of {formula} with at most {options.max_atoms} atoms in its "
+                "primitive cell is confirmed within 0.1 eV/atom by all energy models; left out"
             )
     finds = [doc for found in by_formula.values() for doc in found]
+    if not finds:
+        return []
     sizes = costs(maker, finds)
     run.voice.say(cost_table(sizes))
     run.voice.say(total_cost(sizes, workers))

@@ -72,17 +72,34 @@ def known_structures(
     >>> known.find(next(one.structure for one in references if one.formula == "VO2")) is None
     False
     """
-    pool: dict[str, Structure] = {
-        reference.name: reference.structure
-        for reference in sorted(references, key=lambda reference: reference.energy_per_atom)
-    }
     wanted = _reduced(formulas)
-    users = [(one.name, one.formula, one.structure) for one in own]
-    for name, formula, structure in (*users, *_prototypes(system), *_relaxed_prototypes(system)):
-        if wanted is None or formula in wanted:
+    pool: dict[str, Structure] = {}
+    for number, (name, formula, structure) in enumerate(known_crystals(system, references, own)):
+        if number < len(references) or wanted is None or formula in wanted:
             pool.setdefault(name, structure)
     whole = formulas is None and margin == 1.0
     return KnownStructures(pool, margin, pool_id(system, references, own) if whole else None)
+
+
+def known_crystals(
+    system: OxideSystem = VANADIUM,
+    references: Sequence[ReferenceDoc] = (),
+    own: Sequence[KnownDoc] = (),
+) -> list[Named]:
+    """Name, reduced formula and crystal of all that `known_structures` is made of, in its order.
+
+    Parameters
+    ----------
+    system, references, own
+        As of `known_structures`.
+    """
+    phases = sorted(references, key=lambda reference: reference.energy_per_atom)
+    return [
+        *((phase.name, phase.formula, phase.structure) for phase in phases),
+        *((one.name, one.formula, one.structure) for one in own),
+        *_prototypes(system),
+        *_relaxed_prototypes(system),
+    ]
 
 
 def count_known(

@@ -4,5 +4,6 @@ from .hull import plot_hull as plot_hull
 from .parity import plot_parity as plot_parity
 from .phonons import plot_phonon_series as plot_phonon_series
 from .phonons import plot_phonons as plot_phonons
+from .polyhedra import draw_polyhedra as draw_polyhedra
 from .training import plot_generator_losses as plot_generator_losses
 from .training import plot_training as plot_training
