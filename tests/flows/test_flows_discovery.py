@@ -80,6 +80,7 @@ def test_from_counts_to_stability(tmp_path):
             "candidates": 3, "calculations": 3, "references": 0, "consensus": 0,
         "dft": 0,
         "known": 0,
+        "soft_modes": 0,
         "electronic": 0, "phonons": 0,
             "training": 0, "stability": 3,
         }  # fmt: skip

@@ -12,6 +12,7 @@ from .recovery import recover as recover
 from .references import ReferencesFlowMaker as ReferencesFlowMaker
 from .sampling import SamplingFlowMaker as SamplingFlowMaker
 from .screening import ScreeningFlowMaker as ScreeningFlowMaker
+from .soft_modes import SoftModeFlowMaker as SoftModeFlowMaker
 from .submission import Submission as Submission
 from .submission import prepare_flow as prepare_flow
 from .submission import submit as submit

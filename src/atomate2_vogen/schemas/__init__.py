@@ -47,6 +47,7 @@ from atomate2_vogen.schemas.metrics import (
 from atomate2_vogen.schemas.phonons import FreeEnergy, PhononDoc, PhononSummary, PhononVerdict
 from atomate2_vogen.schemas.refinement import AttemptKind, Refinement, RefinementAttempt
 from atomate2_vogen.schemas.search import RelaxedDraws
+from atomate2_vogen.schemas.soft_modes import SoftModeDoc
 from atomate2_vogen.schemas.stability import (
     DecompositionPhase,
     FieldClass,
@@ -110,6 +111,7 @@ __all__ = [
     "RelaxedDraws",
     "RoundDoc",
     "SampleDoc",
+    "SoftModeDoc",
     "SpinChannel",
     "StabilityDoc",
     "StabilityState",

@@ -37,7 +37,7 @@ class DocumentStores:
     data
         Its additional store for large arrays and files.
     candidates, calculations, references, known, stability, consensus, dft, electronic,
-    phonons, training
+    phonons, soft_modes, training
         One maggma store per document class, keyed as in `KEYS`.
     where
         Name of the stores in messages.
@@ -54,6 +54,7 @@ class DocumentStores:
     dft: Store
     electronic: Store
     phonons: Store
+    soft_modes: Store
     training: Store
     where: str = field(default="the store", kw_only=True)
 

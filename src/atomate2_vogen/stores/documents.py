@@ -19,6 +19,7 @@ from atomate2_vogen.schemas import (
     KnownDoc,
     PhononDoc,
     ReferenceDoc,
+    SoftModeDoc,
     StabilityDoc,
     TrainingDoc,
     VogenDoc,
@@ -40,6 +41,7 @@ KEYS: dict[str, tuple[type[VogenDoc], str]] = {
     "dft": (DftDoc, "dft_id"),
     "electronic": (ElectronicDoc, "electronic_id"),
     "phonons": (PhononDoc, "phonon_id"),
+    "soft_modes": (SoftModeDoc, "soft_mode_id"),
     "training": (TrainingDoc, "model_id"),
 }
 """Collections: their document class and its key."""

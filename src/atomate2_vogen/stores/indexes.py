@@ -54,6 +54,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("phonons.verdict",),
         ("scheme",),
     ),
+    "soft_modes": (("candidate_id",),),
     "training": (),
     "jobs": (("uuid", "index"), ("output.@class",)),
     "data.files": (("metadata.blob_uuid",), ("metadata.job_uuid",)),

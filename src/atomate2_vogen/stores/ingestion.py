@@ -23,6 +23,7 @@ from atomate2_vogen.schemas import (
     ReferenceDoc,
     RoundDoc,
     SampleDoc,
+    SoftModeDoc,
     StabilityDoc,
     TrainingDoc,
     VogenDoc,
@@ -46,6 +47,7 @@ COLLECTIONS_OF: dict[type[VogenDoc], tuple[str, str]] = {
     DftDoc: ("dft", "dft_id"),
     ElectronicDoc: ("electronic", "electronic_id"),
     PhononDoc: ("phonons", "phonon_id"),
+    SoftModeDoc: ("soft_modes", "soft_mode_id"),
     TrainingDoc: ("training", "model_id"),
 }
 """Collection and key of what jobs return, by its class."""
