@@ -124,6 +124,7 @@ def _height(value: float | None) -> str:
 
 @click.command(help=__doc__.split("\n", 1)[0])
 @click.option("--engine", default="gpaw", show_default=True)
+@click.option("--formulas", default="V2O3,V2O5,VO2", show_default=True, help="In this order.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--max-atoms", type=click.IntRange(1), default=14, show_default=True)
 @click.option("--geometries", type=click.IntRange(1), default=2, show_default=True)
@@ -133,6 +134,7 @@ def _height(value: float | None) -> str:
 def main(
     *,
     engine: str,
+    formulas: str,
     top: int,
     max_atoms: int,
     geometries: int,
@@ -145,7 +147,10 @@ def main(
     maker = DftFlowMaker(engine=code, geometries=geometries, max_atoms=max_atoms)
     folder = out / "runs" / engine
     if not table:
-        calculate(maker, lowest(top, max_atoms), workers, folder)
+        found = lowest(top, max_atoms)
+        for formula in formulas.split(","):
+            same = [one for one in found if one.formula == formula]
+            calculate(maker, same, workers, folder)
     documents = documents_of(folder, code.scheme)
     write_atomically(out / f"{engine}.csv", dft_csv(documents))
     plot_parity(documents, out / f"{engine}.png")
