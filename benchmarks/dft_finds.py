@@ -28,6 +28,7 @@ from atomate2_vogen.engines import load_engine
 from atomate2_vogen.files import write_atomically
 from atomate2_vogen.flows import DftFlowMaker
 from atomate2_vogen.flows.dft import n_primitive
+from atomate2_vogen.jobs.dft import compare_with_known
 from atomate2_vogen.managers import Event, run_parallel
 from atomate2_vogen.plotting import plot_parity
 from atomate2_vogen.schemas import ConsensusDoc, DftDoc, Verdict
@@ -73,6 +74,7 @@ def documents_of(folder: Path, scheme: str) -> list[DftDoc]:
     with VogenStores.open(folder / "store") as stores:
         stores.ingest_jobs()
         found = list(stores.iterate(DftDoc, {"scheme": scheme}))
+    compare_with_known(found, [one for one in found if one.is_known])
     return sorted(found, key=lambda one: (one.formula, not one.is_known, one.crystal))
 
 

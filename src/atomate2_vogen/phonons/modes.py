@@ -108,7 +108,8 @@ def softest_mode(phonon: Phonopy, displacement: float = 0.2) -> SoftMode:
 
     if not displacement > 0:
         raise InputError(f"the displacement is {displacement} Å, not positive")
-    matrix = np.linalg.inv(phonon.primitive_matrix) @ phonon.supercell_matrix
+    primitive = np.eye(3) if phonon.primitive_matrix is None else phonon.primitive_matrix
+    matrix = np.linalg.inv(primitive) @ phonon.supercell_matrix
     points = get_commensurate_points(np.rint(matrix).astype(int))
     phonon.run_qpoints(points)
     lowest = phonon.get_qpoints_dict()["frequencies"][:, 0]
