@@ -82,7 +82,7 @@ def markdown(documents: Sequence[DftDoc]) -> str:
     """Tables for people."""
     models = list(dict.fromkeys(one.engine for doc in documents for one in doc.by_models))
     lines = [
-        f"Energy model of the table: {', '.join(sorted({one.scheme for one in documents}))}.",
+        f"DFT: {', '.join(sorted({one.scheme for one in documents}))}.",
         "",
         f"| crystal | | atoms | geometry of | start | order | by DFT | {' | '.join(models)} |",
         f"|---|---|---:|---|---|---|---:|{'---:|' * len(models)}",

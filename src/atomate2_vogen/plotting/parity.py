@@ -68,7 +68,7 @@ def plot_parity(documents: Sequence[DftDoc], path: str | PathLike[str]) -> Path:
     )
     agreements = {one.engine: one for one in model_agreements(documents)}
     width = 1.2 + 2.4 * max(1, len(heights))
-    with drawing(path, caption, width=width, height=3.7) as figure:
+    with drawing(path, caption, width=width, height=3.2 if len(heights) > 1 else 4.2) as figure:
         panels = figure.subplots(1, max(1, len(heights)), sharex=True, sharey=True, squeeze=False)[
             0
         ]
@@ -85,9 +85,16 @@ def plot_parity(documents: Sequence[DftDoc], path: str | PathLike[str]) -> Path:
                     markersize=5.5,
                     color=colour,
                     markerfacecolor="white" if one.is_known else colour,
-                    label="" if one.is_known else latexify(one.formula),
                 )
             axes.set_title(_title(agreements[engine]), fontsize=8.5, loc="left")
+        for number, formula in enumerate(formulas):
+            panels[0].plot(
+                [],
+                linestyle="none",
+                marker=MARKERS[number % len(MARKERS)],
+                color=SERIES[number % len(SERIES)],
+                label=latexify(formula),
+            )
         values = [
             value * MEV for found in heights.values() for pair in found.values() for value in pair
         ]
@@ -96,7 +103,7 @@ def plot_parity(documents: Sequence[DftDoc], path: str | PathLike[str]) -> Path:
         for axes in panels:
             axes.axline((0, 0), slope=1, color="0.5", linestyle=(0, (4, 2)), linewidth=0.9)
             axes.set(xlim=(low - room, high + room), ylim=(low - room, high + room))
-            axes.set_aspect("equal")
+            axes.set_box_aspect(1)
         panels[0].set_ylabel("Energy model (meV/atom)")
         for axes in panels:
             axes.set_xlabel("DFT (meV/atom)")
