@@ -40,7 +40,12 @@ from atomate2_vogen.jobs.confirmation import energy_model
 from atomate2_vogen.managers import Event, run_parallel
 from atomate2_vogen.schemas import CandidateDoc, ConsensusDoc, Opinion, StabilityDoc
 from atomate2_vogen.stability.consensus import TIGHT_LIMIT, agrees, reference_levels
-from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT, SYMMETRY_PRECISION
+from atomate2_vogen.stability.judging import (
+    NEAR_HULL_LIMIT,
+    SYMMETRY_PRECISION,
+    field_class,
+    paper_class,
+)
 from atomate2_vogen.stability.phases import ReferenceHull
 from atomate2_vogen.stability.statistics import proportion
 from atomate2_vogen.structures.cif import read_block
@@ -101,6 +106,11 @@ def discovery_finds(
                     made.energy_per_atom = (
                         levels[row.formula].hull_energy_per_atom + made.energy_above_hull
                     )
+                    place = hull.position(made.structure.composition, made.energy_per_atom)
+                    formation = place.formation_energy
+                    made.formation_energy_per_atom = formation
+                    made.paper_class = paper_class(formation, made.energy_above_hull)
+                    made.field_class = field_class(made.energy_above_hull)
                     found.append((made, candidate))
     return sorted(found, key=lambda pair: (pair[0].energy_above_hull, pair[0].candidate_id))
 
