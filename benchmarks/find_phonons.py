@@ -134,11 +134,7 @@ def main(*, engine: str, workers: int, most: int | None, out: Path) -> None:
 
             run(PhononFlowMaker(engine=judge).make(piece))
             query = {"scheme": judge.scheme, "candidate_id": {"$in": sorted(names)}}
-            run(
-                SoftModeFlowMaker(engine=judge).make(
-                    list(stores.iterate(PhononDoc, query, load=True))
-                )
-            )
+            run(SoftModeFlowMaker(engine=judge).make(list(stores.iterate(PhononDoc, query))))
             everything = {"scheme": judge.scheme}
             documents = list(stores.iterate(PhononDoc, everything))
             followed = list(stores.iterate(SoftModeDoc, everything))

@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_refused(phonons):
     with pytest.raises(SchemeMismatchError, match="scheme lj-1"):
         SoftModeFlowMaker(engine=toy_engines.lj(scheme="lj-2")).make(phonons)
     bare = phonons[0].model_copy(update={"force_constants": None})
-    with pytest.raises(BandDataError, match="load=True"):
+    with pytest.raises(BandDataError, match="read the document from its stores"):
         SoftModeFlowMaker(engine=ENGINE).make([bare])
     with pytest.raises(InputError, match="displacement is 0"):
         SoftModeFlowMaker(displacement=0)

@@ -75,7 +75,7 @@ class SoftModeFlowMaker(Maker):
         ----------
         documents
             Of `PhononFlowMaker`, loaded with their force constants
-            (``stores.iterate(PhononDoc, load=True)``). Stable and failed ones are passed over; one
+            (``stores.load(PhononDoc)``). Stable and failed ones are passed over; one
             whose mode needs more than `max_atoms` fails.
 
         Raises

@@ -55,7 +55,7 @@ def phonopy_of(document: PhononDoc) -> Phonopy:
     """
     if document.phonons is None or document.force_constants is None:
         raise BandDataError(
-            f"{document.phonon_id} has no force constants; load the document with load=True, or "
+            f"{document.phonon_id} has no force constants; read the document from its stores, or "
             f"see its error: {document.error}"
         )
 
