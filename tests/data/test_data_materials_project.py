@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -61,12 +62,16 @@ def test_without_a_key_the_way_to_one_is_told(monkeypatch):
 def test_the_command_writes_files_that_known_takes(tmp_path):
     with materials_project({"data": ANSWER}):
         done = CliRunner().invoke(cli, ["known", "--from-mp", "--out", str(tmp_path / "mp")])
+        told = CliRunner().invoke(
+            cli, ["known", "--from-mp", "--json", "--out", str(tmp_path / "mp")]
+        )
         none = CliRunner().invoke(
             cli, ["known", "--from-mp", "--max-hull", "0.001", "--out", str(tmp_path / "no")]
         )
     assert done.exit_code == 0, done.output
     assert "2 crystals of O-V" in done.stderr
     assert Structure.from_file(tmp_path / "mp/mp-19094.cif").matches(RUTILE)
+    assert json.loads(told.stdout)["crystals"] == ["mp-19094", "mp-19184"]
     assert none.exit_code == 2
     assert "that low" in none.stderr
     assert CliRunner().invoke(cli, ["known", "--out", str(tmp_path)]).exit_code == 2

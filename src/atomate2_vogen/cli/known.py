@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,8 +72,16 @@ def set_known(stores: VogenStores, crystals: Sequence[KnownDoc]) -> None:
     type=float,
     help="Largest energy above the Materials Project's hull, eV/atom.  [default: all]",
 )
+@options.json_option
 @options.out_option("known_mp")
-def known(*, system: OxideSystem | None, from_mp: bool, max_hull: float | None, out: Path) -> None:
+def known(
+    *,
+    system: OxideSystem | None,
+    from_mp: bool,
+    max_hull: float | None,
+    as_json: bool,
+    out: Path,
+) -> None:
     """Download the crystals of a system that the Materials Project knows, as CIF files.
 
     Give the folder to --known of vogen discover or vogen evaluate: a crystal that matches one of
@@ -100,4 +109,7 @@ def known(*, system: OxideSystem | None, from_mp: bool, max_hull: float | None, 
     out.mkdir(parents=True, exist_ok=True)
     for one in documents:
         write_atomically(out / f"{one.name}.cif", one.structure.to(fmt="cif").encode())
-    Voice().say(f"{len(documents)} crystals of {system.chemsys} in {escape(str(out))}")
+    if as_json:
+        names = [one.name for one in documents]
+        click.echo(json.dumps({"out": str(out), "crystals": names}, indent=1))
+    Voice(quiet=as_json).say(f"{len(documents)} crystals of {system.chemsys} in {escape(str(out))}")
