@@ -101,8 +101,9 @@ def test_a_symmetrised_cif_is_the_same_crystal_with_the_same_energy(conventional
     (read,) = parse_structures("x.cif", text, 1000)
     assert default_matcher().fit(before, read)
     assert read.volume / len(read) == pytest.approx(before.volume / len(before), rel=1e-3)
-    # forces of these crystals are up to 100 times those of relaxed ones
-    limit = 1e-4 if noise <= 1e-5 else 5e-3
+    # forces of these crystals are up to 100 times those of relaxed ones: the 0.05 meV/atom that
+    # `structures.cif` promises become 5 meV/atom; nearly exact ones change by 0.15 at most
+    limit = 3e-4 if noise <= 1e-5 else 5e-3
     assert energy_per_atom(read) == pytest.approx(energy_per_atom(before), abs=limit)
     if noise <= 1e-5:
         # and it is its space group, as spglib sees that of the exact crystal
