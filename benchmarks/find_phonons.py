@@ -86,12 +86,12 @@ def table(documents: Sequence[PhononDoc], followed: Sequence[SoftModeDoc]) -> st
                 str(phonons.n_atoms_supercell),
                 "",
             ]
-        cells += told(modes.get(one.candidate_id))
+        cells += mode_cells(modes.get(one.candidate_id))
         writer.writerow(cells)
     return text.getvalue()
 
 
-def told(mode: SoftModeDoc | None) -> list[str]:
+def mode_cells(mode: SoftModeDoc | None) -> list[str]:
     """Where a soft mode leads, and the energy per atom that it changes, eV."""
     if mode is None:
         return ["", ""]

@@ -68,9 +68,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="With --dft: number of energy models whose crystals are calculated; the lowest counts.",
 )
-@click.option(
-    "--dft-cost", is_flag=True, help="With --dft: only tell how much memory and time it takes."
-)
+@click.option("--dft-cost", is_flag=True, help="With --dft: only estimate its memory and time.")
 @options.workers_option
 @options.json_option
 def confirm(
@@ -102,7 +100,7 @@ def confirm(
     With --dft the lowest confirmed finds and the known phases of their formulas are then
     calculated by a DFT code (gpaw, vasp-mp, vasp) with the same settings: single points at the
     crystals of the models, from a ferromagnetic and an antiferromagnetic start each. Memory and
-    time of each are told first.
+    time of each are estimated first.
 
     Results go into the folder: consensus.csv, consensus.json and its store, of --dft dft.csv,
     dft.json and dft.png. The same command continues where it stopped; with more --engines, only

@@ -85,7 +85,7 @@ def calculate_finds(
     *,
     only_cost: bool,
 ) -> list[DftDoc]:
-    """Tell what the calculations cost, run them, and write table, documents and picture.
+    """Estimate what the calculations cost, run them, and write table, documents and picture.
 
     Returns
     -------
@@ -147,13 +147,13 @@ def costs(
 def total_cost(sizes: Sequence[tuple[str, int, StaticCost | None]], workers: int) -> str:
     """Number of calculations, memory and time, in one line."""
     number = sum(starts for _, starts, _ in sizes)
-    told = f"{number} self-consistent calculations"
+    text = f"{number} self-consistent calculations"
     known = [(starts, cost) for _, starts, cost in sizes if cost is not None]
     if len(known) < len(sizes):
-        return f"{told}; memory and time of this engine are not known"
+        return f"{text}; memory and time of this engine are not known"
     memory = max(cost.memory for _, cost in known)
-    told += f", at most {memory:.1f} GiB each, {workers} at a time"
+    text += f", at most {memory:.1f} GiB each, {workers} at a time"
     times = [starts * cost.cpu_time for starts, cost in known if cost.cpu_time is not None]
     if len(times) < len(known):
-        return f"{told}; their time depends on the machine and is not known"
-    return f"{told}; about {sum(times) / 3600:.1f} CPU-hours in all, to a factor of two"
+        return f"{text}; their time depends on the machine and is not known"
+    return f"{text}; about {sum(times) / 3600:.1f} CPU-hours in all, to a factor of two"

@@ -83,13 +83,25 @@ RESULTS = (
 
 def stability_csv(stability: Sequence[StabilityDoc], names: Mapping[str, str] | None = None) -> str:
     """Table of candidates, best first; with `names` a first column ``file``."""
+    header = [*(["file"] if names is not None else []), *STABILITY_COLUMNS]
+    rows = []
+    for doc in by_energy(stability):
+        first = [names.get(doc.candidate_id, "")] if names is not None else []
+        rows.append([*first, *_stability_cells(doc)])
+    return _table(header, rows)
+
+
+def _stability_cells(doc: StabilityDoc) -> list[str]:
+    content = doc.model_dump(mode="json", include=set(STABILITY_COLUMNS))
+    return [_cell(content[column]) for column in STABILITY_COLUMNS]
+
+
+def _table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """CSV text."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*(["file"] if names is not None else []), *STABILITY_COLUMNS])
-    for doc in by_energy(stability):
-        content = doc.model_dump(mode="json", include=set(STABILITY_COLUMNS))
-        first = [names.get(doc.candidate_id, "")] if names is not None else []
-        writer.writerow([*first, *(_cell(content[column]) for column in STABILITY_COLUMNS)])
+    writer.writerow(header)
+    writer.writerows(rows)
     return text.getvalue()
 
 
@@ -153,33 +165,26 @@ ROUND_COLUMNS = ("number", "seed", "sampler", "model_id", "scheme", "threshold")
 
 def rounds_csv(rounds: Sequence[RoundDoc]) -> str:
     """Table of the rounds of a loop."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     limits = list(rounds[0].new) if rounds else []
     counts = ("n_sampled", "n_relaxed", "n_ranked")
     names = [f"new_within_{limit}" for limit in limits]
     last = ("finds", "p1", "replays", "learnt", "cpu_hours")
-    writer.writerow([*ROUND_COLUMNS, *counts, *names, *last])
+    rows = []
     for one in rounds:
         fields = [_cell(getattr(one, name)) for name in (*ROUND_COLUMNS, *counts)]
         new = [one.new[limit] for limit in limits]
         learnt = one.learnt.n_learnt if one.learnt else 0
         cells = [len(one.finds), one.n_p1, len(one.replays), learnt, _cell(one.cpu_hours)]
-        writer.writerow([*fields, *new, *cells])
-    return text.getvalue()
+        rows.append([*fields, *new, *cells])
+    return _table([*ROUND_COLUMNS, *counts, *names, *last], rows)
 
 
 def finds_csv(rounds: Sequence[RoundDoc], stability: Sequence[StabilityDoc]) -> str:
     """Table of the finds of a loop: the round, then the columns of the table of candidates."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["round", *STABILITY_COLUMNS])
     found = {name: one.number for one in rounds for name in one.finds}
-    for doc in by_energy([doc for doc in stability if doc.candidate_id in found]):
-        content = doc.model_dump(mode="json", include=set(STABILITY_COLUMNS))
-        cells = [_cell(content[column]) for column in STABILITY_COLUMNS]
-        writer.writerow([found[doc.candidate_id], *cells])
-    return text.getvalue()
+    listed = by_energy([doc for doc in stability if doc.candidate_id in found])
+    rows = ([found[doc.candidate_id], *_stability_cells(doc)] for doc in listed)
+    return _table(["round", *STABILITY_COLUMNS], rows)
 
 
 CONSENSUS_COLUMNS = (
@@ -210,10 +215,8 @@ OPINION_COLUMNS = (
 def consensus_csv(documents: Sequence[ConsensusDoc]) -> str:
     """Table of verdicts: one line per crystal, the opinion of each energy model beside."""
     engines = list(dict.fromkeys(o.model.engine for doc in documents for o in doc.opinions))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = [f"{engine} {column}" for engine in engines for column in OPINION_COLUMNS]
-    writer.writerow([*CONSENSUS_COLUMNS, *names])
+    rows = []
     for doc in documents:
         by_engine = {opinion.model.engine: opinion for opinion in doc.opinions}
         cells = [
@@ -221,8 +224,8 @@ def consensus_csv(documents: Sequence[ConsensusDoc]) -> str:
             for engine in engines
             for column in OPINION_COLUMNS
         ]
-        writer.writerow([*(_cell(getattr(doc, name)) for name in CONSENSUS_COLUMNS), *cells])
-    return text.getvalue()
+        rows.append([*(_cell(getattr(doc, name)) for name in CONSENSUS_COLUMNS), *cells])
+    return _table([*CONSENSUS_COLUMNS, *names], rows)
 
 
 DFT_COLUMNS = (
@@ -242,11 +245,9 @@ START_COLUMNS = ("name", "energy_per_atom", "order", "total_moment", "cpu_time",
 def dft_csv(documents: Sequence[DftDoc]) -> str:
     """Table of DFT energies: one line per self-consistent calculation, the models' beside."""
     models = list(dict.fromkeys(one.engine for doc in documents for one in doc.by_models))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = ["start", *START_COLUMNS[1:]]
     beside = [f"{model} above_known_phase" for model in models]
-    writer.writerow([*DFT_COLUMNS, "natoms", "geometry", *names, *beside])
+    rows = []
     for doc in documents:
         heights = {one.engine: one.above_known_phase for one in doc.by_models}
         first = [_cell(getattr(doc, column)) for column in DFT_COLUMNS]
@@ -255,8 +256,8 @@ def dft_csv(documents: Sequence[DftDoc]) -> str:
             crystal = [str(len(energy.structure)), energy.geometry]
             for start in _starts(energy):
                 cells = [_cell(getattr(start, column)) for column in START_COLUMNS]
-                writer.writerow([*first, *crystal, *cells, *last])
-    return text.getvalue()
+                rows.append([*first, *crystal, *cells, *last])
+    return _table([*DFT_COLUMNS, "natoms", "geometry", *names, *beside], rows)
 
 
 def _starts(energy: DftEnergy) -> list[MagneticStart]:

@@ -1,4 +1,4 @@
-"""What a self-consistent calculation with plane waves costs, told before it starts.
+"""What a self-consistent calculation with plane waves costs, estimated before it starts.
 
 Sizes follow from cell, cutoff, mesh and valence electrons in closed form. Points of the mesh are
 counted without the symmetry of the crystal, which makes an upper bound: a crystal that a force
