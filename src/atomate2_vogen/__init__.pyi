@@ -11,6 +11,7 @@ from .flows.confirmation import ConfirmFlowMaker as ConfirmFlowMaker
 from .flows.discovery import DiscoveryFlowMaker as DiscoveryFlowMaker
 from .flows.electronic import ElectronicFlowMaker as ElectronicFlowMaker
 from .flows.evaluation import EvaluateMaker as EvaluateMaker
+from .flows.paper import PaperFlowMaker as PaperFlowMaker
 from .flows.phonons import PhononFlowMaker as PhononFlowMaker
 from .flows.references import ReferencesFlowMaker as ReferencesFlowMaker
 from .flows.screening import ScreeningFlowMaker as ScreeningFlowMaker

@@ -6,6 +6,7 @@ from .evaluation import EvaluateMaker as EvaluateMaker
 from .gpaw_references import MoleculeReferencesFlowMaker as MoleculeReferencesFlowMaker
 from .launchpads import open_launchpad as open_launchpad
 from .loop import LoopFlowMaker as LoopFlowMaker
+from .paper import PaperFlowMaker as PaperFlowMaker
 from .phonons import PhononFlowMaker as PhononFlowMaker
 from .recovery import Recovery as Recovery
 from .recovery import recover as recover

@@ -2,11 +2,15 @@ from .characterisation import characterise_best as characterise_best
 from .characterisation import select_best as select_best
 from .dataset import BuildDatasetMaker as BuildDatasetMaker
 from .evaluation import evaluate as evaluate
+from .gan import TrainGanMaker as TrainGanMaker
 from .known import count_known as count_known
 from .known import known_structures as known_structures
 from .later import make_later as make_later
 from .learning import ParentsMaker as ParentsMaker
 from .learning import RefitPotentialMaker as RefitPotentialMaker
+from .paper import fill_tables as fill_tables
+from .paper import phonons_of_best as phonons_of_best
+from .paper import select_new as select_new
 from .placement import CATEGORIES as CATEGORIES
 from .references import collect_references as collect_references
 from .references import make_reference as make_reference

@@ -76,9 +76,9 @@ class _TrainMaker(Maker):
 
     @contextmanager
     def _reporting(self) -> Iterator[Report]:
-        """Progress reports of a training: bars on a terminal, and lines in the log."""
-        with _bars(show=self.show_progress) as bars:
-            yield _reporter(bars)
+        """Progress reports of the Maker's training."""
+        with training_reports(show=self.show_progress) as report:
+            yield report
 
 
 @dataclass
@@ -279,6 +279,13 @@ class TrainWGANMaker(_TrainMaker):
                 energy=None if energy is None else _read_stage(energy),
             )
         return training_document(result, start)
+
+
+@contextmanager
+def training_reports(*, show: bool) -> Iterator[Report]:
+    """Function for the progress of a training: bars on a terminal if wanted, lines in the log."""
+    with _bars(show=show) as bars:
+        yield _reporter(bars)
 
 
 def training_document(result: TrainingResult, start: float) -> TrainingDoc:

@@ -44,6 +44,7 @@ from atomate2_vogen.schemas.metrics import (
     Proportion,
     Rate,
 )
+from atomate2_vogen.schemas.paper import GanDoc, PaperDoc, PaperTable
 from atomate2_vogen.schemas.phonons import FreeEnergy, PhononDoc, PhononSummary, PhononVerdict
 from atomate2_vogen.schemas.refinement import AttemptKind, Refinement, RefinementAttempt
 from atomate2_vogen.schemas.search import RelaxedDraws
@@ -83,6 +84,7 @@ __all__ = [
     "FieldClass",
     "FormulaMetrics",
     "FreeEnergy",
+    "GanDoc",
     "JobLink",
     "KnownDoc",
     "Learning",
@@ -96,6 +98,8 @@ __all__ = [
     "ModelHeight",
     "Opinion",
     "PaperClass",
+    "PaperDoc",
+    "PaperTable",
     "PhononDoc",
     "PhononSummary",
     "PhononVerdict",

@@ -10,9 +10,11 @@ from .judging import Judged as Judged
 from .judging import field_class as field_class
 from .judging import judge as judge
 from .judging import paper_class as paper_class
+from .materials_project import MaterialsProjectHull as MaterialsProjectHull
 from .metrics import measure as measure
 from .phases import Position as Position
 from .phases import ReferenceHull as ReferenceHull
+from .published import Published as Published
 from .selection import best_per_formula as best_per_formula
 from .selection import diverse_parents as diverse_parents
 from .statistics import distribution as distribution
