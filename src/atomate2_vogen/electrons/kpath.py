@@ -1,8 +1,9 @@
 """Lines through the Brillouin zone, in the basis of the cell that is really calculated.
 
-Setyawan's and Curtarolo's points are given for their own standard primitive cell, and pymatgen
-gives Hinuma's for the same one. In any other cell of the same crystal the same three numbers are another point of the zone, and the bands get
-wrong labels that look right; here they are carried over.
+Setyawan's and Curtarolo's points are given for their own standard primitive cell. In any other cell
+of the same crystal the same three numbers are another point of the zone, and the bands get wrong
+labels that look right; here they are carried over. seekpath does that itself for Hinuma's points,
+which are the default: phonons are drawn along the same lines.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from atomate2_vogen.errors import InputError, MissingDependencyError
+from atomate2_vogen.errors import InputError
 from atomate2_vogen.structures.magnetism import by_moment
 
-K_PATHS: tuple[str, ...] = ("latimer_munro", "setyawan_curtarolo", "hinuma")
-"""Conventions: DOI 10.1038/s41524-020-00383-7 (the paper's), 10.1016/j.commatsci.2010.05.010,
-10.1016/j.commatsci.2016.10.015."""
+HINUMA, LATIMER_MUNRO = "hinuma", "latimer_munro"
+K_PATHS: tuple[str, ...] = (HINUMA, LATIMER_MUNRO, "setyawan_curtarolo")
+"""Conventions, the default first: DOI 10.1016/j.commatsci.2016.10.015, 10.1038/s41524-020-00383-7
+(the paper's reference 47), 10.1016/j.commatsci.2010.05.010."""
 
 SYMPREC = 0.01  # Å
+Path = tuple[dict[str, np.ndarray], tuple[tuple[str, str], ...]]
+"""Fractions of each point by label, and labels of the two ends of each segment."""
+
 LINE_DENSITY = 20.0
 """Points per 1/Å, as in atomate2."""
 
@@ -88,8 +93,6 @@ def high_symmetry_path(
     InputError
         If the scheme is unknown, the density is not positive, or the path of the standard cell
         cannot be carried over to the given one.
-    MissingDependencyError
-        If the scheme is hinuma and seekpath is not installed.
 
     Examples
     --------
@@ -104,33 +107,9 @@ def high_symmetry_path(
         raise InputError(f"no k-path scheme {scheme!r}; there are {', '.join(K_PATHS)}")
     if not (math.isfinite(line_density) and line_density > 0):
         raise InputError(f"a line density of {line_density} is no line; it must be positive")
-    from pymatgen.symmetry.bandstructure import HighSymmKpath
-
     # bands of one spin have the symmetry that the moments leave
     bare = by_moment(structure)
-    with warnings.catch_warnings():
-        # on input cells that are not the standard one, which is what this module is about
-        warnings.simplefilter("ignore")
-        try:
-            path = HighSymmKpath(bare, path_type=scheme, symprec=SYMPREC)
-        except (ImportError, RuntimeError) as error:
-            if scheme == "hinuma":
-                raise MissingDependencyError(
-                    "the k-path scheme hinuma needs the package seekpath"
-                ) from error
-            raise
-    if path.kpath is None:
-        raise InputError(f"no {scheme} path for {structure.composition.reduced_formula}")
-    points = {label: np.array(point, float) for label, point in path.kpath["kpoints"].items()}
-    if scheme != "latimer_munro":
-        analyzer = SpacegroupAnalyzer(bare, symprec=SYMPREC)
-        standard = analyzer.get_primitive_standard_structure(international_monoclinic=False)
-        matrix = _cell_in_terms_of(bare, standard)
-        # k.a' = sum_j M_ij k.a_j for a'_i = sum_j M_ij a_j
-        points = {label: matrix @ point for label, point in points.items()}
-    segments = tuple(
-        (first, second) for line in path.kpath["path"] for first, second in itertools.pairwise(line)
-    )
+    points, segments = _hinuma(bare) if scheme == HINUMA else _pymatgen(bare, scheme)
     reciprocal = structure.lattice.reciprocal_lattice.matrix
     lines = []
     names: list[str] = []
@@ -154,6 +133,43 @@ def high_symmetry_path(
     )
 
 
+def _hinuma(structure: Structure) -> Path:
+    """Points and segments of seekpath, in the basis of the given cell."""
+    import seekpath
+
+    kinds = list(dict.fromkeys(structure.species))
+    numbers = [kinds.index(species) for species in structure.species]
+    cell = structure.lattice.matrix, structure.frac_coords, numbers
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on the edge of a bravais lattice, which is no fault here
+        found = seekpath.get_path_orig_cell(cell, symprec=SYMPREC)
+    points = {label: np.array(q, float) for label, q in found["point_coords"].items()}
+    return points, tuple((first, last) for first, last in found["path"])
+
+
+def _pymatgen(structure: Structure, scheme: str) -> Path:
+    """Points and segments of pymatgen, carried over to the given cell."""
+    from pymatgen.symmetry.bandstructure import HighSymmKpath
+
+    with warnings.catch_warnings():
+        # on input cells that are not the standard one, which is what this module is about
+        warnings.simplefilter("ignore")
+        path = HighSymmKpath(structure, path_type=scheme, symprec=SYMPREC)
+    if path.kpath is None:
+        raise InputError(f"no {scheme} path for {structure.composition.reduced_formula}")
+    points = {label: np.array(point, float) for label, point in path.kpath["kpoints"].items()}
+    if scheme != LATIMER_MUNRO:
+        analyzer = SpacegroupAnalyzer(structure, symprec=SYMPREC)
+        standard = analyzer.get_primitive_standard_structure(international_monoclinic=False)
+        matrix = _cell_in_terms_of(structure, standard)
+        # k.a' = sum_j M_ij k.a_j for a'_i = sum_j M_ij a_j
+        points = {label: matrix @ point for label, point in points.items()}
+    segments = tuple(
+        (first, second) for line in path.kpath["path"] for first, second in itertools.pairwise(line)
+    )
+    return points, segments
+
+
 def _cell_in_terms_of(structure: Structure, standard: Structure) -> np.ndarray:
     """Integer matrix M with which the rows of M @ standard.lattice span the structure's cell.
 
@@ -172,6 +188,6 @@ def _cell_in_terms_of(structure: Structure, standard: Structure) -> np.ndarray:
     if found is None:
         raise InputError(
             f"the cell of {structure.composition.reduced_formula} cannot be brought to the standard "
-            f"primitive cell; refine its symmetry, or take the path {K_PATHS[0]}"
+            f"primitive cell; refine its symmetry, or take the path {HINUMA}"
         )
     return np.rint(found[0])

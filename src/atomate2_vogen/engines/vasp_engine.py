@@ -31,7 +31,7 @@ ACOUSTIC_NOISE = 0.05
 def vasp(
     system: OxideSystem = VANADIUM,
     *,
-    k_path: str = "latimer_munro",
+    k_path: str = "hinuma",
     phonon_min_length: float = 9.0,
     vasp_cmd: str | None = None,
     check: bool = True,
@@ -43,8 +43,8 @@ def vasp(
     system
         Oxide system: initial moments, Hubbard U, POTCARs.
     k_path
-        Convention of the bands' path: ``latimer_munro`` (the paper's reference 47),
-        ``setyawan_curtarolo`` or ``hinuma``.
+        Convention of the bands' path: ``hinuma``, as of phonons, ``latimer_munro`` (the paper's
+        reference 47) or ``setyawan_curtarolo``.
     phonon_min_length
         Shortest edge of the phonon supercell in Å.
     vasp_cmd
@@ -168,7 +168,7 @@ def check_k_path(k_path: str) -> None:
     InputError
         Naming those that there are.
     """
-    from atomate2_vogen.engines.vasp_sets import K_PATHS
+    from atomate2_vogen.electrons.kpath import K_PATHS
 
     if k_path not in K_PATHS:
         raise InputError(f"k-path {k_path!r} is unknown; there are {', '.join(K_PATHS)}")

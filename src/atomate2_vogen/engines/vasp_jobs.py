@@ -13,6 +13,7 @@ from atomate2.vasp.jobs.core import NonSCFMaker, RelaxMaker, StaticMaker
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from atomate2_vogen.electrons.kpath import HINUMA, LATIMER_MUNRO
 from atomate2_vogen.engines.cells import reduced, unskewed
 from atomate2_vogen.engines.vasp_setup import check_setup, potcar_symbols
 from atomate2_vogen.structures.magnetism import by_moment, collinear, given_moments, with_moments
@@ -22,10 +23,10 @@ SYMPREC = 0.01
 
 
 def cell_for_path(structure: Structure, k_path: str) -> Structure:
-    """The cell in whose basis pymatgen gives a path.
+    """The cell in whose basis a path is given.
 
-    Latimer and Munro's path is made for any reduced cell; the others for the standard primitive
-    cell alone, and pymatgen gives wrong paths for any other. Atoms of different moments are not
+    Hinuma's path, and Latimer and Munro's, are made for any reduced cell; that of Setyawan and
+    Curtarolo for the standard primitive cell alone. Atoms of different moments are not
     equivalent, so that the standard cell of a magnetic crystal may be larger, and of a lower
     symmetry, than that of the chemical one.
 
@@ -36,7 +37,7 @@ def cell_for_path(structure: Structure, k_path: str) -> Structure:
     MagneticMomentError
         If moments are incomplete, not finite or not collinear.
     """
-    if k_path == "latimer_munro":
+    if k_path in {HINUMA, LATIMER_MUNRO}:
         return reduced(structure)
     marked = by_moment(structure)
     analyzer = SpacegroupAnalyzer(marked, symprec=SYMPREC)

@@ -28,7 +28,7 @@ from atomate2_vogen.engines.vasp_setup import check_setup
 def vasp_mp(
     system: OxideSystem = VANADIUM,
     *,
-    k_path: str = "latimer_munro",
+    k_path: str = "hinuma",
     phonon_min_length: float = 9.0,
     vasp_cmd: str | None = None,
     check: bool = True,

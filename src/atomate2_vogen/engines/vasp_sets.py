@@ -25,7 +25,7 @@ from pymatgen.io.vasp import Kpoints, VaspInput
 from pymatgen.io.vasp.sets import MPRelaxSet
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.electrons.kpath import high_symmetry_path
+from atomate2_vogen.electrons.kpath import K_PATHS, high_symmetry_path
 from atomate2_vogen.engines.vasp_moments import UnitCellMoments
 from atomate2_vogen.errors import ElementError, InputError
 from atomate2_vogen.structures.magnetism import collinear, renewed_moments, with_moments
@@ -61,9 +61,6 @@ PHONON_FORCE_TOLERANCE = 0.01
 
 POTCAR_FUNCTIONAL = "PBE_54"
 """Release of the POTCARs."""
-
-K_PATHS = ("latimer_munro", "setyawan_curtarolo", "hinuma")
-"""Conventions of a path through the Brillouin zone that pymatgen knows."""
 
 
 def paper_config() -> dict[str, Any]:
@@ -254,7 +251,7 @@ class PathNonSCFSetGenerator(NonSCFSetGenerator):
         One of `K_PATHS`.
     """
 
-    k_path: str = "latimer_munro"
+    k_path: str = K_PATHS[0]
 
     @property
     def kpoints_updates(self) -> dict | Kpoints:  # type: ignore[override]

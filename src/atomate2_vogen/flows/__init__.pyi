@@ -1,5 +1,6 @@
 from .confirmation import ConfirmFlowMaker as ConfirmFlowMaker
 from .dft import DftFlowMaker as DftFlowMaker
+from .diagram import steps_of as steps_of
 from .discovery import DiscoveryFlowMaker as DiscoveryFlowMaker
 from .electronic import ElectronicFlowMaker as ElectronicFlowMaker
 from .evaluation import EvaluateMaker as EvaluateMaker

@@ -7,3 +7,5 @@ from .phonons import plot_phonons as plot_phonons
 from .polyhedra import draw_polyhedra as draw_polyhedra
 from .training import plot_generator_losses as plot_generator_losses
 from .training import plot_training as plot_training
+from .workflow import Step as Step
+from .workflow import plot_workflow as plot_workflow

@@ -76,7 +76,7 @@ def path_axis(axes: Axes, ticks: Mapping[str, Sequence[Any]]) -> None:
     """
     # a corner between two branches comes twice
     names = {
-        round(float(x), 6): str(label).replace("$\\mid$", "|")
+        round(float(x), 6): _corner(str(label))
         for x, label in zip(ticks["distance"], ticks["label"], strict=True)
     }
     where = list(names)
@@ -85,3 +85,9 @@ def path_axis(axes: Axes, ticks: Mapping[str, Sequence[Any]]) -> None:
     axes.set_xticks(where, list(names.values()))
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(min(where), max(where))
+
+
+def _corner(label: str) -> str:
+    """Name of a corner as it is printed: Γ, and an index below the line."""
+    parts = label.replace("$\\mid$", "|").replace("GAMMA", "Γ").split("|")
+    return "|".join(f"${part}$" if "_" in part and "$" not in part else part for part in parts)

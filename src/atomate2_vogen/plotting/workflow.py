@@ -1,0 +1,196 @@
+"""The diagram of a flow: counterpart of the paper's Figs. 2 and 3."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atomate2_vogen.errors import InputError
+from atomate2_vogen.plotting.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = {
+    "sampling": ORANGE,
+    "training": PURPLE,
+    "forcefield": SKY,
+    "dft": GREEN,
+    "analysis": "#BBBBBB",
+}
+"""Colour of a box by the category of its jobs."""
+
+WIDTH, HEIGHT, GAP = 1.75, 0.5, 0.3
+"""Of a box, and between boxes, inches."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Jobs of a flow that do the same.
+
+    Parameters
+    ----------
+    name
+        What they do.
+    category
+        Key of `COLOURS`; another one is drawn as analysis.
+    n_jobs
+        How many there are; 0 for those that are made when the flow runs.
+    inputs
+        Names of the steps whose outputs they need.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.plotting import Step
+    >>> Step("relax", "forcefield", 0, ("sample",)).inputs
+    ('sample',)
+    """
+
+    name: str
+    category: str
+    n_jobs: int
+    inputs: tuple[str, ...] = ()
+
+
+def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str = "") -> Path:
+    """Draw the steps of a flow as boxes, and what is handed on as arrows.
+
+    Parameters
+    ----------
+    steps
+        Of a flow, such as `flows.steps_of` gives them; inputs that are no step are left out.
+    path
+        Picture to write: PNG, PDF or SVG by its suffix.
+    caption
+        Text below the diagram.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If there is no step, two have one name, or steps need each other in a circle.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.plotting import Step, plot_workflow
+    >>> steps = [Step("sample", "sampling", 3), Step("relax", "forcefield", 0, ("sample",))]
+    >>> plot_workflow(steps, "workflow.png").name
+    'workflow.png'
+    """
+    import networkx
+
+    graph = _graph(steps)
+    # each as late as it can be, so that arrows are short
+    rows = [*networkx.topological_generations(graph.reverse())][::-1]
+    columns = max(len(row) for row in rows)
+    width = columns * (WIDTH + GAP) - GAP + 0.1
+    height = len(rows) * (HEIGHT + GAP) - GAP + 0.1
+    with drawing(path, caption, width=max(width, 4.5), height=height + 1.0) as figure:
+        axes = figure.subplots()
+        places = {
+            name: ((x + (columns - len(row)) / 2) * (WIDTH + GAP), -y * (HEIGHT + GAP))
+            for y, row in enumerate(rows)
+            for x, name in enumerate(row)
+        }
+        for step in steps:
+            _draw_box(axes, step, places[step.name])
+        # what a step hands on to one that needs it by way of others too is no arrow of its own
+        for first, second in networkx.transitive_reduction(graph).edges:
+            _draw_arrow(axes, places[first], places[second])
+        axes.set_xlim(-0.05, width - 0.05)
+        axes.set_ylim(HEIGHT - height + 0.05, HEIGHT + 0.05)
+        axes.set_aspect("equal")
+        axes.set_axis_off()
+        _draw_legend(axes, steps)
+    return Path(path)
+
+
+def _graph(steps: Sequence[Step]) -> Any:
+    """Steps as a graph without circles."""
+    import networkx
+
+    names = [step.name for step in steps]
+    if not names or len(set(names)) < len(names):
+        raise InputError("a diagram needs steps, each with a name of its own")
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(names)
+    graph.add_edges_from(
+        (name, step.name) for step in steps for name in step.inputs if name in names
+    )
+    if not networkx.is_directed_acyclic_graph(graph):
+        raise InputError("the steps need each other in a circle")
+    return graph
+
+
+def _draw_box(axes: Axes, step: Step, place: tuple[float, float]) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    colour = COLOURS.get(step.category, COLOURS["analysis"])
+    box = FancyBboxPatch(
+        place,
+        WIDTH,
+        HEIGHT,
+        boxstyle="round,pad=0,rounding_size=0.08",
+        facecolor=_pale(colour),
+        edgecolor="black",
+        linewidth=0.8,
+    )
+    axes.add_patch(box)
+    number = "as found" if step.n_jobs == 0 else f"{step.n_jobs} job{'s' * (step.n_jobs != 1)}"
+    text = textwrap.fill(step.name, width=27)
+    middle = (place[0] + WIDTH / 2, place[1] + HEIGHT / 2)
+    axes.annotate(f"{text}\n{number}", middle, ha="center", va="center", fontsize=7)
+
+
+def _draw_arrow(axes: Axes, begin: tuple[float, float], end: tuple[float, float]) -> None:
+    axes.annotate(
+        "",
+        xy=(end[0] + WIDTH / 2, end[1] + HEIGHT),
+        xytext=(begin[0] + WIDTH / 2, begin[1]),
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": BLUE,
+            "linewidth": 0.9,
+            "shrinkA": 0,
+            "shrinkB": 1,
+        },
+        zorder=0,
+    )
+
+
+def _draw_legend(axes: Axes, steps: Sequence[Step]) -> None:
+    from matplotlib.patches import Patch
+
+    named = {
+        "sampling": "generate",
+        "training": "train",
+        "forcefield": "energy model",
+        "dft": "DFT",
+        "analysis": "analysis",
+    }
+    used = dict.fromkeys(step.category for step in steps)
+    axes.figure.legend(
+        handles=[
+            Patch(facecolor=_pale(COLOURS[c]), edgecolor="black", label=named[c])
+            for c in named
+            if c in used
+        ],
+        loc="outside upper center",
+        ncols=5,
+        frameon=False,
+    )
+
+
+def _pale(colour: str) -> tuple[float, ...]:
+    """The colour mixed with white: text on it can be read, and no arrow shines through."""
+    from matplotlib.colors import to_rgb
+
+    return tuple(0.45 + 0.55 * part for part in to_rgb(colour))
