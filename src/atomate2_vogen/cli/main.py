@@ -16,6 +16,7 @@ from atomate2_vogen.cli.discover import discover
 from atomate2_vogen.cli.evaluate import evaluate
 from atomate2_vogen.cli.known import known
 from atomate2_vogen.cli.loop import loop
+from atomate2_vogen.cli.paper import paper
 from atomate2_vogen.cli.query import query
 from atomate2_vogen.cli.reconstruct import reconstruct
 from atomate2_vogen.cli.recover import recover
@@ -72,6 +73,7 @@ VERBS = (
     evaluate,
     confirm,
     known,
+    paper,
     reconstruct,
     train,
     build,

@@ -16,6 +16,7 @@ SAMPLING, RELAXATION, REFERENCES = "sampling", "relaxation", "references"
 ELECTRONIC, PHONONS = "electronic", "phonons"
 LEARNING, LOOP_ROUNDS = "learning", "rounds"
 CONFIRMATION, DFT_ENERGIES = "confirmation", "DFT"
+TRAINED = "generators"
 
 COUNTED = {
     "sample": SAMPLING,
@@ -27,6 +28,7 @@ COUNTED = {
     "round": LOOP_ROUNDS,
     "confirm opinion": CONFIRMATION,
     "dft": DFT_ENERGIES,
+    "train generator": TRAINED,
 }
 """Title on the console of each stage whose jobs are counted, one per crystal or formula."""
 

@@ -109,7 +109,7 @@ def print_discovery(
         voice.out.print(characterisation_table(further))
         for line in failures(further):
             voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
-    _print_written(voice, path, [*written, "run.json", "store/"])
+    print_written(voice, path, [*written, "run.json", "store/"])
 
 
 def print_loop(
@@ -130,7 +130,7 @@ def print_loop(
         f"{loop.cpu_hours:.3f} CPU-hours; ended by the number of {loop.stopped_by}"
     )
     voice.out.print(f"Energy model that chose the finds: {escape(loop.scheme)}")
-    _print_written(voice, path, [*written, "run.json", "store/"])
+    print_written(voice, path, [*written, "run.json", "store/"])
 
 
 def print_consensus(
@@ -173,14 +173,14 @@ def print_consensus(
         voice.out.print(f"[dim]{DFT_LEGEND}[/dim]")
         for line in dft_lines(dft):
             voice.out.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
-    _print_written(voice, path, written)
+    print_written(voice, path, written)
 
 
 def print_sample(voice: Voice, sample: SampleDoc, path: Path) -> None:
     """What was generated, and why the rest was not."""
     for line in rejection_lines(sample):
         voice.out.print(escape(line), soft_wrap=True)
-    _print_written(voice, path, ["cifs/", "candidates.json", "run.json", "store/"])
+    print_written(voice, path, ["cifs/", "candidates.json", "run.json", "store/"])
     voice.out.print(f"Next: vogen evaluate {escape(str(path))}", soft_wrap=True)
 
 
@@ -232,7 +232,7 @@ def print_build(
     _print_candidates(voice, stability, None)
     voice.out.print(summary_table(stability))
     _print_judge(voice, stability)
-    _print_written(voice, path, written)
+    print_written(voice, path, written)
 
 
 def _print_candidates(
@@ -259,7 +259,8 @@ def _print_judge(voice: Voice, stability: Sequence[StabilityDoc]) -> None:
     voice.out.print(escape(f"Energy model {judge['judge']}, hull {judge['hull_id']}"))
 
 
-def _print_written(voice: Voice, path: Path, written: Sequence[str]) -> None:
+def print_written(voice: Voice, path: Path, written: Sequence[str]) -> None:
+    """Where a command wrote what."""
     voice.out.print(
         f"Written to {escape(printable(str(path)))}: {escape(', '.join(written))}", soft_wrap=True
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ElectronicDoc,
         MetricsDoc,
         Opinion,
+        PaperTable,
         PhononDoc,
         Proportion,
         Rate,
@@ -210,6 +211,26 @@ def dft_lines(documents: Sequence[DftDoc]) -> list[str]:
         for energy in doc.energies
         if energy.error
     ]
+
+
+def paper_table(table: PaperTable) -> Table:
+    """Published values beside those of a run; shares as per cent and count."""
+    made = Table(box=box.SIMPLE_HEAD, title=table.title, title_justify="left")
+    for number, name in enumerate(table.columns):
+        made.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in table.rows:
+        made.add_row(*("–" if cell is None else _paper_cell(cell) for cell in row))
+    return made
+
+
+def _paper_cell(cell: Proportion | float | str) -> str:
+    """Without intervals, which are in the files."""
+    from atomate2_vogen.schemas import Proportion
+
+    if not isinstance(cell, Proportion):
+        return str(cell)
+    share = "–" if cell.share is None else f"{100 * cell.share:.0f} %"
+    return f"{share} {cell.count}/{cell.total}"
 
 
 def _opinion(opinion: Opinion | None) -> str:

@@ -57,9 +57,7 @@ def steps_of(flow: Flow) -> list[Step]:
         stage = job.metadata.get("stage")
         name = TITLES.get(str(stage)) or TITLES.get(job.name) or str(stage or job.name)
         names[job.uuid] = name
-        category, count, inputs = steps.setdefault(
-            name, (_category(job), 0, [])
-        )
+        category, count, inputs = steps.setdefault(name, (_category(job), 0, []))
         inputs += [names[uuid] for uuid in parents if names.get(uuid, name) != name]
         steps[name] = category, count + 1, inputs
     return [

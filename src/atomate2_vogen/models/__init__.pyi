@@ -8,6 +8,7 @@ from .networks.presets import get_preset as get_preset
 from .reconstruction import Reconstruction as Reconstruction
 from .reconstruction import reconstruct as reconstruct
 from .shipped import load_shipped as load_shipped
+from .shipped import load_shipped_training as load_shipped_training
 from .trained_model import TrainedModel as TrainedModel
 from .training.pipeline import TrainingResult as TrainingResult
 from .training.pipeline import train_wgan as train_wgan

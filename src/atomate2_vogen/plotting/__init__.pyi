@@ -1,5 +1,6 @@
 from .electronic import plot_electronic as plot_electronic
 from .formation import plot_formation_energies as plot_formation_energies
+from .formula import plot_formula as plot_formula
 from .hull import plot_hull as plot_hull
 from .parity import plot_parity as plot_parity
 from .phonons import plot_phonon_series as plot_phonon_series

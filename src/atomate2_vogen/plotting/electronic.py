@@ -1,7 +1,8 @@
 """Picture of the electrons: spin-resolved bands beside the density of states.
 
 Counterpart of the paper's Figs. 13-15. Up is blue and solid, down vermilion and dashed, as far
-apart in grey as in colour.
+apart in grey as in colour. In the density of states the spins are told by the side, and colours are
+those of the valence shells.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from atomate2_vogen.errors import InputError
 from atomate2_vogen.plotting.dispersion import DENSITY_WIDTH, draw_path, loaded, path_axis
 from atomate2_vogen.plotting.figures import (
     BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
     VERMILION,
     drawing,
     legend_above,
@@ -41,6 +46,7 @@ _STYLE: dict[int, dict[str, Any]] = {
     1: {"color": BLUE, "linestyle": "-", "label": "spin up"},
     -1: {"color": VERMILION, "linestyle": (0, (4, 1.5)), "label": "spin down"},
 }
+_SHELLS = (GREEN, PURPLE, ORANGE, SKY)
 _BOTH: dict[str, Any] = {"color": BLUE, "linestyle": "-", "label": "both spins"}
 
 
@@ -102,29 +108,74 @@ def plot_electronic(
             panel_title(axes, letter)
         left.set_ylabel("Energy above the Fermi level (eV)")
         left.set_ylim(*window)
-        legend_above(figure, legend_entries([left]))
+        legend_above(figure, legend_entries([left, right]))
     return Path(path)
 
 
 def _draw_dos(
-    axes: Axes, dos: Any, electrons: ElectronicStructure, window: tuple[float, float]
+    axes: Axes, dos: Any, electronic: ElectronicStructure, window: tuple[float, float]
 ) -> None:
-    """Up to the right of the axis, down to its left."""
-    energies = np.asarray(dos.energies) - electrons.fermi_level
+    """Up to the right of the axis, down to its left; the total, and the valence shells of it."""
+    energies = np.asarray(dos.energies) - electronic.fermi_level
     shown = (energies >= window[0]) & (energies <= window[1])
     highest = 0.0
+    shells = valence_shells(dos)
     for spin, density in sorted(dos.densities.items(), key=lambda item: -int(item[0])):
-        style = dict(_STYLE[int(spin)] if electrons.is_spin_polarised else _BOTH)
-        style.pop("label")
         values = int(spin) * np.asarray(density)
-        axes.plot(values, energies, linewidth=1, **style)
-        axes.fill_betweenx(energies, 0, values, color=style["color"], alpha=0.18, linewidth=0)
+        if shells:
+            axes.fill_betweenx(energies, 0, values, color="0.86", linewidth=0)
+            axes.plot(values, energies, color="0.45", linewidth=0.7)
+        else:
+            style = dict(_STYLE[int(spin)] if electronic.is_spin_polarised else _BOTH)
+            style.pop("label")
+            axes.plot(values, energies, linewidth=1, **style)
+            axes.fill_betweenx(energies, 0, values, color=style["color"], alpha=0.18, linewidth=0)
         highest = max(highest, float(np.abs(values[shown]).max(initial=0.0)))
+    for number, (name, shell) in enumerate(shells.items()):
+        for spin, density in shell.items():
+            axes.plot(
+                int(spin) * np.asarray(density),
+                energies,
+                color=_SHELLS[number % len(_SHELLS)],
+                linewidth=1,
+                linestyle=("-", (0, (4, 1.5)))[number % 2],
+                label=name if int(spin) == 1 else None,
+            )
     highest = 1.06 * highest or 1.0
     axes.axvline(0, color="black", linewidth=0.7)
-    axes.set_xlim(-highest if electrons.is_spin_polarised else 0, highest)
+    axes.set_xlim(-highest if electronic.is_spin_polarised else 0, highest)
     axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     axes.set_xlabel("DOS (states/eV/cell)")
+
+
+def valence_shells(dos: Any) -> dict[str, dict[Any, np.ndarray]]:
+    """Density of states of each element's valence shell, by its name and by spin.
+
+    The shell is d of a transition metal, p of other elements. Nothing where the density of states
+    has no projections.
+
+    Parameters
+    ----------
+    dos
+        pymatgen's `CompleteDos`, or a plain `Dos`.
+
+    Returns
+    -------
+    dict
+        By name such as ``V 3d``: densities in states/eV/cell by `Spin`.
+    """
+    from pymatgen.electronic_structure.core import OrbitalType
+
+    if not getattr(dos, "pdos", None):
+        return {}
+    found: dict[str, dict[Any, np.ndarray]] = {}
+    for element in dos.structure.composition.elements:
+        orbital = OrbitalType.d if element.is_transition_metal else OrbitalType.p
+        shells = [n for n, kind, _ in element.full_electronic_structure if kind == orbital.name]
+        projected = dos.get_element_spd_dos(element).get(orbital)
+        if projected is not None and shells:
+            found[f"{element.symbol} {shells[-1]}{orbital.name}"] = projected.densities
+    return found
 
 
 def _mark_edges(axes: Axes, bands: Any, channel: SpinChannel, fermi: float) -> None:

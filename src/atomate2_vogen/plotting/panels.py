@@ -34,7 +34,7 @@ CLASSES = (
 )
 """Caption: what the classes mean."""
 
-_STYLE: dict[PaperClass, dict[str, Any]] = {
+PAPER_CLASS_STYLE: dict[PaperClass, dict[str, Any]] = {
     PaperClass.STABLE: {"marker": "o", "facecolor": BLUE, "edgecolor": "black"},
     PaperClass.METASTABLE: {"marker": "^", "facecolor": ORANGE, "edgecolor": "black"},
     PaperClass.UNSTABLE: {"marker": "X", "facecolor": "#BBBBBB", "edgecolor": "#555555"},
@@ -151,7 +151,7 @@ def draw_candidates(axes: Axes, stability: Sequence[StabilityDoc], system: Oxide
             alpha=0.85,
             zorder=5 - order,
             label=f"{kind.value} ({len(members)})",
-            **_STYLE[kind],
+            **PAPER_CLASS_STYLE[kind],
         )
 
 
@@ -200,7 +200,7 @@ def draw_distances(
         documents.sort(key=lambda d: (energies_above_hull([d])[0], d.stability_id))
         heights = energies_above_hull(documents)
         x = column + swarm(heights, 0.03 * width * (top - bottom), 0.075 * width)
-        for kind, style in _STYLE.items():
+        for kind, style in PAPER_CLASS_STYLE.items():
             chosen = np.array([d.paper_class is kind for d in documents]) & (heights <= top)
             axes.scatter(
                 x[chosen], heights[chosen], s=size, linewidth=0.5 * width, alpha=0.9, **style

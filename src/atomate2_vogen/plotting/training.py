@@ -16,7 +16,7 @@ from atomate2_vogen.plotting.figures import (
     drawing,
     panel_title,
 )
-from atomate2_vogen.schemas import TrainingDoc
+from atomate2_vogen.schemas import GanDoc, TrainingDoc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,8 +63,10 @@ _MONITORED = {
 """Figure that decides which epoch's weights are kept."""
 
 
-def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
-    """Draw the learning curves of all networks in a training document.
+def plot_training(
+    document: TrainingDoc, path: str | PathLike[str], networks: Sequence[str] | None = None
+) -> Path:
+    """Draw the learning curves of networks in a training document.
 
     Parameters
     ----------
@@ -72,6 +74,9 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
         Of any stage.
     path
         Picture to write: PNG, PDF or SVG by its suffix.
+    networks
+        Keys of its history, such as ``lattice`` and ``sites`` for the paper's Fig. 4; by default
+        all.
 
     Returns
     -------
@@ -103,7 +108,8 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
     >>> plot_training(document, "curves.png").name
     'curves.png'
     """
-    known = [name for name in _PANELS if document.history.get(name)]
+    wanted = _PANELS if networks is None else networks
+    known = [name for name in wanted if name in _PANELS and document.history.get(name)]
     if not known:
         raise InputError(f"training {document.model_id} has no history to draw")
     columns = min(2, len(known))
@@ -124,15 +130,16 @@ def plot_training(document: TrainingDoc, path: str | PathLike[str]) -> Path:
     return Path(path)
 
 
-def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | PathLike[str]) -> Path:
-    """Draw the generator's loss of several trainings, as GAN against WGAN in the paper's Fig. 5.
+def plot_generator_losses(generators: Sequence[GanDoc], path: str | PathLike[str]) -> Path:
+    """Draw the loss of each generator in a panel of its own, as GAN and WGAN in the paper's Fig. 5.
 
-    Losses of two kinds have two scales, so each has a separate axis.
+    Losses of two kinds have no common scale. Each panel says how many of the generator's latents
+    decode to the formula that was asked for, which is what a low loss is for.
 
     Parameters
     ----------
-    documents
-        Trainings by the name to show, e.g. ``GAN`` and ``WGAN``; two at most.
+    generators
+        Trained generators, each a panel, in this order.
     path
         Picture to write: PNG, PDF or SVG by its suffix.
 
@@ -144,52 +151,58 @@ def plot_generator_losses(documents: Mapping[str, TrainingDoc], path: str | Path
     Raises
     ------
     InputError
-        If there are not one or two, or one has no history of a generator.
+        If there is none, or one has no history of its loss.
 
     Examples
     --------
     >>> from atomate2_vogen.plotting import plot_generator_losses
-    >>> from atomate2_vogen.schemas import Artefact, TrainingDoc
-    >>> document = TrainingDoc(
-    ...     model_id="abc",
-    ...     preset="quick",
+    >>> from atomate2_vogen.schemas import GanDoc
+    >>> document = GanDoc(
+    ...     kind="WGAN",
+    ...     steps=100,
     ...     seed=1,
-    ...     chemsys="O-V",
-    ...     dataset_id="shipped",
-    ...     config={"wgan": {"steps": 100}},
-    ...     history={"wgan": {"critic": [-1.0, -0.5], "loss": [0.1, 0.2], "energy": [0.5, 0.1]}},
-    ...     backend="tensorflow 2",
+    ...     preset="paper",
+    ...     autoencoders="abc",
+    ...     model_id="def",
+    ...     history={"loss": [0.2, 0.1], "critic": [-1.0, -0.5]},
+    ...     decoded={},
     ...     wall_time=1.0,
-    ...     peak_memory=1.0,
-    ...     artefact=Artefact(filename="x", sha256="y", content=""),
     ... )
-    >>> plot_generator_losses({"quick": document}, "losses.png").name
+    >>> plot_generator_losses([document], "losses.png").name
     'losses.png'
     """
-    if len(documents) not in {1, 2}:
-        raise InputError(f"{len(documents)} trainings given; one or two can be compared")
-    for name, document in documents.items():
-        if not document.history.get("wgan", {}).get("loss"):
-            raise InputError(f"training {document.model_id} ({name}) has no generator's loss")
-    models = "; ".join(
-        f"{name}: model {document.model_id}, preset {document.preset}, seed {document.seed}"
-        for name, document in documents.items()
+    if not generators:
+        raise InputError("no generator to draw")
+    for generator in generators:
+        if not generator.history.get("loss"):
+            raise InputError(
+                f"the {generator.kind} {generator.model_id} has no history of its loss"
+            )
+    models = "; ".join(f"{g.kind}: model {g.model_id}" for g in generators)
+    first = generators[0]
+    caption = (
+        f"{models}; autoencoders of model {first.autoencoders}, preset {first.preset}, seed "
+        f"{first.seed}. Means over {first.steps // len(first.history['loss'])} steps each."
     )
-    with drawing(path, f"{models}.", width=5.2, height=3.0) as figure:
-        first = figure.subplots()
-        lines = []
-        for index, (name, document) in enumerate(documents.items()):
-            axes, colour = (first, BLUE) if index == 0 else (first.twinx(), VERMILION)
-            values = document.history["wgan"]["loss"]
-            width = _steps(document, "wgan")
+    with drawing(path, caption, width=7.0, height=3.2) as figure:
+        panels = figure.subplots(1, len(generators), squeeze=False)[0]
+        for axes, generator, letter in zip(panels, generators, "abcdef", strict=False):
+            values = generator.history["loss"]
+            width = generator.steps / len(values)
             x = [width * (i + 1) for i in range(len(values))]
-            lines += axes.plot(x, values, color=colour, linewidth=1.1, label=name)
-            axes.set_ylabel(f"Generator's loss, {name}", color=colour)
-            axes.tick_params(axis="y", colors=colour)
-            axes.spines["right"].set_visible(index == 1)
-        first.set_xlabel("Generator step")
-        first.legend(handles=lines, frameon=False)
+            colour = VERMILION if generator.kind == "WGAN" else BLUE
+            axes.plot(x, values, color=colour, linewidth=1.2)
+            axes.set_xlabel("Training step of the generator")
+            axes.set_ylabel("Generator's loss")
+            axes.margins(x=0.01, y=0.08)
+            panel_title(axes, f"{letter}   {generator.kind}{_decoded(generator)}")
     return Path(path)
+
+
+def _decoded(generator: GanDoc) -> str:
+    """Share of latents that decode as asked for, for a title."""
+    share = generator.decoded.get("exact_composition")
+    return "" if share is None else f": {share.count} of {share.total} latents decode"
 
 
 def _steps(document: TrainingDoc, name: str) -> float:

@@ -9,6 +9,16 @@
 from __future__ import annotations
 
 from atomate2_vogen.report.documents import ReportDocuments
+from atomate2_vogen.report.paper import PaperFigures, draw_paper, paper_csv, paper_markdown
 from atomate2_vogen.report.writing import ReportSummary, render_report, write_report
 
-__all__ = ["ReportDocuments", "ReportSummary", "render_report", "write_report"]
+__all__ = [
+    "PaperFigures",
+    "ReportDocuments",
+    "ReportSummary",
+    "draw_paper",
+    "paper_csv",
+    "paper_markdown",
+    "render_report",
+    "write_report",
+]
