@@ -9,25 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atomate2_vogen.energy_rounding import as_printed, at_most
+from atomate2_vogen.energy_rounding import at_most
 from atomate2_vogen.schemas import (
     Distribution,
     FormulaMetrics,
     MetricsDoc,
-    PaperClass,
     Proportion,
     Rate,
     SampleDoc,
     StabilityDoc,
     StabilityState,
 )
+from atomate2_vogen.stability.paper_tables import CRITERIA, count_class
+from atomate2_vogen.stability.published import ALL
 from atomate2_vogen.stability.statistics import proportion
 
 Value = Proportion | float | None
 Yardsticks = Mapping[str, Mapping[str, str]]
 """Texts by key of the row, then by column: what is demanded, what others reached."""
-
-ALL = "all"
 
 NARROWER_LIMITS = (0.05, 0.025, 0.0)
 """Energies above hull in eV/atom, beside the 0.1 of S.U.N."""
@@ -142,21 +141,6 @@ def summary_rows(entries: Mapping[str, Entry]) -> list[Row]:
     ]
 
 
-CRITERIA: Mapping[str, tuple[str, Callable[[StabilityDoc], bool]]] = {
-    "imatgen": ("E_f ≤ 0.5 eV/atom (iMatGen)", lambda doc: bool(doc.imatgen_stable)),
-    "negative": (
-        "E_f < 0",
-        lambda doc: (
-            doc.formation_energy_per_atom is not None
-            and as_printed(doc.formation_energy_per_atom) < 0
-        ),
-    ),
-    "stable": ("stable", lambda doc: doc.paper_class is PaperClass.STABLE),
-    "metastable": ("metastable", lambda doc: doc.paper_class is PaperClass.METASTABLE),
-}
-"""Columns of the paper's Table 2: label, and whether a ranked crystal counts."""
-
-
 def class_rows(
     entries: Mapping[str, Entry], published: Mapping[str, Mapping[str, int]]
 ) -> list[tuple[str, Row]]:
@@ -177,17 +161,10 @@ def class_rows(
     rows = []
     requested = next(iter(entries.values())).sample.requested if entries else {}
     for formula in [*requested, ALL]:
-        for key, (label, counts) in CRITERIA.items():
+        for key, (label, _) in CRITERIA.items():
             values: dict[str, Value] = {"paper": _published(published.get(formula), key)}
             for name, entry in entries.items():
-                wanted = entry.sample.requested
-                total = sum(wanted.values()) if formula == ALL else wanted.get(formula, 0)
-                ranked = [
-                    doc
-                    for doc in entry.stability
-                    if doc.state is StabilityState.RANKED and formula in {ALL, doc.formula}
-                ]
-                values[name] = proportion(sum(map(counts, ranked)), total)
+                values[name] = count_class(entry.stability, entry.sample.requested, formula, key)
             rows.append((formula, Row(key, label, values)))
     return rows
 

@@ -303,9 +303,10 @@ def summarise(out: Path, names: Sequence[str], requested: Mapping[str, int]) -> 
     from records import read_records, stability_of
 
     from atomate2_vogen.files import write_atomically
+    from atomate2_vogen.stability import Published
 
     yardsticks = json.loads(YARDSTICKS.read_text(encoding="utf-8"))
-    published = yardsticks["paper"]["counts"]
+    paper = Published.values()
     records = {name: read_records(out / name / RAW) for name in names if (out / name).is_dir()}
     if not records:
         raise InputError(f"{out}: no sampler is finished there")
@@ -321,12 +322,12 @@ def summarise(out: Path, names: Sequence[str], requested: Mapping[str, int]) -> 
         raise SchemeMismatchError(f"{out}: samplers were judged on several hulls: {sorted(hulls)}")
 
     summary = comparison.summary_rows(entries)
-    classes = comparison.class_rows(entries, published)
+    classes = comparison.class_rows(entries, paper.counts)
     document = {
         "requested": dict(requested),
         "judge": sorted({e.metrics.scheme for e in entries.values()} - {None}),
         "hull_id": sorted(hulls),
-        "paper": yardsticks["paper"]["source"],
+        "paper": f"{paper.source}; {paper.method}",
         "samplers": {
             name: json.loads((out / name / SAMPLE).read_text(encoding="utf-8"))
             | {"novelty_pool": entry.metrics.novelty_pool}
@@ -344,11 +345,11 @@ def summarise(out: Path, names: Sequence[str], requested: Mapping[str, int]) -> 
     text = [
         comparison.summary_markdown(summary, yardsticks["rows"]),
         *(f"{name}: {_filters(entry.sample)}.\n" for name, entry in entries.items()),
-        f"Table 2 of the paper, of those asked for. *paper*: {yardsticks['paper']['source']}.\n",
+        f"Table 2 of the paper, of those asked for. *paper*: {document['paper']}.\n",
         comparison.class_markdown(classes),
     ]
     write_atomically(out / "summary.md", "\n".join(text))
-    draw(out, entries, records, published)
+    draw(out, entries, records, paper.counts)
 
 
 def draw(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from comparison import (
-    CRITERIA,
     Entry,
     class_markdown,
     class_rows,
@@ -118,14 +117,6 @@ def test_values_as_text():
     assert value_text(12345.678, 0) == "12,346"
 
 
-def test_the_papers_figures_are_those_of_its_table(entries):
+def test_no_yardstick_without_a_row(entries):
     content = json.loads(YARDSTICKS.read_text(encoding="utf-8"))
-    counts = content["paper"]["counts"]
-    whole = counts.pop("all")
-    for key in ("total", *CRITERIA):
-        assert sum(formula[key] for formula in counts.values()) == whole[key]
-    # as printed there
-    assert whole["stable"] / whole["total"] == pytest.approx(0.202, abs=5e-4)
-    assert whole["metastable"] / whole["total"] == pytest.approx(0.0975, abs=5e-4)
-    # no yardstick without a row
     assert set(content["rows"]) <= {row.key for row in summary_rows(entries)}

@@ -8,7 +8,8 @@ from drawn_figures import caption
 
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.plotting import training as plots_training
-from atomate2_vogen.schemas import Artefact, TrainingDoc
+from atomate2_vogen.schemas import Artefact, GanDoc, TrainingDoc
+from atomate2_vogen.stability import proportion
 
 
 @pytest.fixture
@@ -70,32 +71,51 @@ def test_nothing_to_draw(document, tmp_path):
         plots_training.plot_training(document, tmp_path / "curves.png")
 
 
-def test_generator_losses_of_two_trainings(document, tmp_path, figures):
+def generator(kind, losses, **changes):
+    content = {
+        "kind": kind,
+        "steps": 100,
+        "seed": 1,
+        "preset": "quick",
+        "autoencoders": "abc",
+        "model_id": "def",
+        "history": {"loss": losses, "critic": [0.0] * len(losses)},
+        "decoded": {"exact_composition": proportion(3, 192)},
+        "wall_time": 1.0,
+    }
+    return GanDoc(**content | changes)
+
+
+def test_each_generator_has_an_axis_of_its_own(tmp_path, figures):
     rng = np.random.default_rng(0)
-    steady = np.linspace(2.0, 1.0, 200)
-    wild = steady + rng.normal(0, 0.5, 200)
-    other = document.model_copy(deep=True)
-    document.history["wgan"]["loss"] = wild.tolist()
-    document.history["wgan"]["critic"] = [0.0] * 200
-    other.history["wgan"] = {"loss": steady.tolist(), "critic": [0.0] * 200}
-    path = plots_training.plot_generator_losses(
-        {"GAN": document, "WGAN": other}, tmp_path / "losses.png"
-    )
+    steady = np.linspace(2.0, 1.0, 50)
+    wild = 1000 * steady + rng.normal(0, 0.5, 50)
+    both = [generator("GAN", wild.tolist()), generator("WGAN", steady.tolist())]
+    path = plots_training.plot_generator_losses(both, tmp_path / "losses.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
     (figure,) = figures
     first, second = figure.axes
     assert first.get_lines()[0].get_ydata().tolist() == wild.tolist()
     assert second.get_lines()[0].get_ydata().tolist() == steady.tolist()
-    # 200 entries for a hundred steps
-    assert second.get_lines()[0].get_xdata()[-1] == 100
-    expected = "GAN: model abc, preset quick, seed 1; WGAN: model abc, preset quick, seed 1."
-    assert caption(figure) == expected
+    # 50 entries for a hundred steps
+    assert second.get_lines()[0].get_xdata().tolist()[:2] == [2, 4]
+    # a scale of a thousand in one panel leaves the other's readable
+    assert second.get_ylim()[1] < 3
+    assert second.get_title(loc="left") == "b   WGAN: 3 of 192 latents decode"
+    assert "Means over 2 steps each" in caption(figure)
 
 
-def test_losses_that_cannot_be_compared(document, tmp_path):
-    for documents in ({}, dict.fromkeys("abc", document)):
-        with pytest.raises(InputError, match="one or two"):
-            plots_training.plot_generator_losses(documents, tmp_path / "x.png")
-    document.history.pop("wgan")
-    with pytest.raises(InputError, match=r"abc \(GAN\) has no generator's loss"):
-        plots_training.plot_generator_losses({"GAN": document}, tmp_path / "x.png")
+def test_losses_that_cannot_be_drawn(tmp_path):
+    with pytest.raises(InputError, match="no generator"):
+        plots_training.plot_generator_losses([], tmp_path / "x.png")
+    with pytest.raises(InputError, match="GAN def has no history"):
+        plots_training.plot_generator_losses([generator("GAN", [])], tmp_path / "x.png")
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_only_the_networks_asked_for_are_drawn(document, tmp_path, figures):
+    plots_training.plot_training(document, tmp_path / "x.png", networks=("lattice", "sites"))
+    shown = [axes.get_title(loc="left") for axes in figures[0].axes if axes.get_visible()]
+    assert shown == ["a   Sites autoencoder"]
+    with pytest.raises(InputError, match="no history"):
+        plots_training.plot_training(document, tmp_path / "x.png", networks=("lattice",))

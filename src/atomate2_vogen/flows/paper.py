@@ -209,7 +209,7 @@ class PaperFlowMaker(Maker):
         sources: dict[str, str] = {}
         for made in gans:
             sources[made.name] = made.uuid
-        flows = [self._discovery(sampler, wanted, seed) for sampler in dict(self.samplers).values()]
+        flows = [self._discovery(sampler, wanted, seed) for sampler in self._samplers().values()]
         discoveries: dict[str, Any] = {}
         later: list[Job | Flow] = []
         found: dict[str, Any] = {}
@@ -235,9 +235,13 @@ class PaperFlowMaker(Maker):
         tables.config = TOLERANT
         tables.update_metadata({"scheme": self.engine.scheme, "stage": "tables"})
         place(tables, ANALYSIS)
-        flow = Flow([*gans, *flows, *later, tables], output=tables.output, name=self.name)
-        flow.update_metadata({"paper": self.name})
-        return flow
+        # no metadata of its own: in a folder its jobs are those of any other flow that makes them
+        return Flow([*gans, *flows, *later, tables], output=tables.output, name=self.name)
+
+    def _samplers(self) -> Mapping[str, Maker]:
+        """Makers by name; names alone were replaced when this Maker was made."""
+        assert isinstance(self.samplers, Mapping)
+        return self.samplers
 
     def _generators(self, seed: int) -> list[Job]:
         """Training of a GAN and of a WGAN."""

@@ -14,6 +14,7 @@ from atomate2_vogen.plotting.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, dr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = {
     "sampling": ORANGE,
@@ -85,11 +86,11 @@ def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str
     >>> plot_workflow(steps, "workflow.png").name
     'workflow.png'
     """
-    import networkx
+    import networkx as nx
 
     graph = _graph(steps)
     # each as late as it can be, so that arrows are short
-    rows = [*networkx.topological_generations(graph.reverse())][::-1]
+    rows = [*nx.topological_generations(graph.reverse())][::-1]
     columns = max(len(row) for row in rows)
     width = columns * (WIDTH + GAP) - GAP + 0.1
     height = len(rows) * (HEIGHT + GAP) - GAP + 0.1
@@ -103,29 +104,29 @@ def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str
         for step in steps:
             _draw_box(axes, step, places[step.name])
         # what a step hands on to one that needs it by way of others too is no arrow of its own
-        for first, second in networkx.transitive_reduction(graph).edges:
+        for first, second in nx.transitive_reduction(graph).edges:
             _draw_arrow(axes, places[first], places[second])
         axes.set_xlim(-0.05, width - 0.05)
         axes.set_ylim(HEIGHT - height + 0.05, HEIGHT + 0.05)
         axes.set_aspect("equal")
         axes.set_axis_off()
-        _draw_legend(axes, steps)
+        _draw_legend(figure, steps)
     return Path(path)
 
 
 def _graph(steps: Sequence[Step]) -> Any:
     """Steps as a graph without circles."""
-    import networkx
+    import networkx as nx
 
     names = [step.name for step in steps]
     if not names or len(set(names)) < len(names):
         raise InputError("a diagram needs steps, each with a name of its own")
-    graph = networkx.DiGraph()
+    graph = nx.DiGraph()
     graph.add_nodes_from(names)
     graph.add_edges_from(
         (name, step.name) for step in steps for name in step.inputs if name in names
     )
-    if not networkx.is_directed_acyclic_graph(graph):
+    if not nx.is_directed_acyclic_graph(graph):
         raise InputError("the steps need each other in a circle")
     return graph
 
@@ -166,7 +167,7 @@ def _draw_arrow(axes: Axes, begin: tuple[float, float], end: tuple[float, float]
     )
 
 
-def _draw_legend(axes: Axes, steps: Sequence[Step]) -> None:
+def _draw_legend(figure: Figure, steps: Sequence[Step]) -> None:
     from matplotlib.patches import Patch
 
     named = {
@@ -177,7 +178,7 @@ def _draw_legend(axes: Axes, steps: Sequence[Step]) -> None:
         "analysis": "analysis",
     }
     used = dict.fromkeys(step.category for step in steps)
-    axes.figure.legend(
+    figure.legend(
         handles=[
             Patch(facecolor=_pale(COLOURS[c]), edgecolor="black", label=named[c])
             for c in named
@@ -189,8 +190,9 @@ def _draw_legend(axes: Axes, steps: Sequence[Step]) -> None:
     )
 
 
-def _pale(colour: str) -> tuple[float, ...]:
+def _pale(colour: str) -> str:
     """The colour mixed with white: text on it can be read, and no arrow shines through."""
-    from matplotlib.colors import to_rgb
+    from matplotlib.colors import to_hex, to_rgb
 
-    return tuple(0.45 + 0.55 * part for part in to_rgb(colour))
+    red, green, blue = (0.45 + 0.55 * part for part in to_rgb(colour))
+    return to_hex((red, green, blue))

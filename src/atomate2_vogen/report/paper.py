@@ -277,7 +277,7 @@ def paper_markdown(tables: Sequence[PaperTable]) -> str:
 
 
 def paper_csv(table: PaperTable) -> str:
-    """A table as CSV; a share as count, whole, and the ends of its interval.
+    r"""A table as CSV; a share as count, whole, and the ends of its interval.
 
     Parameters
     ----------
@@ -289,7 +289,7 @@ def paper_csv(table: PaperTable) -> str:
     >>> from atomate2_vogen.report import paper_csv
     >>> from atomate2_vogen.schemas import PaperTable
     >>> paper_csv(PaperTable(name="a", title="A", columns=["x", "paper"], rows=[["n", None]]))
-    'x,paper\\nn,\\n'
+    'x,paper\nn,\n'
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

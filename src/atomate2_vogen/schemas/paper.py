@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -10,7 +10,7 @@ from atomate2_vogen.schemas.base import VogenDoc
 from atomate2_vogen.schemas.jobs import LinkedDoc
 from atomate2_vogen.schemas.metrics import Proportion
 
-Cell = Proportion | int | float | str | None
+Cell: TypeAlias = Proportion | int | float | str | None
 """What stands in a table: a share with its interval, a number, a text, or nothing."""
 
 

@@ -109,7 +109,9 @@ def classes_table(paper: Published, discoveries: Discoveries) -> PaperTable:
     for formula in [*formulas, ALL]:
         published = paper.counts.get(formula)
         for column, (label, _) in CRITERIA.items():
-            theirs = published and proportion(published[column], published["total"])
+            theirs = (
+                None if published is None else proportion(published[column], published["total"])
+            )
             ours = [
                 count_class(made.stability, _requested(made), formula, column)
                 for made in discoveries.values()
