@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 from made_bands import gapped, metallic
 from matplotlib.figure import Figure
+from pymatgen.core import Lattice, Structure
+from pymatgen.electronic_structure.core import Orbital, Spin
+from pymatgen.electronic_structure.dos import CompleteDos, Dos
 
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.plotting.electronic import _channel_text, plot_electronic
+from atomate2_vogen.plotting.electronic import _channel_text, plot_electronic, valence_shells
 from atomate2_vogen.schemas import BandEdge, SpinChannel
 
 document = made_bands.electronic
@@ -93,3 +96,31 @@ def test_an_edge_without_a_label_is_told_by_its_coordinates():
     channel = SpinChannel(spin="up", state="gapped", gap=1.05, is_direct=False, vbm=edge, cbm=other)
     text = _channel_text(channel)
     assert text == "gap up: 1.05 eV (indirect, (0.00, 0.31, -0.50) to Γ)"
+
+
+def test_valence_shells_of_both_spins_are_drawn(tmp_path, figures):
+    energies = np.linspace(-5, 5, 101)
+    crystal = Structure(Lattice.cubic(2.6), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+
+    def spins(up, down):
+        return {Spin.up: up * np.ones(101), Spin.down: down * np.ones(101)}
+
+    projected = {
+        crystal[0]: {Orbital.dxy: spins(2, 1), Orbital.dz2: spins(1, 1), Orbital.s: spins(9, 9)},
+        crystal[1]: {Orbital.px: spins(4, 3)},
+    }
+    dos = CompleteDos(crystal, Dos(0.0, energies, spins(10, 8)), projected)
+    shells = valence_shells(dos)
+    assert list(shells) == ["V 3d", "O 2p"]
+    assert shells["V 3d"][Spin.up].tolist() == [3.0] * 101
+    assert shells["V 3d"][Spin.down].tolist() == [2.0] * 101
+    assert valence_shells(Dos(0.0, energies, spins(10, 8))) == {}
+    made = document(HALF_METAL, 0.0).model_copy(update={"density_of_states": dos})
+    plot_electronic(made, tmp_path / "bands.png")
+    right = figures[0].axes[1]
+    values = {line.get_label(): line.get_xdata()[0] for line in right.lines}
+    assert (values["V 3d"], values["O 2p"]) == (3.0, 4.0)
+    downs = [line.get_xdata()[0] for line in right.lines if line.get_xdata()[0] < 0]
+    assert {-2.0, -3.0, -8.0} <= set(downs)
+    labels = [text.get_text() for text in figures[0].legends[0].get_texts()]
+    assert labels == ["spin up", "spin down", "V 3d", "O 2p"]
