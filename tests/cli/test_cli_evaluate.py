@@ -150,3 +150,9 @@ def test_known_phases_are_known_and_near_the_hull(tmp_path: Path):
     relaxed = [stage for stage in record["stages"] if stage["stage"] == "relaxation"]
     assert [stage["reused"] for stage in relaxed] == [0, 4]
     assert len(list((tmp_path / "out" / "cifs").glob("*.cif"))) == 4
+
+
+def test_elements_that_are_none(tmp_path: Path):
+    result = vogen("evaluate", tmp_path, "--elements", "V,Ox")
+    assert result.exit_code == 2
+    assert "'Ox' is no symbol of an element" in result.stderr

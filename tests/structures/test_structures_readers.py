@@ -348,3 +348,39 @@ def test_damaged_text_is_read_or_refused(tmp_path_factory, name, start, length, 
     assert len(good) + len(bad) == 1
     for entry in good:
         assert {site.specie.symbol for site in entry.structure} <= {"V", "O"}
+
+
+def _vasp_4(structure: Structure, comment: str) -> str:
+    """As VASP 4 wrote it: elements in the comment alone, if anywhere."""
+    lines = Poscar(structure).get_str().splitlines()
+    bare = [" ".join(line.split()[:3]) for line in lines[8:]]
+    return "\n".join([comment, *lines[1:5], *lines[6:8], *bare]) + "\n"
+
+
+def test_elements_of_old_poscar_files_are_given_never_guessed(tmp_path: Path, rutile):
+    # a folder as the paper publishes: skewed cells of one formula unit, and words about them
+    skewed = rutile.copy()
+    skewed.make_supercell([[1, 0, 0], [3, 1, 0], [0, -2, 1]], to_unit_cell=False)
+    (tmp_path / "POSCAR_1").write_text(_vasp_4(skewed, "V O"))
+    (tmp_path / "POSCAR_2.vasp").write_text(_vasp_4(rutile, "generated"))
+    (tmp_path / "POSCAR_3").write_text(Poscar(rutile).get_str())
+    (tmp_path / "README.md").write_text("# V O\n1.0\n")
+    (tmp_path / "README").write_text("V O\n")
+
+    good, bad = read_structures([tmp_path])
+    assert [entry.path.name for entry in good] == ["POSCAR_3"]
+    assert [entry.path.name for entry in bad] == ["POSCAR_1", "POSCAR_2.vasp"]
+    assert all("--elements V,O" in str(entry.error) for entry in bad)
+
+    good, bad = read_structures([tmp_path], elements=("V", "O"))
+    assert bad == []
+    assert [entry.path.name for entry in good] == ["POSCAR_1", "POSCAR_2.vasp", "POSCAR_3"]
+    matcher = StructureMatcher()
+    assert all(matcher.fit(entry.structure, rutile) for entry in good)
+
+    # the wrong order is another crystal, whose atoms touch or whose formula differs
+    good, bad = read_structures([tmp_path / "POSCAR_2.vasp"], elements=("O", "V"))
+    assert not good or good[0].structure.composition.reduced_formula == "V2O"
+    good, (entry,) = read_structures([tmp_path / "POSCAR_1"], elements=("V", "O", "V"))
+    assert good == []
+    assert "2 groups of atoms (2 4), but 3 elements" in str(entry.error)

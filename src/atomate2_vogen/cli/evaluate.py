@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.engine_option
 @options.refine_option
 @options.known_option
+@options.elements_option
 @options.workers_option
 @options.json_option
 @options.out_option(None)
@@ -37,6 +38,7 @@ def evaluate(
     engine: str,
     refine: bool | None,
     known: tuple[Path, ...],
+    elements: tuple[str, ...] | None,
     workers: int,
     as_json: bool,
     out: Path | None,
@@ -62,6 +64,7 @@ def evaluate(
       vogen evaluate my_crystals/ POSCAR --out judged
       vogen evaluate my_crystals/ --json > judged.json
       vogen evaluate my_crystals/ --known published_cifs/
+      vogen evaluate vasp4_poscars/ --elements V,O
       vogen evaluate vogen_sample --out judged
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.chemistry import VANADIUM
@@ -73,7 +76,7 @@ def evaluate(
     system = system or VANADIUM
     voice = Voice(quiet=as_json)
     _check_apart(paths, out)
-    good, bad = read_structures(paths, system)
+    good, bad = read_structures(paths, system, elements=elements)
     with ExitStack() as stack:
         kept = out is not None
         if out is None:

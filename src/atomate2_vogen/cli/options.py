@@ -301,6 +301,35 @@ def known_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+class SymbolList(click.ParamType):
+    """Symbols of elements with commas between them."""
+
+    name = "SYMBOL[,…]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The symbols, in their order."""
+        from pymatgen.core import Element
+
+        if isinstance(value, tuple):
+            return value
+        symbols = tuple(part.strip() for part in str(value).split(","))
+        if strange := [symbol for symbol in symbols if not Element.is_valid_symbol(symbol)]:
+            self.fail(f"{strange[0]!r} is no symbol of an element", param, ctx)
+        return symbols
+
+
+def elements_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--elements``."""
+    return click.option(
+        "--elements",
+        type=SymbolList(),
+        help="Elements of POSCAR files of VASP 4, which have no symbols, in the order of their "
+        "atoms: V,O.",
+    )(function)
+
+
 def out_option(default: str | None) -> Callable[..., Any]:
     """Make an ``--out`` option."""
     return click.option(

@@ -9,7 +9,7 @@ the file: the caller knows its name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,7 +36,9 @@ def is_structure_dict(content: object) -> bool:
     return isinstance(content, dict) and "lattice" in content and "sites" in content
 
 
-def parse_structures(name: str, text: str, max_atoms: int) -> list[Structure | InputError]:
+def parse_structures(
+    name: str, text: str, max_atoms: int, elements: Sequence[str] | None = None
+) -> list[Structure | InputError]:
     """Read the structures of one file.
 
     Parameters
@@ -47,6 +49,8 @@ def parse_structures(name: str, text: str, max_atoms: int) -> list[Structure | I
         Content.
     max_atoms
         Limit per cell, checked before a structure is built where the text states the number.
+    elements
+        Of the groups of atoms of a POSCAR file without symbols, as of `parse_poscar`.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def parse_structures(name: str, text: str, max_atoms: int) -> list[Structure | I
     if is_structure_name(name):
         from atomate2_vogen.structures.reading.poscar import parse_poscar
 
-        return [with_clear_errors("POSCAR file", lambda: parse_poscar(text, max_atoms))]
+        return [with_clear_errors("POSCAR file", lambda: parse_poscar(text, max_atoms, elements))]
     raise StructureFileError(
         f"unknown kind of file; the name must match one of {', '.join(PATTERNS)}, or one of "
         "these with .gz or .bz2"

@@ -8,6 +8,7 @@ files; ASE takes the elements of these from the comment. So the lines are read h
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from pymatgen.core import Element, Structure
@@ -18,7 +19,9 @@ from atomate2_vogen.structures.reading.limits import check_read_size
 _FLAT = 1e-12
 
 
-def parse_poscar(text: str, max_atoms: int) -> Structure:
+def parse_poscar(
+    text: str, max_atoms: int, elements: Sequence[str] | None = None
+) -> Structure:
     """The crystal of a POSCAR file.
 
     Parameters
@@ -28,11 +31,15 @@ def parse_poscar(text: str, max_atoms: int) -> Structure:
         the Cartesian axes, or a negative volume in Å³; velocities are passed over.
     max_atoms
         Limit per cell, checked before anything is built.
+    elements
+        Symbols of the groups of atoms of a VASP 4 file, which has none; a file that has symbols
+        keeps its own.
 
     Raises
     ------
     StructureFileError
-        If it does not parse, or lacks element symbols.
+        If it does not parse, lacks element symbols and none are given, or has another number of
+        groups than there are symbols.
     NonFiniteError
         If a number is NaN or infinite.
     """
@@ -42,6 +49,8 @@ def parse_poscar(text: str, max_atoms: int) -> Structure:
     vectors = np.array([_numbers(lines.next("cell vector"), 3) for _ in range(3)])
     scale = _scale(scale_line, vectors)
     symbols, counts = _species(lines, max_atoms)
+    if symbols is None and elements is not None:
+        symbols = _given(elements, counts)
     mode = lines.next("line with Direct or Cartesian")
     selective = mode[:1] in "sS"
     if selective:
@@ -52,10 +61,10 @@ def parse_poscar(text: str, max_atoms: int) -> Structure:
     rows = [lines.next("site").split() for _ in range(sum(counts))]
     coords = np.array([_numbers(" ".join(row), 3) for row in rows])
     listed = [_trailing_symbol(row, selective=selective) for row in rows]
-    elements = _elements(symbols, counts, listed)
+    per_site = _per_site(symbols, counts, listed)
     return Structure(
         vectors * scale,
-        elements,
+        per_site,
         coords * scale if is_cartesian else coords,
         coords_are_cartesian=is_cartesian,
     )
@@ -142,6 +151,16 @@ def _species(lines: _Lines, max_atoms: int) -> tuple[list[str] | None, list[int]
     return symbols or None, counts
 
 
+def _given(elements: Sequence[str], counts: list[int]) -> list[str]:
+    """The symbols given for a file without, one for each group of atoms."""
+    if len(elements) != len(counts):
+        raise StructureFileError(
+            f"a VASP 4 file with {len(counts)} groups of atoms ({' '.join(map(str, counts))}), but "
+            f"{len(elements)} elements are given ({','.join(elements)})"
+        )
+    return list(elements)
+
+
 def _trailing_symbol(row: list[str], *, selective: bool) -> str | None:
     """Element at the end of a site's line, behind the flags of selective dynamics."""
     rest = row[3:]
@@ -154,13 +173,13 @@ def _trailing_symbol(row: list[str], *, selective: bool) -> str | None:
     return rest[0] if rest and Element.is_valid_symbol(rest[0]) else None
 
 
-def _elements(symbols: list[str] | None, counts: list[int], listed: list[str | None]) -> list[str]:
+def _per_site(symbols: list[str] | None, counts: list[int], listed: list[str | None]) -> list[str]:
     """One element per site; the line of symbols and those behind the sites must agree."""
     if symbols is None:
         if None in listed:
             raise StructureFileError(
-                "a VASP 4 file without element symbols; add a line with the symbols above the "
-                "line with the numbers of atoms"
+                "a VASP 4 file without element symbols; give them in its order (--elements V,O), or "
+                "add a line with the symbols above the line with the numbers of atoms"
             )
         return [symbol for symbol in listed if symbol is not None]
     if unknown := [symbol for symbol in symbols if not Element.is_valid_symbol(symbol)]:

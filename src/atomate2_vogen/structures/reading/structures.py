@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -83,7 +83,10 @@ class BadFile:
 
 
 def read_structures(
-    paths: Iterable[str | Path], system: OxideSystem = VANADIUM, max_atoms: int = MAX_READ_ATOMS
+    paths: Iterable[str | Path],
+    system: OxideSystem = VANADIUM,
+    max_atoms: int = MAX_READ_ATOMS,
+    elements: Sequence[str] | None = None,
 ) -> tuple[list[ReadStructure], list[BadFile]]:
     """Read every structure file that is named or lies in a named folder.
 
@@ -97,6 +100,9 @@ def read_structures(
         Elements and minimum distances to check against.
     max_atoms
         Largest number of atoms per cell.
+    elements
+        Symbols of the groups of atoms of POSCAR files of VASP 4, which have none, in their order,
+        such as ``("V", "O")``. Nothing is guessed from a file's comment or name.
 
     Returns
     -------
@@ -129,7 +135,7 @@ def read_structures(
             if real in seen:
                 continue
             seen.add(real)
-            for block, result in _read_file(file, system, max_atoms):
+            for block, result in _read_file(file, system, max_atoms, elements):
                 if isinstance(result, InputError):
                     bad.append(BadFile(file, result))
                 else:
@@ -172,12 +178,12 @@ def _is_other_json(path: Path) -> bool:
 
 
 def _read_file(
-    path: Path, system: OxideSystem, max_atoms: int
+    path: Path, system: OxideSystem, max_atoms: int, elements: Sequence[str] | None
 ) -> Iterator[tuple[int | None, Structure | InputError]]:
     """Every structure of one file, or why it cannot be used."""
     try:
         blocks = with_clear_errors(
-            "file", lambda: parse_structures(path.name, read_text(path), max_atoms)
+            "file", lambda: parse_structures(path.name, read_text(path), max_atoms, elements)
         )
     except InputError as error:
         yield None, _named(error, path, None)
