@@ -27,8 +27,8 @@ from atomate2_vogen.jobs import dataset
 from atomate2_vogen.models.networks import presets
 from atomate2_vogen.schemas import (
     CalculationDoc,
-    CandidateDoc,
     ElectronicDoc,
+    PaperDoc,
     PhononDoc,
     ReferenceDoc,
     StabilityDoc,
@@ -238,14 +238,26 @@ def test_paper(imported, gpaw, capsys, tmp_path: Path):
     imported("paper").main("store", "0.001", "gpaw", "")
     printed = capsys.readouterr().out
     with VogenStores.open(tmp_path / "store") as stores:
-        candidates, judged = stores.load(CandidateDoc), stores.load(StabilityDoc)
-        bands = stores.load(ElectronicDoc)
-    assert {doc.sampler for doc in candidates} == {"wgan"}
-    assert sorted(doc.formula for doc in candidates) == ["V2O3", "V2O5", "VO2"]
-    assert {doc.candidate_id for doc in judged} == {doc.candidate_id for doc in candidates}
-    for doc in judged:
-        assert f"{doc.candidate_id}  {doc.state}  {doc.energy_above_hull}" in printed
-    near = {d.candidate_id for d in judged if d.state == "ranked" and d.energy_above_hull <= 0.1}
-    assert {doc.candidate_id for doc in bands} == near
-    report = (tmp_path / "store" / "report.html").read_text(encoding="utf-8")
-    assert all(doc.candidate_id in report for doc in judged)
+        (found,) = stores.job_store.query({"name": "fill_tables"}, load=True)
+    made = PaperDoc.model_validate(found["output"])
+    tables = {table.name: table for table in made.tables}
+    assert tables["claims"].columns == ["claim", "paper", "wgan", "substitution"]
+    assert tables["claims"].rows[0][:3] == ["generated", 451, 3]
+    for table in made.tables:
+        assert f"## {table.title}" in printed
+    # bands are of the crystals that the table of the hull names, if they are within 0.1 eV/atom
+    rows = [
+        dict(zip(tables["below_hull"].columns, r, strict=True)) for r in tables["below_hull"].rows
+    ]
+    low = {
+        row["lowest crystal"]
+        for row in rows
+        if row["sampler"] == "wgan"
+        and row["lowest above judge's hull, eV/atom"] is not None
+        and row["lowest above judge's hull, eV/atom"] <= 0.1
+    }
+    bands = {row[2] for row in tables["electronic"].rows} if "electronic" in tables else set()
+    assert bands <= low
+    figures = {path.stem for path in (tmp_path / "store" / "figures").iterdir()}
+    assert {"fig_02_03_workflow", "fig_06_formation_energies", "fig_08_V2O3"} <= figures
+    assert "fig_05_generators left out: no generator was trained" in printed

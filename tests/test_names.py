@@ -23,7 +23,6 @@ SAME = {
     "FLOOR": "density below which a voxel is empty",
     "FORCE_TOLERANCE": "largest force in eV/Å, in each engine",
     "FORMAT": "version of a file format",
-    "K_PATHS": "conventions of a path through the Brillouin zone",
     "LEGEND": "explanation under a printed table",
     "MEND": "what to do about what is broken",
     "NO_RESULT": "reason of a failure of jobs before",

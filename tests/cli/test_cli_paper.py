@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from atomate2_vogen.cli.main import cli
-from atomate2_vogen.cli.paper import STAGES, StageList
+from atomate2_vogen.cli.paper import PAPER_STAGES, StageList
 
 SHARE = ("--share", 0.02, "--samplers", "substitution,random")
 
@@ -130,7 +130,7 @@ def test_what_is_refused(tmp_path):
 def test_stages_stand_in_their_order():
     convert = StageList().convert
     assert convert("figures, sample", None, None) == ("sample", "figures")
-    assert convert("all", None, None) == tuple(STAGES)
+    assert convert("all", None, None) == tuple(PAPER_STAGES)
     # a stage comes after those that it needs
-    for number, needed in enumerate(STAGES.values()):
-        assert set(needed) <= set(list(STAGES)[:number])
+    for number, needed in enumerate(PAPER_STAGES.values()):
+        assert set(needed) <= set(list(PAPER_STAGES)[:number])

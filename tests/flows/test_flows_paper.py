@@ -149,9 +149,7 @@ def test_only_substitution_may_make_known_crystals():
     assert (paper_sampler("wgan").novelty_margin, paper_sampler("search").novelty_margin) == (2, 1)
 
 
-@given(
-    st.sampled_from(["VO2", "V2O3", "V2O5", "VO"]), st.integers(1, 200), st.integers(1, 2000)
-)
+@given(st.sampled_from(["VO2", "V2O3", "V2O5", "VO"]), st.integers(1, 200), st.integers(1, 2000))
 def test_no_supercell_has_more_atoms_than_allowed(formula, n_atoms, limit):
     found = fitting_supercells(formula, n_atoms, limit)
     assert found

@@ -54,7 +54,11 @@ def test_a_seed_decides_the_training(small):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"kind": "VAE"}, "'VAE'"), ({"steps": 0}, "steps is 0"), ({"decoded": 1.5}, "decoded is 1.5")],
+    [
+        ({"kind": "VAE"}, "'VAE'"),
+        ({"steps": 0}, "steps is 0"),
+        ({"decoded": 1.5}, "decoded is 1.5"),
+    ],
 )
 def test_what_cannot_be_trained(options, message):
     with pytest.raises(InputError, match=message):

@@ -111,7 +111,9 @@ def test_energies_on_the_scale_are_placed_there():
     for shift, count in ((-0.001, 1), (0.0, 0)):
         moved = found.stability[0].model_copy(update={"energy_per_atom": on_hull + shift})
         one = found.model_copy(update={"stability": [moved]})
-        assert cells(hull_table(PAPER, {"wgan": one}, []), "VO2", "wgan")["below MP's hull"] == count
+        assert (
+            cells(hull_table(PAPER, {"wgan": one}, []), "VO2", "wgan")["below MP's hull"] == count
+        )
 
 
 def test_opinions_stand_beside_the_crystal_that_they_are_about():
@@ -192,7 +194,9 @@ def test_hull_is_that_of_corrected_entries(formula, v, o):
     raw = raw_entries()
     energy = raw[formula]["energy"] / sum(raw[formula]["composition"].values())
     corrected = energy - (1.7 * v + 0.687 * o) / (v + o)
-    elements = {name: raw[name]["energy"] / sum(raw[name]["composition"].values()) for name in ("V", "O2")}
+    elements = {
+        name: raw[name]["energy"] / sum(raw[name]["composition"].values()) for name in ("V", "O2")
+    }
     by_hand = corrected - (v * elements["V"] + o * elements["O2"]) / (v + o)
     hull = MaterialsProjectHull.bundled()
     assert hull.formation_energies()[formula] == pytest.approx(by_hand, abs=1e-3)

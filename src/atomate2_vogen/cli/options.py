@@ -326,7 +326,7 @@ def elements_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--elements",
         type=SymbolList(),
         help="Elements of POSCAR files of VASP 4, which have no symbols, in the order of their "
-        "atoms: V,O.",
+        "groups of atoms.",
     )(function)
 
 

@@ -12,6 +12,7 @@ import click
 from rich.markup import escape
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.progress import ELECTRONIC, PHONONS, RELAXATION, SAMPLING, TRAINED
 from atomate2_vogen.engines.loading import CONFIRMING
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.loading import SAMPLERS
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
     from atomate2_vogen.report import PaperFigures
     from atomate2_vogen.schemas import PaperDoc
 
-SAMPLE, RELAX, GENERATORS = "sample", "relax", "gan"
-CONFIRM, PHONONS, ELECTRONIC = "confirm", "phonons", "electronic"
+SAMPLE, RELAX, GENERATORS, CONFIRM = "sample", "relax", "gan", "confirm"
 TABLES, FIGURES = "tables", "figures"
 
-STAGES: dict[str, tuple[str, ...]] = {
+PAPER_STAGES: dict[str, tuple[str, ...]] = {
     SAMPLE: (),
     RELAX: (SAMPLE,),
     GENERATORS: (),
@@ -57,16 +57,16 @@ class StageList(click.ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        """The names in the order of `STAGES`, each once."""
+        """The names in the order of `PAPER_STAGES`, each once."""
         if isinstance(value, tuple):
             return value
         names = {part.strip() for part in str(value).split(",")}
         if EVERYTHING in names:
-            names = (names - {EVERYTHING}) | set(STAGES)
-        if strange := sorted(names - set(STAGES)):
-            listed = ", ".join([*STAGES, EVERYTHING])
+            names = (names - {EVERYTHING}) | set(PAPER_STAGES)
+        if strange := sorted(names - set(PAPER_STAGES)):
+            listed = ", ".join([*PAPER_STAGES, EVERYTHING])
             self.fail(f"{strange[0]!r} is none of {listed}", param, ctx)
-        return tuple(name for name in STAGES if name in names)
+        return tuple(name for name in PAPER_STAGES if name in names)
 
 
 class SamplerList(click.ParamType):
@@ -126,14 +126,14 @@ class PaperOptions:
     type=float,
     default=1.0,
     show_default=True,
-    help="Share of the paper's 184 VO2, 152 V2O3 and 115 V2O5, rounded up.",
+    help="Share of the paper's 451 crystals, rounded up for each formula.",
 )
 @click.option(
     "--stages",
     type=StageList(),
     default=DEFAULT_STAGES,
     show_default=",".join(DEFAULT_STAGES),
-    help=f"Stages to run, of {', '.join(STAGES)}; all for all of them. What a stage needs is run "
+    help=f"Stages to run, of {', '.join(PAPER_STAGES)}; all for all of them. What a stage needs is run "
     "first.",
 )
 @click.option(
@@ -288,14 +288,14 @@ def _stages_to_run(run: Pipeline, stages: Sequence[str]) -> list[str]:
         If there is none: tables and figures are made of others.
     """
     before = run.folder.record.get(CALCULATED, [])
-    wanted = {name for name in [*before, *stages] if name in STAGES} - {TABLES, FIGURES}
-    wanted |= {needed for name in wanted for needed in STAGES[name]}
+    wanted = {name for name in [*before, *stages] if name in PAPER_STAGES} - {TABLES, FIGURES}
+    wanted |= {needed for name in wanted for needed in PAPER_STAGES[name]}
     if not wanted:
         raise InputError(
             f"--stages {','.join(stages)}: nothing is calculated in {escape(str(run.folder.path))} "
             f"yet; add {SAMPLE},{RELAX}"
         )
-    return [name for name in STAGES if name in wanted]
+    return [name for name in PAPER_STAGES if name in wanted]
 
 
 def _maker(run: Pipeline, asked: PaperOptions, stages: Sequence[str]) -> PaperFlowMaker:
@@ -346,8 +346,6 @@ def _maker(run: Pipeline, asked: PaperOptions, stages: Sequence[str]) -> PaperFl
 
 def _expected(asked: PaperOptions, stages: Sequence[str]) -> dict[str, int]:
     """Number of crystals or jobs of each stage, for the progress bars."""
-    from atomate2_vogen.cli.progress import RELAXATION, SAMPLING, TRAINED
-
     n_samplers = len(asked.samplers)
     expected = {SAMPLING: n_samplers * len(asked.counts)}
     if RELAX in stages:

@@ -19,7 +19,7 @@ from atomate2_vogen.flows.discovery import DiscoveryFlowMaker
 from atomate2_vogen.flows.electronic import ElectronicFlowMaker, check_bands
 from atomate2_vogen.flows.phonons import PhononFlowMaker
 from atomate2_vogen.flows.sampling import SamplingFlowMaker
-from atomate2_vogen.jobs.gan import LOSSES, TrainGanMaker
+from atomate2_vogen.jobs.gan import GENERATOR_LOSSES, TrainGanMaker
 from atomate2_vogen.jobs.paper import fill_tables, phonons_of_best, select_new
 from atomate2_vogen.jobs.placement import ANALYSIS, TRAINING, place
 from atomate2_vogen.jobs.sampling import SampleMaker
@@ -248,7 +248,7 @@ class PaperFlowMaker(Maker):
         if self.generator_steps is None:
             return []
         jobs = []
-        for kind in LOSSES:
+        for kind in GENERATOR_LOSSES:
             maker = TrainGanMaker(
                 name=f"train {kind}",
                 kind=kind,  # type: ignore[arg-type]

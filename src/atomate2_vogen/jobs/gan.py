@@ -17,7 +17,7 @@ from atomate2_vogen.schemas import GanDoc, Proportion
 if TYPE_CHECKING:
     from atomate2_vogen.models.trained_model import TrainedModel
 
-LOSSES: dict[str, dict[str, Any]] = {
+GENERATOR_LOSSES: dict[str, dict[str, Any]] = {
     "GAN": {"loss": "gan", "penalty": "none"},
     "WGAN": {"loss": "wasserstein", "penalty": "clip"},
 }
@@ -70,8 +70,8 @@ class TrainGanMaker(Maker):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        if self.kind not in LOSSES:
-            raise InputError(f"kind {self.kind!r} is none of {', '.join(LOSSES)}")
+        if self.kind not in GENERATOR_LOSSES:
+            raise InputError(f"kind {self.kind!r} is none of {', '.join(GENERATOR_LOSSES)}")
         for name in ("steps", "decoded"):
             number = getattr(self, name)
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
@@ -109,7 +109,7 @@ class TrainGanMaker(Maker):
         path = relaxed_path(self.system)
         # every training ends with an acceptance network, which nothing here asks
         hasty = replace(preset.acceptance, latents=64, steps=1, epochs=1)
-        wgan = replace(preset.wgan, memory=0, steps=self.steps, **LOSSES[self.kind])
+        wgan = replace(preset.wgan, memory=0, steps=self.steps, **GENERATOR_LOSSES[self.kind])
         with training_reports(show=self.show_progress) as report:
             result = train_wgan(
                 load_dataset(self.system),

@@ -42,9 +42,6 @@ from atomate2_vogen.stability.published import Published
 from atomate2_vogen.stability.selection import best_per_formula
 from atomate2_vogen.structures.matching import DistinctStructures
 
-SERIES_FORMULA = "VO2"
-"""Formula whose best crystal gets the paper's series of supercells (Figs. S1, S2)."""
-
 
 def select_new(
     discoveries: Sequence[DiscoveryDoc | OutputReference],
@@ -138,9 +135,10 @@ def fitting_supercells(formula: str, n_atoms: int, max_atoms: int) -> list[Super
     >>> fitting_supercells("VO2", 12, 1000), fitting_supercells("V2O5", 100, 1000)
     ([(3, 3, 3), (4, 4, 4)], [None])
     """
-    published = Published.values().supercells.get(formula)
+    paper = Published.values()
+    published = paper.supercells.get(formula)
     wanted = [] if published is None else [published]
-    if formula == SERIES_FORMULA:
+    if formula == paper.series_formula:
         wanted = list(dict.fromkeys([*CONVERGENCE_SERIES, *wanted]))
     fitting = [(a, b, c) for a, b, c in wanted if a * b * c * n_atoms <= max_atoms]
     return [*fitting] or [None]

@@ -25,7 +25,7 @@ COLOURS = {
 }
 """Colour of a box by the category of its jobs."""
 
-WIDTH, HEIGHT, GAP = 1.75, 0.5, 0.3
+BOX_WIDTH, BOX_HEIGHT, BOX_GAP = 1.75, 0.5, 0.3
 """Of a box, and between boxes, inches."""
 
 
@@ -92,12 +92,15 @@ def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str
     # each as late as it can be, so that arrows are short
     rows = [*nx.topological_generations(graph.reverse())][::-1]
     columns = max(len(row) for row in rows)
-    width = columns * (WIDTH + GAP) - GAP + 0.1
-    height = len(rows) * (HEIGHT + GAP) - GAP + 0.1
+    width = columns * (BOX_WIDTH + BOX_GAP) - BOX_GAP + 0.1
+    height = len(rows) * (BOX_HEIGHT + BOX_GAP) - BOX_GAP + 0.1
     with drawing(path, caption, width=max(width, 4.5), height=height + 1.0) as figure:
         axes = figure.subplots()
         places = {
-            name: ((x + (columns - len(row)) / 2) * (WIDTH + GAP), -y * (HEIGHT + GAP))
+            name: (
+                (x + (columns - len(row)) / 2) * (BOX_WIDTH + BOX_GAP),
+                -y * (BOX_HEIGHT + BOX_GAP),
+            )
             for y, row in enumerate(rows)
             for x, name in enumerate(row)
         }
@@ -107,7 +110,7 @@ def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str
         for first, second in nx.transitive_reduction(graph).edges:
             _draw_arrow(axes, places[first], places[second])
         axes.set_xlim(-0.05, width - 0.05)
-        axes.set_ylim(HEIGHT - height + 0.05, HEIGHT + 0.05)
+        axes.set_ylim(BOX_HEIGHT - height + 0.05, BOX_HEIGHT + 0.05)
         axes.set_aspect("equal")
         axes.set_axis_off()
         _draw_legend(figure, steps)
@@ -137,8 +140,8 @@ def _draw_box(axes: Axes, step: Step, place: tuple[float, float]) -> None:
     colour = COLOURS.get(step.category, COLOURS["analysis"])
     box = FancyBboxPatch(
         place,
-        WIDTH,
-        HEIGHT,
+        BOX_WIDTH,
+        BOX_HEIGHT,
         boxstyle="round,pad=0,rounding_size=0.08",
         facecolor=_pale(colour),
         edgecolor="black",
@@ -147,15 +150,15 @@ def _draw_box(axes: Axes, step: Step, place: tuple[float, float]) -> None:
     axes.add_patch(box)
     number = "as found" if step.n_jobs == 0 else f"{step.n_jobs} job{'s' * (step.n_jobs != 1)}"
     text = textwrap.fill(step.name, width=27)
-    middle = (place[0] + WIDTH / 2, place[1] + HEIGHT / 2)
+    middle = (place[0] + BOX_WIDTH / 2, place[1] + BOX_HEIGHT / 2)
     axes.annotate(f"{text}\n{number}", middle, ha="center", va="center", fontsize=7)
 
 
 def _draw_arrow(axes: Axes, begin: tuple[float, float], end: tuple[float, float]) -> None:
     axes.annotate(
         "",
-        xy=(end[0] + WIDTH / 2, end[1] + HEIGHT),
-        xytext=(begin[0] + WIDTH / 2, begin[1]),
+        xy=(end[0] + BOX_WIDTH / 2, end[1] + BOX_HEIGHT),
+        xytext=(begin[0] + BOX_WIDTH / 2, begin[1]),
         arrowprops={
             "arrowstyle": "-|>",
             "color": BLUE,

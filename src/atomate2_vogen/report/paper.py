@@ -33,8 +33,9 @@ from atomate2_vogen.schemas import (
     ReferenceDoc,
     VogenDoc,
 )
-from atomate2_vogen.schemas.paper import Cell
+from atomate2_vogen.schemas.paper import TableCell
 from atomate2_vogen.stability.paper_tables import HALF_METALLIC
+from atomate2_vogen.stability.published import Published
 from atomate2_vogen.stores import parse
 
 if TYPE_CHECKING:
@@ -44,11 +45,8 @@ if TYPE_CHECKING:
 
 Doc = TypeVar("Doc", bound=VogenDoc)
 
-FORMATS = ("pdf", "png")
+FILE_KINDS = ("pdf", "png")
 """Vector for print, pixels for the screen."""
-
-FORMULAS = ("VO2", "V2O3", "V2O5")
-"""In the order of the paper's figures."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,12 @@ class PaperFigures:
         Names of files, by name of the figure.
     left_out
         Reason, by name of a figure.
+
+    Examples
+    --------
+    >>> from atomate2_vogen.report import PaperFigures
+    >>> PaperFigures(left_out={"fig_05_generators": "no generator was trained"}).drawn
+    {}
     """
 
     drawn: dict[str, list[str]] = field(default_factory=dict)
@@ -100,6 +104,17 @@ def draw_paper(
     -------
     PaperFigures
         A figure whose stage did not run, or found nothing, is left out with the reason.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VogenStores
+    >>> from atomate2_vogen.report import draw_paper
+    >>> from atomate2_vogen.schemas import PaperDoc
+    >>> nothing = PaperDoc(requested={}, seed=1, samplers=[], scheme="CHGNet-0.3.0")
+    >>> with VogenStores.memory() as stores:
+    ...     figures = draw_paper(nothing, stores.job_store, [], "figures")
+    >>> list(figures.drawn)
+    ['fig_04_autoencoders']
     """
     parts = _Parts(document, store)
     target = Path(folder)
@@ -110,7 +125,7 @@ def draw_paper(
         if missing is not None:
             left_out[name] = missing
             return
-        files = [f"{name}.{suffix}" for suffix in FORMATS]
+        files = [f"{name}.{suffix}" for suffix in FILE_KINDS]
         try:
             for file in files:
                 plot(target / file)
@@ -144,7 +159,8 @@ def draw_paper(
         lambda path: plot_formation_energies(stability, path, system),
         unjudged,
     )
-    for number, formula in enumerate(FORMULAS, start=7):
+    formulas = list(Published.values().request)  # in the order of the paper's figures
+    for number, formula in enumerate(formulas, start=7):
         asked = formula in document.requested
         draw(
             f"fig_{number:02d}_{formula}",
@@ -154,7 +170,7 @@ def draw_paper(
             unjudged if asked else f"no {formula} was asked for",
         )
     phonons = parts.phonons()
-    for number, formula in enumerate(FORMULAS, start=10):
+    for number, formula in enumerate(formulas, start=10):
         found = [one for one in phonons if one.formula == formula and one.phonons is not None]
         draw(
             f"fig_{number}_phonons_{formula}",
@@ -169,7 +185,7 @@ def draw_paper(
     )
     electronic = parts.electronic()
     best: list[str] = []
-    for number, formula in enumerate(FORMULAS, start=13):
+    for number, formula in enumerate(formulas, start=13):
         bands = [one for one in electronic if one.formula == formula and one.electrons is not None]
         best += [one.electronic_id for one in bands[:1]]
         draw(
@@ -299,7 +315,7 @@ def paper_csv(table: PaperTable) -> str:
     return text.getvalue()
 
 
-def paper_cell(cell: Cell) -> str:
+def paper_cell(cell: TableCell) -> str:
     """A cell as text: a share as per cent, count and 95 % interval.
 
     Examples

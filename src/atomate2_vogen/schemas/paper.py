@@ -10,7 +10,7 @@ from atomate2_vogen.schemas.base import VogenDoc
 from atomate2_vogen.schemas.jobs import LinkedDoc
 from atomate2_vogen.schemas.metrics import Proportion
 
-Cell: TypeAlias = Proportion | int | float | str | None
+TableCell: TypeAlias = Proportion | int | float | str | None
 """What stands in a table: a share with its interval, a number, a text, or nothing."""
 
 
@@ -29,12 +29,12 @@ class PaperTable(BaseModel):
     name: str = Field(description="for files and programs")
     title: str
     columns: list[str]
-    rows: list[list[Cell]]
+    rows: list[list[TableCell]]
     notes: list[str] = Field(default_factory=list, description="what a reader must know of it")
 
     @field_validator("rows")
     @classmethod
-    def _whole(cls, rows: list[list[Cell]], info: object) -> list[list[Cell]]:
+    def _whole(cls, rows: list[list[TableCell]], info: object) -> list[list[TableCell]]:
         columns = getattr(info, "data", {}).get("columns", [])
         for row in rows:
             if len(row) != len(columns):

@@ -22,7 +22,7 @@ from atomate2_vogen.schemas import (
     StabilityState,
     Verdict,
 )
-from atomate2_vogen.schemas.paper import Cell
+from atomate2_vogen.schemas.paper import TableCell
 from atomate2_vogen.stability.materials_project import MaterialsProjectHull, is_on_scale
 from atomate2_vogen.stability.published import ALL, Published
 from atomate2_vogen.stability.statistics import proportion
@@ -87,7 +87,9 @@ def count_class(
 
 def parameters_table(paper: Published, ours: Mapping[str, str]) -> PaperTable:
     """Table 1: sizes of the networks and of the data."""
-    rows: list[list[Cell]] = [[key, text, ours.get(key)] for key, text in paper.parameters.items()]
+    rows: list[list[TableCell]] = [
+        [key, text, ours.get(key)] for key, text in paper.parameters.items()
+    ]
     return PaperTable(
         name="table_1",
         title="Table 1: model parameters and size of the data",
@@ -96,7 +98,7 @@ def parameters_table(paper: Published, ours: Mapping[str, str]) -> PaperTable:
         notes=[
             (
                 "The paper's training crystals are prototypes with duplicates; here those with edges "
-                "up to 10 Å after substitution are counted, in both orders of V and O."
+                "up to 10 Å after substitution are counted, in both orders of the elements."
             )
         ],
     )
@@ -105,7 +107,7 @@ def parameters_table(paper: Published, ours: Mapping[str, str]) -> PaperTable:
 def classes_table(paper: Published, discoveries: Discoveries) -> PaperTable:
     """Table 2 for every sampler, of the crystals asked for."""
     formulas = list(dict.fromkeys(f for made in discoveries.values() for f in _requested(made)))
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for formula in [*formulas, ALL]:
         published = paper.counts.get(formula)
         for column, (label, _) in CRITERIA.items():
@@ -141,7 +143,7 @@ def hull_table(
 ) -> PaperTable:
     """Crystals below the hull, and the lowest new one of each formula and sampler."""
     asked = {document.candidate_id: document for document in opinions}
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for formula in dict.fromkeys(f for made in discoveries.values() for f in _requested(made)):
         for name, made in discoveries.items():
             new = new_crystals(made.stability, formula)
@@ -181,7 +183,7 @@ def hull_table(
                 "New: unique among the sampler's crystals and no match of a known crystal. Judge: "
                 f"{_schemes(discoveries)} on its own relaxed reference phases."
             ),
-            f"MP: {_vintage(system)}. Its line between V2O3 and VO2 lacks the phases in between.",
+            f"MP: {_vintage(system)}: one entry per compound, so that phases between these are missing.",
         ],
     )
 
@@ -207,7 +209,7 @@ def heights_on_materials_project(
 
 def generator_table(paper: Published, gans: Sequence[GanDoc]) -> PaperTable:
     """What decodes from the latents of GAN and WGAN: the claim behind Fig. 5."""
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for gan in gans:
         loss = gan.history["loss"]
         rows.append(
@@ -248,7 +250,7 @@ def generator_table(paper: Published, gans: Sequence[GanDoc]) -> PaperTable:
 
 def phonons_table(paper: Published, phonons: Sequence[PhononDoc]) -> PaperTable:
     """Phonons of the best new crystal of each formula, with the paper's supercells."""
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for document in phonons:
         summary = document.phonons
         cells = paper.supercells.get(document.formula)
@@ -288,7 +290,7 @@ def phonons_table(paper: Published, phonons: Sequence[PhononDoc]) -> PaperTable:
 
 def electronic_table(paper: Published, electronic: Sequence[ElectronicDoc]) -> PaperTable:
     """Gaps by spin and magnetic order of the best new crystals."""
-    rows: list[list[Cell]] = []
+    rows: list[list[TableCell]] = []
     for document in electronic:
         found = document.electrons
         rows.append(
@@ -333,7 +335,7 @@ def claims_table(
     requested = {name: _requested(made) for name, made in discoveries.items()}
     totals = {name: sum(counts.values()) for name, counts in requested.items()}
     everything = paper.counts[ALL]
-    rows: list[list[Cell]] = [
+    rows: list[list[TableCell]] = [
         ["generated", everything["total"], *(made.n_candidates for made in discoveries.values())]
     ]
     for column, label in (("stable", "stable"), ("metastable", "metastable")):
@@ -355,7 +357,7 @@ def claims_table(
             for name, made in discoveries.items()
         ]
         rows.append([f"unique, new, ≤ {limit:g} eV/atom above hull", None, *counted])
-    below: list[Cell] = [
+    below: list[TableCell] = [
         proportion(
             sum(as_printed(_height(d)) < 0 for d in new_crystals(made.stability)), totals[name]
         )
@@ -363,20 +365,21 @@ def claims_table(
     ]
     theirs = proportion(sum(paper.below_hull.values()), everything["total"])
     rows.append(["new crystals below the judge's hull", theirs, *below])
-    v2o3: list[Cell] = []
+    headline: list[TableCell] = []
+    formula = paper.headline_formula
     for name, made in discoveries.items():
-        total = requested[name].get("V2O3", 0)
-        heights = heights_on_materials_project(new_crystals(made.stability, "V2O3"), system)
-        v2o3.append(
+        total = requested[name].get(formula, 0)
+        heights = heights_on_materials_project(new_crystals(made.stability, formula), system)
+        headline.append(
             None
             if heights is None or not total
             else proportion(sum(as_printed(h) < 0 for h in heights), total)
         )
-    published = proportion(paper.below_hull["V2O3"], paper.counts["V2O3"]["total"])
-    rows.append(["new V2O3 below MP's hull", published, *v2o3])
+    published = proportion(paper.below_hull[formula], paper.counts[formula]["total"])
+    rows.append([f"new {formula} below MP's hull", published, *headline])
     if opinions:
         of_sampler = [[d for d in opinions if d.sampler == name] for name in discoveries]
-        agreed: list[Cell] = [
+        agreed: list[TableCell] = [
             proportion(sum(d.verdict is Verdict.CONFIRMED for d in asked), len(asked))
             for asked in of_sampler
         ]
@@ -385,7 +388,7 @@ def claims_table(
         samplers = {
             doc.candidate_id: name for name, made in discoveries.items() for doc in made.stability
         }
-        halves: list[Cell] = []
+        halves: list[TableCell] = []
         for name in discoveries:
             looked = [
                 doc
@@ -460,7 +463,7 @@ def _opinion(document: ConsensusDoc | None) -> str | None:
     return f"{', '.join(told)}: {verdict}"
 
 
-def _gap(channel: SpinChannel | None) -> Cell:
+def _gap(channel: SpinChannel | None) -> TableCell:
     """Gap of a channel in eV; a channel without one in a word."""
     if channel is None:
         return None

@@ -27,6 +27,10 @@ class Published:
         Crystals below the hull of the Materials Project, by formula (section 3.4, Figs. 7-9).
     generator_steps
         Training steps of GAN and WGAN in Fig. 5.
+    headline_formula
+        Formula of the crystals below the hull that the abstract speaks of.
+    series_formula
+        Formula of the crystal whose phonons are calculated in several supercells (Figs. S1, S2).
     supercells
         Of the phonons in Figs. 10-12, cells along each axis, by formula.
     phonons, electronic
@@ -48,6 +52,8 @@ class Published:
     counts: dict[str, dict[str, int]]
     below_hull: dict[str, int]
     generator_steps: int
+    headline_formula: str
+    series_formula: str
     supercells: dict[str, tuple[int, int, int]]
     phonons: dict[str, str]
     electronic: dict[str, str]

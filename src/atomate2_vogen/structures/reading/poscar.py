@@ -19,9 +19,7 @@ from atomate2_vogen.structures.reading.limits import check_read_size
 _FLAT = 1e-12
 
 
-def parse_poscar(
-    text: str, max_atoms: int, elements: Sequence[str] | None = None
-) -> Structure:
+def parse_poscar(text: str, max_atoms: int, elements: Sequence[str] | None = None) -> Structure:
     """The crystal of a POSCAR file.
 
     Parameters
@@ -178,7 +176,7 @@ def _per_site(symbols: list[str] | None, counts: list[int], listed: list[str | N
     if symbols is None:
         if None in listed:
             raise StructureFileError(
-                "a VASP 4 file without element symbols; give them in its order (--elements V,O), or "
+                "a VASP 4 file without element symbols; give them in its order (--elements), or "
                 "add a line with the symbols above the line with the numbers of atoms"
             )
         return [symbol for symbol in listed if symbol is not None]
