@@ -13,6 +13,7 @@ from atomate2_vogen.cli.build import build
 from atomate2_vogen.cli.completion import completion
 from atomate2_vogen.cli.confirm import confirm
 from atomate2_vogen.cli.discover import discover
+from atomate2_vogen.cli.doctor import doctor
 from atomate2_vogen.cli.evaluate import evaluate
 from atomate2_vogen.cli.known import known
 from atomate2_vogen.cli.loop import loop
@@ -81,6 +82,7 @@ VERBS = (
     report,
     submit,
     recover,
+    doctor,
     completion,
 )
 for verb in VERBS:

@@ -13,6 +13,7 @@ from atomate2_vogen.energy_rounding import ENERGY_DECIMALS, as_printed
 from atomate2_vogen.stability.order import by_energy
 
 if TYPE_CHECKING:
+    from atomate2_vogen.cli.doctor import EngineCheck
     from atomate2_vogen.engines.cost import StaticCost
     from atomate2_vogen.schemas import (
         ConsensusDoc,
@@ -221,6 +222,20 @@ def paper_table(table: PaperTable) -> Table:
     for row in table.rows:
         made.add_row(*("–" if cell is None else _paper_cell(cell) for cell in row))
     return made
+
+
+def engine_table(engines: Sequence[EngineCheck]) -> Table:
+    """Which engines work, and what each can do."""
+    table = _table()
+    for name in ("engine", "works", "energy scale", "references", "phonons", "bands"):
+        table.add_column(name, no_wrap=name != "energy scale", overflow="fold")
+    for one in engines:
+        works = not one.problem
+        can = [
+            _answer(value) if works else "" for value in (one.references, one.phonons, one.bands)
+        ]
+        table.add_row(one.name, _answer(works), one.scheme, *can)
+    return table
 
 
 def _paper_cell(cell: Proportion | float | str) -> str:
