@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from checked_commands import check
@@ -131,3 +132,37 @@ def test_recover_tells_what_it_did(launchpad, launchpad_file, database):
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["lost"] == [number]
     assert launchpad.fireworks.find_one({"fw_id": number})["state"] == "READY"
+
+
+def test_a_dry_run_needs_no_database_and_tells_the_jobs(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a dry run opened a LaunchPad")
+
+    monkeypatch.setattr("atomate2_vogen.flows.launchpads.open_launchpad", refuse)
+    asked = ["submit", "-n", "VO2=100,V2O3=50", "--sampler", "wgan", "--dry-run"]
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(cli, [*asked, "--json"])
+    assert done.exit_code == 0, done.output
+    content = json.loads(done.stdout)
+    by_category: dict[str, int] = {}
+    for step in content["steps"]:
+        by_category[step["category"]] = by_category.get(step["category"], 0) + step["n_jobs"]
+    # two formulas: each sampled and screened, judged together
+    assert by_category == {"sampling": 2, "forcefield": 2, "analysis": 1}
+    assert 1000 < content["largest_job_bytes"] < 1_000_000
+    # means of the committed benchmark
+    metrics = Path(__file__).parents[2] / "results" / "benchmark" / "wgan" / "metrics.json"
+    measured = json.loads(metrics.read_text())
+    each = measured["overall"]["n_delivered"]
+    for stage, seconds in content["cpu_seconds"].items():
+        assert seconds / 150 == pytest.approx(measured["cpu_seconds"][stage] / each, rel=1e-3)
+    text = CliRunner(env={"COLUMNS": "80"}).invoke(cli, asked)
+    assert text.exit_code == 0
+    assert max(map(len, text.stdout.splitlines())) <= 100
+    assert "relaxation 12 min" in text.stdout
+    assert "Nothing was added" in text.stdout
+    slower = CliRunner().invoke(cli, [*asked, "--engine", "sevennet-l3i5", "--json"])
+    ratio = (
+        json.loads(slower.stdout)["cpu_seconds"]["relaxation"]
+        / content["cpu_seconds"]["relaxation"]
+    )
+    assert ratio == pytest.approx(430 / 73.8, rel=1e-3)

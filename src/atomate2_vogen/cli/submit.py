@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jobflow import Flow, OutputReference
 
     from atomate2_vogen.chemistry import OxideSystem
+    from atomate2_vogen.flows import RequestCost
     from atomate2_vogen.flows.submission import Submission
     from atomate2_vogen.stores import VogenStores
 
@@ -39,6 +41,11 @@ if TYPE_CHECKING:
     help="Store for results of workers: a mongodb:// URI, a YAML file that names a database, or "
     "a folder on a file system that all workers share.  [default: the JOB_STORE of jobflow's settings on each worker]",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Add nothing: print the jobs, their categories and sizes, and an estimate of CPU time.",
+)
 @options.json_option
 def submit(
     *,
@@ -56,6 +63,7 @@ def submit(
     threshold: float,
     launchpad: Path | None,
     where: str | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Add the flow of vogen discover to a LaunchPad of FireWorks, for workers to run.
@@ -70,12 +78,14 @@ def submit(
       vogen submit --launchpad my_launchpad.yaml --store mongodb://localhost/vogen
       vogen submit -n VO2=100 --sampler substitution --seed 1 -l my_launchpad.yaml
       vogen submit --phonons chgnet --top 3 --json
+      vogen submit -n VO2=100 --dry-run
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from dataclasses import replace
 
     from atomate2_vogen.chemistry import VANADIUM
     from atomate2_vogen.cli.console import Voice
     from atomate2_vogen.cli.makers import discovery_maker, kept_file
+    from atomate2_vogen.flows.estimate import estimate_cost
     from atomate2_vogen.flows.launchpads import location, open_launchpad
     from atomate2_vogen.flows.submission import submit as add
     from atomate2_vogen.jobs.training import TrainWGANMaker
@@ -96,6 +106,11 @@ def submit(
         threshold=threshold,
         refine=refine,
     )
+    if dry_run:
+        # files are not put into a store: a flow without them has the same jobs
+        flow = maker.make(wanted, seed, sampling.parents)
+        _print_plan(flow, estimate_cost(wanted, sampler, engine), as_json=as_json)
+        return
     pad = open_launchpad(launchpad)
     with ExitStack() as open_stores:
         stores: VogenStores | None = None
@@ -117,7 +132,7 @@ def submit(
         needs = SAMPLERS[sampler].has_networks and not shipped_path(preset, system).is_file()
         if training is None and needs:
             training = TrainWGANMaker(preset=preset, system=system)
-        flow: Flow = replace(maker, training=training).make(
+        flow = replace(maker, training=training).make(
             wanted, seed, sampling.parents, kept.get("potential")
         )
         submission = add(
@@ -139,6 +154,41 @@ def submit(
     voice = Voice()
     for line in _told(submission, location(pad), commands):
         voice.out.print(line, soft_wrap=True, markup=False)
+
+
+def _print_plan(flow: Flow, cost: RequestCost, *, as_json: bool) -> None:
+    """Jobs of a flow, and what it will cost."""
+    from monty.json import MontyEncoder
+
+    from atomate2_vogen.cli.console import Voice
+    from atomate2_vogen.cli.tables import duration, step_table
+    from atomate2_vogen.flows import prepare_flow, steps_of
+
+    steps = steps_of(flow)
+    sizes = [len(json.dumps(job.as_dict(), cls=MontyEncoder)) for job, _ in flow.iterflow()]
+    identity = prepare_flow(flow)[1]
+    if as_json:
+        content = {
+            "flow": identity,
+            "steps": [asdict(step) for step in steps],
+            "largest_job_bytes": max(sizes),
+            "cpu_seconds": {"sampling": cost.sampling, "relaxation": cost.relaxation},
+            "source": cost.source,
+        }
+        click.echo(json.dumps(content, indent=1))
+        return
+    out = Voice().out
+    out.print(
+        f"flow {identity[:16]}: {sum(step.n_jobs for step in steps)} jobs; more are made as it runs"
+    )
+    out.print(step_table(steps))
+    out.print(f"largest job {max(sizes) / 1000:.0f} kB; MongoDB takes 16,000 kB")
+    out.print(
+        f"CPU time, about: sampling {duration(cost.sampling)}, relaxation "
+        f"{duration(cost.relaxation)}; refinement, phonons and bands not included"
+    )
+    out.print(f"[dim]as {cost.source}[/dim]")
+    out.print("Nothing was added: this was a dry run.")
 
 
 def _next(launchpad: Path | None, store: str | None, system: OxideSystem) -> list[str]:

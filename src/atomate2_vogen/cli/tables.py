@@ -15,6 +15,7 @@ from atomate2_vogen.stability.order import by_energy
 if TYPE_CHECKING:
     from atomate2_vogen.cli.doctor import EngineCheck
     from atomate2_vogen.engines.cost import StaticCost
+    from atomate2_vogen.plotting import Step
     from atomate2_vogen.schemas import (
         ConsensusDoc,
         DftDoc,
@@ -236,6 +237,26 @@ def engine_table(engines: Sequence[EngineCheck]) -> Table:
         ]
         table.add_row(one.name, _answer(works), one.scheme, *can)
     return table
+
+
+def step_table(steps: Sequence[Step]) -> Table:
+    """Steps of a flow with their jobs, as far as these are known."""
+    table = _table()
+    table.add_column("step", overflow="fold")
+    table.add_column("category", no_wrap=True)
+    table.add_column("jobs", justify="right", no_wrap=True)
+    for step in steps:
+        table.add_row(step.name, step.category, str(step.n_jobs))
+    return table
+
+
+def duration(seconds: float | None) -> str:
+    """CPU time in the unit that people would use."""
+    if seconds is None:
+        return "not known"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _paper_cell(cell: Proportion | float | str) -> str:

@@ -3,6 +3,8 @@ from .dft import DftFlowMaker as DftFlowMaker
 from .diagram import steps_of as steps_of
 from .discovery import DiscoveryFlowMaker as DiscoveryFlowMaker
 from .electronic import ElectronicFlowMaker as ElectronicFlowMaker
+from .estimate import RequestCost as RequestCost
+from .estimate import estimate_cost as estimate_cost
 from .evaluation import EvaluateMaker as EvaluateMaker
 from .gpaw_references import MoleculeReferencesFlowMaker as MoleculeReferencesFlowMaker
 from .launchpads import open_launchpad as open_launchpad
