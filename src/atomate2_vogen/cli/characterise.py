@@ -66,7 +66,7 @@ def show(
     written : list of str
         Names of files.
     """
-    from atomate2_vogen.cli.exports import plain
+    from atomate2_vogen.cli.exports import folder_of, plain
     from atomate2_vogen.jobs.characterisation import without_large
 
     summary: DiscoveryDoc = ran.output
@@ -90,7 +90,7 @@ def show(
         pictures = {f"{kind.name}/{name}.png" for name in completed}
         run.folder.remove_stale(pictures, [f"{kind.name}/"])
         if completed:
-            written.append(f"{kind.name}/ ({len(completed)} files)")
+            written.append(folder_of(kind.name, len(completed)))
     return every, written
 
 

@@ -110,6 +110,13 @@ def stability_json(stability: Sequence[StabilityDoc]) -> str:
     return json.dumps([plain(doc) for doc in by_energy(stability)], indent=1) + "\n"
 
 
+def folder_of(name: str, n_files: int) -> str:
+    """A folder as it is listed among what was written."""
+    from atomate2_vogen.cli.pipeline import plural
+
+    return f"{name}/ ({n_files} {plural('file', n_files)})"
+
+
 def plain(document: Any) -> Any:
     """A document as plain JSON values."""
     from monty.json import jsanitize
@@ -156,7 +163,7 @@ def write_results(
             plot_formation_energies(stability, path, system)
         written += ["hull.png", "formation_energy.png"]
     folder.remove_stale({*cifs, *written}, RESULTS)
-    return [f"cifs/ ({len(cifs)} files)", *written]
+    return [folder_of("cifs", len(cifs)), *written]
 
 
 ROUND_COLUMNS = ("number", "seed", "sampler", "model_id", "scheme", "threshold")

@@ -268,10 +268,11 @@ def paper(
         if TABLES in stages:
             written += _write_tables(run, document)
         if FIGURES in stages:
+            from atomate2_vogen.cli.exports import folder_of
             from atomate2_vogen.flows import steps_of
 
             figures = _draw(run, document, maker, steps_of(flow))
-            written.append(f"figures/ ({len(figures.drawn)} figures)")
+            written.append(folder_of("figures", sum(map(len, figures.drawn.values()))))
         run.folder.note(workers=workers, seconds=round(time.perf_counter() - begin, 1))
         _print(run, document, figures, written, as_json=as_json)
         if document.tables[1:] == [] and calculated != [SAMPLE]:
@@ -365,6 +366,7 @@ def _report(run: Pipeline, ran: FlowOutput) -> None:
 
 def _write_tables(run: Pipeline, document: PaperDoc) -> list[str]:
     """Files of the tables."""
+    from atomate2_vogen.cli.exports import folder_of
     from atomate2_vogen.report import paper_csv, paper_markdown
 
     content = [table.model_dump(mode="json") for table in document.tables]
@@ -374,7 +376,7 @@ def _write_tables(run: Pipeline, document: PaperDoc) -> list[str]:
     for name, table in zip(names, document.tables, strict=True):
         run.folder.write(name, paper_csv(table), "tables")
     run.folder.remove_stale({f"tables/{name}" for name in names}, ["tables/"])
-    return ["tables.md", "tables.json", f"tables/ ({len(names)} tables)"]
+    return ["tables.md", "tables.json", folder_of("tables", len(names))]
 
 
 def _draw(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DPI = 200
+DPI = 300
 """Pixels per inch."""
 
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
