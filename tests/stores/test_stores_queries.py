@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import math
+from xml.etree import ElementTree as ET
 
 import many_documents
 import pytest
 from explained import explain, reads, scans
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_entries import judgement
+from pymatgen.core import Lattice, Structure
 from query_speed import QUESTIONS, WIDE
 
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.schemas import (
+    CandidateDoc,
     ElectronicCharacter,
     FieldClass,
     PaperClass,
@@ -411,3 +415,49 @@ def test_half_characters_are_refused_by_name():
     for name in ("sampler", "model_id", "candidate_id", "scheme"):
         with pytest.raises(InputError, match=rf"{name} is '.ud800', which holds half a character"):
             CrystalFilter.make({name: ("\ud800",)})
+
+
+def judged(stores, heights):
+    """Stability documents of VO2 with structures, so high above the hull."""
+    documents = []
+    for number, above in enumerate(heights):
+        structure = Structure.from_spacegroup(
+            "P4_2/mnm",
+            Lattice.tetragonal(4.5 + 0.1 * number, 2.85),
+            ["V", "O"],
+            [[0, 0, 0], [0.3, 0.3, 0]],
+        )
+        candidate = CandidateDoc.make(
+            structure, sampler="x<y", model_id="m", formula="VO2", seed=1, index=number
+        )
+        documents.append(judgement(candidate, above, initial_energy_above_hull=above + 1))
+    stores.save(documents)
+    return documents
+
+
+def test_the_best_is_the_lowest_ranked_crystal():
+    with VogenStores.memory() as stores:
+        low = judged(stores, [0.2, 0.05, 0.1])[1]
+        rows = stores.query(sort="-energy_above_hull")
+        assert rows.best().candidate_id == rows.best("VO2").candidate_id == low.candidate_id
+        assert rows.best().structure is not None
+        with pytest.raises(InputError, match="none of these 3 rows is a ranked V2O5"):
+            rows.best("V2O5")
+        frame = rows.to_frame()
+        assert frame["initial_energy_above_hull"].tolist() == pytest.approx([1.2, 1.1, 1.05])
+
+
+def test_a_notebook_shows_a_table_with_pictures():
+    with VogenStores.memory() as stores:
+        documents = judged(stores, [0.02 * n for n in range(25)])
+        rows = stores.query()
+        page = rows._repr_html_()
+        assert stores.query(formula="V2O5")._repr_html_() == "<p>no crystals</p>"
+    table = ET.fromstring(f"<div>{page}</div>")
+    found = table.findall(".//tbody/tr")
+    assert len(found) == 20
+    assert len(table.findall(".//img")) == 8
+    assert all(image.get("src").startswith("data:image/png") for image in table.findall(".//img"))
+    cells = ["".join(cell.itertext()) for cell in found[1]]
+    assert cells[1:4] == [documents[1].candidate_id, "+0.020", "+1.020"]
+    assert "and 5 more" in "".join(table.itertext())

@@ -15,15 +15,17 @@ from atomate2_vogen.cli import options
 from atomate2_vogen.engines.loading import ENGINES
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from atomate2_vogen.chemistry import OxideSystem
 
-PACKAGES = (
+LOOKED_AT = (
     "atomate2-vogen", "atomate2", "jobflow", "maggma", "fireworks", "pymatgen", "phonopy",
     "custodian", "tensorflow", "keras", "torch", "chgnet", "sevenn", "diep",
 )  # fmt: skip
 """What energies and workflows depend on; the last two are extras."""
 
-THREAD_VARIABLES = ("VOGEN_THREADS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+TOLD_VARIABLES = ("VOGEN_THREADS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def doctor(ctx: click.Context, *, system: OxideSystem | None, as_json: bool) -> 
     from atomate2_vogen.chemistry import VANADIUM
 
     system = system or VANADIUM
-    packages = {name: _version(name) for name in PACKAGES}
+    packages = {name: _version(name) for name in LOOKED_AT}
     machine = _machine()
     places = _places()
     shipped = _shipped(system)
@@ -101,7 +103,7 @@ def _version(name: str) -> str | None:
 
 def _machine() -> dict[str, str]:
     """Python, cores, threads and devices."""
-    threads = [f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if name in os.environ]
+    threads = [f"{name}={os.environ[name]}" for name in TOLD_VARIABLES if name in os.environ]
     return {
         "Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}",
         "cores": f"{options.usable_cores()} usable; {options.default_workers()} worker processes",
@@ -177,7 +179,6 @@ def _print(
     from rich.text import Text
 
     from atomate2_vogen.cli.console import Voice
-    from atomate2_vogen.cli.tables import engine_table
     from atomate2_vogen.masking import printable
 
     out = Voice().out
@@ -188,7 +189,7 @@ def _print(
     ]
     out.print(Padding(Text.from_markup(", ".join(listed)), (1, 0, 1, 0)))
     out.print(f"Engines for {system.chemsys}")
-    out.print(engine_table(engines))
+    out.print(_engine_table(engines))
     problems: dict[str, list[str]] = {}
     for one in engines:
         if one.problem:
@@ -197,3 +198,20 @@ def _print(
         # line by line: commands to install something are to be copied
         lines = "\n".join(escape(printable(line)) for line in problem.splitlines())
         out.print(f"[yellow]{', '.join(names)}[/yellow]: {lines}", soft_wrap=True)
+
+
+def _engine_table(engines: list[EngineCheck]) -> Table:
+    """Which engines work, and what each can do."""
+    from atomate2_vogen.cli.tables import plain_table
+
+    table = plain_table()
+    yes_or_no = {True: "yes", False: "no"}
+    for name in ("engine", "works", "energy scale", "references", "phonons", "bands"):
+        table.add_column(name, no_wrap=name != "energy scale", overflow="fold")
+    for one in engines:
+        works = not one.problem
+        can = [
+            yes_or_no[value] if works else "" for value in (one.references, one.phonons, one.bands)
+        ]
+        table.add_row(one.name, yes_or_no[works], one.scheme, *can)
+    return table

@@ -13,7 +13,6 @@ from atomate2_vogen.energy_rounding import ENERGY_DECIMALS, as_printed
 from atomate2_vogen.stability.order import by_energy
 
 if TYPE_CHECKING:
-    from atomate2_vogen.cli.doctor import EngineCheck
     from atomate2_vogen.engines.cost import StaticCost
     from atomate2_vogen.plotting import Step
     from atomate2_vogen.schemas import (
@@ -69,7 +68,7 @@ def candidate_table(
     names
         What to show instead of the candidate id, by candidate id, e.g. file names.
     """
-    table = _table()
+    table = plain_table()
     if names is None:
         table.add_column("candidate", overflow="fold", min_width=11)
     else:
@@ -109,7 +108,7 @@ def candidate_table(
 
 def characterisation_table(documents: Sequence[ElectronicDoc | PhononDoc]) -> Table:
     """One row per crystal and stage: the verdict and the figure that it rests on."""
-    table = _table()
+    table = plain_table()
     table.add_column("candidate", overflow="fold", min_width=11)
     for name in ("formula", "engine", "verdict"):
         table.add_column(name)
@@ -122,7 +121,7 @@ def characterisation_table(documents: Sequence[ElectronicDoc | PhononDoc]) -> Ta
 
 def consensus_table(documents: Sequence[ConsensusDoc]) -> Table:
     """One row per crystal: energy above hull by each energy model, and the verdicts."""
-    table = _table()
+    table = plain_table()
     table.add_column("candidate", overflow="fold", min_width=11)
     table.add_column("group", no_wrap=True)
     engines = list(dict.fromkeys(o.model.engine for doc in documents for o in doc.opinions))
@@ -159,7 +158,7 @@ def consensus_lines(documents: Sequence[ConsensusDoc]) -> list[str]:
 
 def cost_table(sizes: Sequence[tuple[str, int, StaticCost | None]]) -> Table:
     """One row per crystal and geometry that a DFT code calculates: size, memory and time."""
-    table = _table()
+    table = plain_table()
     table.add_column("crystal", overflow="fold", min_width=11)
     for name in ("starts", "atoms", "k-points", "bands", "GiB", "CPU min each"):
         table.add_column(name, justify="right")
@@ -175,7 +174,7 @@ def cost_table(sizes: Sequence[tuple[str, int, StaticCost | None]]) -> Table:
 
 def dft_table(documents: Sequence[DftDoc]) -> Table:
     """One row per crystal: energy above the lowest known phase by DFT and by each energy model."""
-    table = _table()
+    table = plain_table()
     table.add_column("crystal", overflow="fold", min_width=11)
     table.add_column("order", no_wrap=True)
     models = list(dict.fromkeys(one.engine for doc in documents for one in doc.by_models))
@@ -225,23 +224,9 @@ def paper_table(table: PaperTable) -> Table:
     return made
 
 
-def engine_table(engines: Sequence[EngineCheck]) -> Table:
-    """Which engines work, and what each can do."""
-    table = _table()
-    for name in ("engine", "works", "energy scale", "references", "phonons", "bands"):
-        table.add_column(name, no_wrap=name != "energy scale", overflow="fold")
-    for one in engines:
-        works = not one.problem
-        can = [
-            _answer(value) if works else "" for value in (one.references, one.phonons, one.bands)
-        ]
-        table.add_row(one.name, _answer(works), one.scheme, *can)
-    return table
-
-
 def step_table(steps: Sequence[Step]) -> Table:
     """Steps of a flow with their jobs, as far as these are known."""
-    table = _table()
+    table = plain_table()
     table.add_column("step", overflow="fold")
     table.add_column("category", no_wrap=True)
     table.add_column("jobs", justify="right", no_wrap=True)
@@ -300,7 +285,7 @@ def _verdict(doc: ElectronicDoc | PhononDoc) -> tuple[str, str]:
 
 def summary_table(stability: Sequence[StabilityDoc], sample: SampleDoc | None = None) -> Table:
     """One row per formula: how many were asked for, made, ranked, stable, new."""
-    table = _table()
+    table = plain_table()
     table.add_column("formula")
     if sample is not None:
         for name in ("asked", "made", "attempts", "yield"):
@@ -327,7 +312,7 @@ def summary_table(stability: Sequence[StabilityDoc], sample: SampleDoc | None = 
 
 def metrics_table(metrics: MetricsDoc) -> Table:
     """One row per formula, and one for all if there are several."""
-    table = _table()
+    table = plain_table()
     table.add_column("formula")
     names = ("crystals", "valid", "unique", "unique\nrelaxed", "novel", "≤ 0.1", "S.U.N.")
     for name in (*names, "E_hull\nbefore", "E_hull\nafter", "RMSD"):
@@ -350,7 +335,7 @@ def metrics_table(metrics: MetricsDoc) -> Table:
 
 def rounds_table(rounds: Sequence[RoundDoc]) -> Table:
     """One row per round of a loop, and one for all if there are several."""
-    table = _table()
+    table = plain_table()
     table.add_column("round")
     limits = list(rounds[0].new) if rounds else []
     for name in ("sampled", "relaxed", *(f"≤ {limit}" for limit in limits), "replays", "P1 %"):
@@ -449,7 +434,8 @@ def rejection_lines(sample: SampleDoc) -> list[str]:
     return lines
 
 
-def _table() -> Table:
+def plain_table() -> Table:
+    """Table with a line below its head alone."""
     return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 

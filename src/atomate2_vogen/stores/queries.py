@@ -51,6 +51,9 @@ class CrystalRow(BaseModel):
     state: str
     energy_above_hull: float | None = None
     formation_energy_per_atom: float | None = None
+    initial_energy_above_hull: float | None = None
+    initial_formation_energy_per_atom: float | None = None
+    rmsd_to_relaxed: float | None = None
     paper_class: str | None = None
     field_class: str | None = None
     bonding_dimensionality: int | None = None
@@ -168,6 +171,41 @@ class CrystalRows(Sequence[CrystalRow]):
                 ["" if content[name] is None else content[name] for name in ROW_COLUMNS]
             )
         return text.getvalue()
+
+    def best(self, formula: str | None = None) -> StabilityDoc:
+        """The crystal that lies lowest above the hull, with its relaxed structure.
+
+        Parameters
+        ----------
+        formula
+            Reduced formula; None for any.
+
+        Raises
+        ------
+        InputError
+            If no row of that formula is ranked, or its document is gone.
+        """
+        ranked = [
+            (row.energy_above_hull, row.stability_id, number)
+            for number, row in enumerate(self._rows)
+            if row.energy_above_hull is not None
+            and row.state == StabilityState.RANKED.value
+            and formula in {None, row.formula}
+        ]
+        wanted = "crystal" if formula is None else formula
+        if not ranked:
+            raise InputError(f"none of these {len(self)} rows is a ranked {wanted}")
+        number = min(ranked)[-1]
+        found = next(self[number : number + 1].documents(), None)
+        if found is None:
+            raise InputError(f"the document of {self[number].candidate_id} is not in the store")
+        return found
+
+    def _repr_html_(self) -> str:
+        """Table for a notebook, the first rows with a picture of the crystal."""
+        from atomate2_vogen.stores.notebook import PICTURES, SHOWN, rows_as_html
+
+        return rows_as_html(self[:SHOWN], self[:PICTURES].structures(), len(self))
 
     def documents(self) -> Iterator[StabilityDoc]:
         """Whole stability documents, in the order of the rows.
