@@ -68,6 +68,7 @@ SMALLER = [
     (r"^vogen confirm (?!.*--threshold).*", r"\g<0> --threshold 9"),  # what there is
     (r"^vogen discover .*--model .*", r"\g<0> --max-attempts 16"),
     (r"^rlaunch .*", r"\g<0> --nlaunches 1"),
+    (r"--share \S+", "--share 0.001"),
     (r"--sleep 5", "--sleep 1"),
     (r"\bseed=0\b", "seed=1"),  # VO2 of the WGAN with 9 atoms, not 18
 ]
