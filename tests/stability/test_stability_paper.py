@@ -106,6 +106,8 @@ def test_energies_on_the_scale_are_placed_there():
     row = cells(hull_table(PAPER, {"wgan": found}, []), "VO2", "wgan")
     expected = hull.height("VO2", -8.5, scheme)
     assert row["lowest above MP's hull, eV/atom"] == pytest.approx(expected, abs=5e-4)
+    (note,) = [n for n in hull_table(PAPER, {"wgan": found}, []).notes if "judge's hull lies" in n]
+    assert f"VO2 {expected:+.3f}." in note  # the crystal is on the judge's hull
     # what lies 1 meV/atom below the hull's own energy counts, what lies on it does not
     on_hull = -8.5 - expected
     for shift, count in ((-0.001, 1), (0.0, 0)):

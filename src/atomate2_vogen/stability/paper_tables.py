@@ -144,12 +144,15 @@ def hull_table(
     """Crystals below the hull, and the lowest new one of each formula and sampler."""
     asked = {document.candidate_id: document for document in opinions}
     rows: list[list[TableCell]] = []
+    offsets: dict[str, float] = {}
     for formula in dict.fromkeys(f for made in discoveries.values() for f in _requested(made)):
         for name, made in discoveries.items():
             new = new_crystals(made.stability, formula)
             heights = [_height(document) for document in new]
             below_mp = heights_on_materials_project(new, system)
             lowest = new[0] if new else None
+            if below_mp:
+                offsets[formula] = below_mp[0] - heights[0]
             rows.append(
                 [
                     formula,
@@ -183,9 +186,21 @@ def hull_table(
                 "New: unique among the sampler's crystals and no match of a known crystal. Judge: "
                 f"{_schemes(discoveries)} on its own relaxed reference phases."
             ),
+            *_offset_note(offsets),
             f"MP: {_vintage(system)}: one entry per compound, so that phases between these are missing.",
         ],
     )
+
+
+def _offset_note(offsets: Mapping[str, float]) -> list[str]:
+    """By how much the two hulls differ: the judge's error for known phases, for the most part."""
+    if not offsets:
+        return []
+    told = ", ".join(f"{formula} {as_printed(offset):+.3f}" for formula, offset in offsets.items())
+    return [
+        f"The judge's hull lies above MP's (eV/atom): {told}. Known phases are as much higher by the "
+        "judge as by MP, so that a height above MP's hull says less than one above the judge's."
+    ]
 
 
 def heights_on_materials_project(
