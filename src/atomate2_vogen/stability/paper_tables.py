@@ -198,8 +198,10 @@ def _offset_note(offsets: Mapping[str, float]) -> list[str]:
         return []
     told = ", ".join(f"{formula} {as_printed(offset):+.3f}" for formula, offset in offsets.items())
     return [
-        f"The judge's hull lies above MP's (eV/atom): {told}. Known phases are as much higher by the "
-        "judge as by MP, so that a height above MP's hull says less than one above the judge's."
+        (
+            f"The judge's hull lies above MP's (eV/atom): {told}. So do the known phases by the "
+            "judge's energies; heights above the judge's own hull are those to compare."
+        )
     ]
 
 
