@@ -47,7 +47,7 @@ def test_picture_is_deterministic_and_does_not_depend_on_order(tmp_path):
 
 def test_size_is_that_of_print(tmp_path):
     image = matplotlib.image.imread(plot_hull([], REFERENCES, tmp_path / "hull.png"))
-    assert image.shape[:2] == (800, 1440)
+    assert image.shape[:2] == (1200, 2160)
 
 
 def test_nothing_ranked_is_said(tmp_path, figures):

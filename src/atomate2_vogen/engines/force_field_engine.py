@@ -102,6 +102,7 @@ def force_field_settings(
             steps=steps,
             phonon_min_length=phonon_min_length,
             phonon_displacement=phonon_displacement or model.phonon_displacement,
+            keeps_mirrors=model.keeps_mirrors,
         ),
         "engine_versions": {**versions, "atomate2": version("atomate2")},
         "energy_corrections": energy_corrections,

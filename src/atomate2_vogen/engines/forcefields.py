@@ -191,6 +191,7 @@ def force_field_makers(
     steps: int,
     phonon_min_length: float,
     phonon_displacement: float = 0.01,
+    keeps_mirrors: bool = True,
 ) -> dict[str, Any]:
     """Relax, static and phonon Maker of a force field, as arguments of an `Engine`.
 
@@ -211,6 +212,9 @@ def force_field_makers(
         Shortest edge of the phonon supercell in Å.
     phonon_displacement
         By which an atom is moved for the force constants, in Å; the default is phonopy's.
+    keeps_mirrors
+        Whether a crystal and its mirror image have the same energy. If not, symmetry saves no
+        displacements: phonopy would use mirrors and inversions that the forces do not have.
 
     Examples
     --------
@@ -252,6 +256,8 @@ def force_field_makers(
             name=f"{label} phonon",
             min_length=phonon_min_length,
             displacement=phonon_displacement,
+            # else every atom is displaced in every direction, to both sides
+            sym_reduce=keeps_mirrors,
             bulk_relax_maker=relax(f"{label} tight relax", PHONON_FORCE_TOLERANCE),
             static_energy_maker=static(f"{label} static"),
             phonon_displacement_maker=static(f"{label} displacement"),

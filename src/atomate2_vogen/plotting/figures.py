@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -96,6 +96,34 @@ def drawing(
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=DPI, format=kind[1:], metadata=dict.fromkeys(FORMATS[kind]))
         write_atomically(target, drawn.getvalue())
+
+
+def small_png(draw: Callable[[Axes], None], *, width: float, height: float) -> bytes:
+    """A small picture without caption, for a table on a screen.
+
+    Parameters
+    ----------
+    draw
+        Draws into the one panel.
+    width, height
+        Inches, of 100 pixels.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with rc_context(_RC):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure.subplots())
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=100, format="png", metadata=dict.fromkeys(FORMATS[".png"]))
+    return drawn.getvalue()
 
 
 def panel_title(axes: Axes, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -73,20 +72,17 @@ def _cell(value: object) -> str:
 
 def _picture(structure: Structure, row: Any) -> str:
     """The crystal as coordination polyhedra, in the page itself."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     from atomate2_vogen.plotting import draw_polyhedra
+    from atomate2_vogen.plotting.figures import small_png
 
-    figure = Figure(figsize=(1.3, 1.1), layout="constrained")
-    FigureCanvasAgg(figure)
     try:
-        draw_polyhedra(figure.subplots(), structure, _system(row.chemsys))
+        system = _system(row.chemsys)
+        drawn = small_png(
+            lambda axes: draw_polyhedra(axes, structure, system), width=1.3, height=1.1
+        )
     except VogenError:
         return ""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=100)
-    content = base64.b64encode(drawn.getvalue()).decode()
+    content = base64.b64encode(drawn).decode()
     label = escape(row.candidate_id, quote=True)
     return f'<img src="data:image/png;base64,{content}" alt="{label} as polyhedra"/>'
 
