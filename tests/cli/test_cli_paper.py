@@ -67,6 +67,10 @@ def test_tables_and_figures_are_written(finished):
     with (out / "tables" / "table_2.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert rows[2]["paper"].startswith("30.4 % (56/184")
+    with (out / "crystals" / "random.csv").open() as file:
+        crystals = list(csv.DictReader(file))
+    assert len(crystals) == generated[3]
+    assert {row["sampler"] for row in crystals} == {"random"}
     text = (out / "tables.md").read_text()
     assert text.count("\n## ") + text.startswith("## ") == 4
     figures = sorted(path.name for path in (out / "figures").iterdir())

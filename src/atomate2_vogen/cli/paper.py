@@ -216,8 +216,8 @@ def paper(
     these have at most 1,000 atoms, and to bands. GAN and WGAN are trained alike. Each table has the
     published values beside those of the run.
 
-    The folder holds tables.md, tables.json and tables/ (CSV), figures/ (PDF and PNG), a record of
-    the run (run.json) and all documents (store/). The same command goes on where it stopped; with
+    The folder holds tables.md, tables.json and tables/ (CSV), crystals/ (a CSV file of the judged
+    crystals of each sampler), figures/ (PDF and PNG), a record of the run (run.json) and all documents (store/). The same command goes on where it stopped; with
     other --stages, only what is missing is calculated.
 
     \b
@@ -366,8 +366,8 @@ def _report(run: Pipeline, ran: FlowOutput) -> None:
 
 def _write_tables(run: Pipeline, document: PaperDoc) -> list[str]:
     """Files of the tables."""
-    from atomate2_vogen.cli.exports import folder_of
-    from atomate2_vogen.report import paper_csv, paper_markdown
+    from atomate2_vogen.cli.exports import folder_of, stability_csv
+    from atomate2_vogen.report import paper_csv, paper_markdown, paper_stability
 
     content = [table.model_dump(mode="json") for table in document.tables]
     run.folder.write("tables.json", json.dumps(content, indent=1) + "\n")
@@ -375,8 +375,13 @@ def _write_tables(run: Pipeline, document: PaperDoc) -> list[str]:
     names = [f"{table.name}.csv" for table in document.tables]
     for name, table in zip(names, document.tables, strict=True):
         run.folder.write(name, paper_csv(table), "tables")
-    run.folder.remove_stale({f"tables/{name}" for name in names}, ["tables/"])
-    return ["tables.md", "tables.json", folder_of("tables", len(names))]
+    judged = paper_stability(document, run.stores.job_store)
+    for sampler, stability in judged.items():
+        run.folder.write(f"{sampler}.csv", stability_csv(stability), "crystals")
+    current = {f"tables/{name}" for name in names} | {f"crystals/{name}.csv" for name in judged}
+    run.folder.remove_stale(current, ["tables/", "crystals/"])
+    folders = [folder_of("tables", len(names)), folder_of("crystals", len(judged))]
+    return ["tables.md", "tables.json", *folders]
 
 
 def _draw(

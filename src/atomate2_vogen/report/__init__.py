@@ -9,7 +9,13 @@
 from __future__ import annotations
 
 from atomate2_vogen.report.documents import ReportDocuments
-from atomate2_vogen.report.paper import PaperFigures, draw_paper, paper_csv, paper_markdown
+from atomate2_vogen.report.paper import (
+    PaperFigures,
+    draw_paper,
+    paper_csv,
+    paper_markdown,
+    paper_stability,
+)
 from atomate2_vogen.report.writing import ReportSummary, render_report, write_report
 
 __all__ = [
@@ -19,6 +25,7 @@ __all__ = [
     "draw_paper",
     "paper_csv",
     "paper_markdown",
+    "paper_stability",
     "render_report",
     "write_report",
 ]

@@ -31,6 +31,7 @@ from atomate2_vogen.schemas import (
     PhononDoc,
     Proportion,
     ReferenceDoc,
+    StabilityDoc,
     VogenDoc,
 )
 from atomate2_vogen.schemas.paper import TableCell
@@ -206,6 +207,31 @@ def draw_paper(
         None if halves else "no half metal or half semiconductor among the crystals calculated",
     )
     return PaperFigures(drawn, left_out)
+
+
+def paper_stability(document: PaperDoc, store: JobStore) -> dict[str, list[StabilityDoc]]:
+    """Judged crystals that the tables count, by sampler.
+
+    Parameters
+    ----------
+    document
+        Output of a `PaperFlowMaker`.
+    store
+        Job store that its flow ran with, connected.
+
+    Examples
+    --------
+    >>> from atomate2_vogen import VogenStores
+    >>> from atomate2_vogen.report import paper_stability
+    >>> from atomate2_vogen.schemas import PaperDoc
+    >>> nothing = PaperDoc(requested={}, seed=1, samplers=[], scheme="CHGNet-0.3.0")
+    >>> with VogenStores.memory() as stores:
+    ...     paper_stability(nothing, stores.job_store)
+    {}
+    """
+    parts = _Parts(document, store)
+    found = {name: parts.discovery(name) for name in document.samplers}
+    return {name: made.stability for name, made in found.items() if made is not None}
 
 
 @dataclass
