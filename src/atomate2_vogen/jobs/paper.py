@@ -188,8 +188,7 @@ def phonons_of_best(finds: list[StabilityDoc], maker: Any) -> Response:
     return Response(replace=replacement(made, shared=True))
 
 
-# no output_schema: see `characterise_best`
-@job(data=[["output", "tables"]])
+@job(data=[["output", "tables"]], output_schema=PaperDoc)
 def fill_tables(
     requested: dict[str, int],
     seed: int,
