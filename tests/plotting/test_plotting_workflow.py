@@ -41,9 +41,9 @@ def test_boxes_and_arrows(tmp_path, figures):
 
 
 def test_what_is_no_flow(tmp_path):
-    with pytest.raises(InputError, match="needs steps"):
+    with pytest.raises(InputError, match="a diagram needs steps with unique names"):
         plot_workflow([], tmp_path / "x.png")
-    with pytest.raises(InputError, match="name of its own"):
+    with pytest.raises(InputError, match="a diagram needs steps with unique names"):
         plot_workflow([STEPS[0], STEPS[0]], tmp_path / "x.png")
     circle = [Step("a", "dft", 1, ("b",)), Step("b", "dft", 1, ("a",))]
     with pytest.raises(InputError, match="circle"):

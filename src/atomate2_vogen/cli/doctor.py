@@ -6,7 +6,6 @@ import json
 import os
 import platform
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 import click
@@ -71,9 +70,10 @@ def doctor(ctx: click.Context, *, system: OxideSystem | None, as_json: bool) -> 
       vogen doctor --json > machine.json
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     from atomate2_vogen.chemistry import VANADIUM
+    from atomate2_vogen.cli.output import version_of
 
     system = system or VANADIUM
-    packages = {name: _version(name) for name in LOOKED_AT}
+    packages = {name: version_of(name) for name in LOOKED_AT}
     machine = _machine()
     places = _places()
     shipped = _shipped(system)
@@ -92,13 +92,6 @@ def doctor(ctx: click.Context, *, system: OxideSystem | None, as_json: bool) -> 
         _print(system, packages, {**machine, **places, **shipped}, engines)
     if next(one for one in engines if one.name == "chgnet").problem:
         ctx.exit(1)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _machine() -> dict[str, str]:
@@ -202,16 +195,15 @@ def _print(
 
 def _engine_table(engines: list[EngineCheck]) -> Table:
     """Which engines work, and what each can do."""
-    from atomate2_vogen.cli.tables import plain_table
+    from atomate2_vogen.cli.tables import plain_table, yes_or_no
 
     table = plain_table()
-    yes_or_no = {True: "yes", False: "no"}
     for name in ("engine", "works", "energy scale", "references", "phonons", "bands"):
         table.add_column(name, no_wrap=name != "energy scale", overflow="fold")
     for one in engines:
         works = not one.problem
         can = [
-            yes_or_no[value] if works else "" for value in (one.references, one.phonons, one.bands)
+            yes_or_no(value) if works else "" for value in (one.references, one.phonons, one.bands)
         ]
-        table.add_row(one.name, yes_or_no[works], one.scheme, *can)
+        table.add_row(one.name, yes_or_no(works), one.scheme, *can)
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,20 +191,59 @@ class EngineType(click.ParamType):
         return [CompletionItem(name) for name in self.names if name.startswith(incomplete)]
 
 
-class EngineList(click.ParamType):
-    """Names of engines with commas between them."""
+class CommaList(click.ParamType):
+    """Texts with commas between them; subclasses check each."""
 
-    name = "ENGINE[,…]"
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The parts, in their order."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(self.part(part.strip(), param, ctx) for part in str(value).split(","))
+
+    def part(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """One part, or a failure that names it."""
+        raise NotImplementedError
+
+
+class NameList(CommaList):
+    """Some of the names that there are, each once.
+
+    Parameters
+    ----------
+    kind
+        What they name, for the help.
+    names
+        Those that there are.
+    """
+
+    def __init__(self, kind: str, names: Iterable[str]) -> None:
+        self.name = f"{kind}[,…]"
+        self.names = tuple(names)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
         """The names, each once."""
-        if isinstance(value, tuple):
-            return value
-        one = EngineType()
-        names = [one.convert(part, param, ctx) for part in str(value).split(",")]
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(super().convert(value, param, ctx)))
+
+    def part(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """A name."""
+        if text not in self.names:
+            self.fail(f"{text!r} is none of {', '.join(self.names)}", param, ctx)
+        return text
+
+
+class EngineList(NameList):
+    """Names of engines, or functions of one's own, each once."""
+
+    def __init__(self) -> None:
+        super().__init__("ENGINE", ENGINES)
+
+    def part(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As one engine."""
+        return EngineType().convert(text, param, ctx)
 
 
 def _add_current_folder() -> None:
@@ -301,23 +340,18 @@ def known_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-class SymbolList(click.ParamType):
-    """Symbols of elements with commas between them."""
+class SymbolList(CommaList):
+    """Symbols of elements; one may come again."""
 
     name = "SYMBOL[,…]"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """The symbols, in their order."""
+    def part(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """A symbol."""
         from pymatgen.core import Element
 
-        if isinstance(value, tuple):
-            return value
-        symbols = tuple(part.strip() for part in str(value).split(","))
-        if strange := [symbol for symbol in symbols if not Element.is_valid_symbol(symbol)]:
-            self.fail(f"{strange[0]!r} is no symbol of an element", param, ctx)
-        return symbols
+        if not Element.is_valid_symbol(text):
+            self.fail(f"{text!r} is no symbol of an element", param, ctx)
+        return text
 
 
 def elements_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -270,12 +270,16 @@ class OutputFolder:
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
     found = {"python": platform.python_version(), "atomate2-vogen": __version__}
-    for library in LIBRARIES:
-        try:
-            found[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    installed = {library: version_of(library) for library in LIBRARIES}
+    return found | {library: version for library, version in installed.items() if version}
+
+
+def version_of(package: str) -> str | None:
+    """Version of a package; None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _argument(key: str) -> str:

@@ -15,7 +15,7 @@ from atomate2_vogen.cli import options
 from atomate2_vogen.cli.progress import ELECTRONIC, PHONONS, RELAXATION, SAMPLING, TRAINED
 from atomate2_vogen.engines.loading import CONFIRMING
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.samplers.loading import SAMPLERS
+from atomate2_vogen.samplers.loading import PAPER_SAMPLERS, SAMPLERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,46 +44,22 @@ EVERYTHING = "all"
 DEFAULT_STAGES = (SAMPLE, RELAX, GENERATORS, PHONONS, TABLES, FIGURES)
 """Stages that need nothing that is not installed with the package."""
 
-DEFAULT_SAMPLERS = "wgan,search,substitution,random"
 CALCULATED = "paper_stages"
 """Entry of the record of a run: stages whose jobs were run."""
 
 
-class StageList(click.ParamType):
-    """Names of stages with commas between them."""
+class StageList(options.NameList):
+    """Names of stages in the order of `PAPER_STAGES`; ``all`` stands for every one."""
 
-    name = "STAGE[,…]"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """The names in the order of `PAPER_STAGES`, each once."""
-        if isinstance(value, tuple):
-            return value
-        names = {part.strip() for part in str(value).split(",")}
-        if EVERYTHING in names:
-            names = (names - {EVERYTHING}) | set(PAPER_STAGES)
-        if strange := sorted(names - set(PAPER_STAGES)):
-            listed = ", ".join([*PAPER_STAGES, EVERYTHING])
-            self.fail(f"{strange[0]!r} is none of {listed}", param, ctx)
-        return tuple(name for name in PAPER_STAGES if name in names)
-
-
-class SamplerList(click.ParamType):
-    """Names of samplers with commas between them."""
-
-    name = "SAMPLER[,…]"
+    def __init__(self) -> None:
+        super().__init__("STAGE", [*PAPER_STAGES, EVERYTHING])
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        """The names, each once."""
-        if isinstance(value, tuple):
-            return value
-        names = [part.strip() for part in str(value).split(",")]
-        if strange := [name for name in names if name not in SAMPLERS]:
-            self.fail(f"{strange[0]!r} is none of {', '.join(SAMPLERS)}", param, ctx)
-        return tuple(dict.fromkeys(names))
+        """The names in their order, each once."""
+        names = super().convert(value, param, ctx)
+        return tuple(name for name in PAPER_STAGES if name in names or EVERYTHING in names)
 
 
 @dataclass(frozen=True)
@@ -141,9 +117,9 @@ class PaperOptions:
 )
 @click.option(
     "--samplers",
-    type=SamplerList(),
-    default=tuple(DEFAULT_SAMPLERS.split(",")),
-    show_default=DEFAULT_SAMPLERS,
+    type=options.NameList("SAMPLER", SAMPLERS),
+    default=PAPER_SAMPLERS,
+    show_default=",".join(PAPER_SAMPLERS),
     help="Samplers. Phonons and bands are of the new crystals of the first one.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)

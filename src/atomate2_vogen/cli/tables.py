@@ -97,8 +97,8 @@ def candidate_table(
                 _energy(doc.energy_above_hull),
                 _styled(doc.paper_class.value),
                 _styled(doc.field_class.value),
-                _answer(doc.is_unique),
-                _answer(doc.is_novel),
+                yes_or_no(doc.is_unique),
+                yes_or_no(doc.is_novel),
             ]
         if names is None:
             row.append(doc.space_group_symbol or "–")
@@ -461,5 +461,6 @@ def _energy(value: float | None) -> str:
     return "–" if value is None else f"{as_printed(value):.{ENERGY_DECIMALS}f}"
 
 
-def _answer(value: bool | None) -> str:
+def yes_or_no(value: bool | None) -> str:
+    """A truth as a word; a dash where it is not known."""
     return "–" if value is None else "yes" if value else "no"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, isfinite
-from typing import Any
+from typing import Any, cast
 
 from jobflow import Flow, Job, Maker, OutputReference
 
@@ -25,15 +25,10 @@ from atomate2_vogen.jobs.placement import ANALYSIS, TRAINING, place
 from atomate2_vogen.jobs.sampling import SampleMaker
 from atomate2_vogen.jobs.screening import TOLERANT
 from atomate2_vogen.samplers.base import check_counts, check_seed
-from atomate2_vogen.samplers.loading import SAMPLERS
+from atomate2_vogen.samplers.loading import PAPER_SAMPLERS, SAMPLERS
 from atomate2_vogen.schemas import ReferenceDoc
 from atomate2_vogen.stability.judging import NEAR_HULL_LIMIT
 from atomate2_vogen.stability.published import Published
-
-GENERATOR = "wgan"
-"""Sampler that is the paper's generator; the others are there to compare it with."""
-
-PAPER_SAMPLERS = (GENERATOR, "search", "substitution", "random")
 
 
 def share_of_request(share: float) -> dict[str, int]:
@@ -240,8 +235,7 @@ class PaperFlowMaker(Maker):
 
     def _samplers(self) -> Mapping[str, Maker]:
         """Makers by name; names alone were replaced when this Maker was made."""
-        assert isinstance(self.samplers, Mapping)
-        return self.samplers
+        return cast("Mapping[str, Maker]", self.samplers)
 
     def _generators(self, seed: int) -> list[Job]:
         """Training of a GAN and of a WGAN."""

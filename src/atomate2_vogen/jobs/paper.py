@@ -34,7 +34,6 @@ from atomate2_vogen.stability.paper_tables import (
     electronic_table,
     generator_table,
     hull_table,
-    new_crystals,
     parameters_table,
     phonons_table,
 )
@@ -95,14 +94,15 @@ def _select_new(
     for made in filter(None, discoveries):
         small = [
             document
-            for document in new_crystals(made.stability)
-            if document.structure is not None
+            for document in made.stability
+            if document.is_novel
+            and document.structure is not None
             and (max_atoms is None or len(document.structure) <= max_atoms)
         ]
         chosen += [
             document
             for document in best_per_formula(small, top, threshold)
-            if document.structure is not None
+            if document.structure is not None  # known above, but not to the type checker
             and distinct.twin_or_add(document.candidate_id, document.structure) is None
         ]
     return chosen
@@ -269,9 +269,9 @@ def model_parameters(
 ) -> dict[str, str]:
     """Table 1's parameters of the shipped networks and of this run, as text."""
     from atomate2_vogen.data.dataset import load_dataset
-    from atomate2_vogen.models.shipped import load_shipped
+    from atomate2_vogen.models.networks.presets import get_preset
 
-    found = load_shipped(preset, system).preset
+    found = get_preset(preset)
     sites, lattice = found.sites, found.lattice
     crystals = load_dataset(system)
     generated = [f"{made.n_candidates} ({name})" for name, made in discoveries.items()]

@@ -1,8 +1,8 @@
 """Picture of the electrons: spin-resolved bands beside the density of states.
 
-Counterpart of the paper's Figs. 13-15. Up is blue and solid, down vermilion and dashed, as far
-apart in grey as in colour. In the density of states the spins are told by the side, and colours are
-those of the valence shells.
+Counterpart of the paper's Figs. 13-15. In the bands spin up is blue and solid, spin down vermilion
+and dashed; both can be distinguished in grey. In the density of states spin up is drawn to the
+right and spin down to the left, and colours show the valence shells.
 """
 
 from __future__ import annotations
@@ -113,10 +113,10 @@ def plot_electronic(
 
 
 def _draw_dos(
-    axes: Axes, dos: Any, electronic: ElectronicStructure, window: tuple[float, float]
+    axes: Axes, dos: Any, electrons: ElectronicStructure, window: tuple[float, float]
 ) -> None:
     """Up to the right of the axis, down to its left; the total, and the valence shells of it."""
-    energies = np.asarray(dos.energies) - electronic.fermi_level
+    energies = np.asarray(dos.energies) - electrons.fermi_level
     shown = (energies >= window[0]) & (energies <= window[1])
     highest = 0.0
     shells = valence_shells(dos)
@@ -126,7 +126,7 @@ def _draw_dos(
             axes.fill_betweenx(energies, 0, values, color="0.86", linewidth=0)
             axes.plot(values, energies, color="0.45", linewidth=0.7)
         else:
-            style = dict(_STYLE[int(spin)] if electronic.is_spin_polarised else _BOTH)
+            style = dict(_STYLE[int(spin)] if electrons.is_spin_polarised else _BOTH)
             style.pop("label")
             axes.plot(values, energies, linewidth=1, **style)
             axes.fill_betweenx(energies, 0, values, color=style["color"], alpha=0.18, linewidth=0)
@@ -143,7 +143,7 @@ def _draw_dos(
             )
     highest = 1.06 * highest or 1.0
     axes.axvline(0, color="black", linewidth=0.7)
-    axes.set_xlim(-highest if electronic.is_spin_polarised else 0, highest)
+    axes.set_xlim(-highest if electrons.is_spin_polarised else 0, highest)
     axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     axes.set_xlabel("DOS (states/eV/cell)")
 

@@ -131,7 +131,7 @@ def plot_training(
 
 
 def plot_generator_losses(generators: Sequence[GanDoc], path: str | PathLike[str]) -> Path:
-    """Draw the loss of each generator in a panel of its own, as GAN and WGAN in the paper's Fig. 5.
+    """Draw the loss of each generator in a separate panel, as of GAN and WGAN in the paper's Fig. 5.
 
     Losses of two kinds have no common scale. Each panel says how many of the generator's latents
     decode to the formula that was asked for, which is what a low loss is for.

@@ -58,7 +58,7 @@ class Step:
 
 
 def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str = "") -> Path:
-    """Draw the steps of a flow as boxes, and what is handed on as arrows.
+    """Draw the steps of a flow as boxes and their dependencies as arrows.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str
         }
         for step in steps:
             _draw_box(axes, step, places[step.name])
-        # what a step hands on to one that needs it by way of others too is no arrow of its own
+        # a dependency that follows from others gets no arrow
         for first, second in nx.transitive_reduction(graph).edges:
             _draw_arrow(axes, places[first], places[second])
         axes.set_xlim(-0.05, width - 0.05)
@@ -123,7 +123,7 @@ def _graph(steps: Sequence[Step]) -> Any:
 
     names = [step.name for step in steps]
     if not names or len(set(names)) < len(names):
-        raise InputError("a diagram needs steps, each with a name of its own")
+        raise InputError("a diagram needs steps with unique names")
     graph = nx.DiGraph()
     graph.add_nodes_from(names)
     graph.add_edges_from(

@@ -199,7 +199,7 @@ def draw_paper(
         for one in electronic
         if one.electrons is not None and one.electrons.character in HALF_METALLIC
     ]
-    # one that has no figure of its own yet comes first
+    # prefer a crystal that no other figure shows
     halves.sort(key=lambda one: one.electronic_id in best)
     draw(
         "fig_half_metal",
@@ -337,7 +337,9 @@ def paper_csv(table: PaperTable) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.columns)
     for row in table.rows:
-        writer.writerow(["" if cell is None else paper_cell(cell) for cell in row])
+        writer.writerow(
+            [paper_cell(cell) if isinstance(cell, Proportion) else cell for cell in row]
+        )
     return text.getvalue()
 
 

@@ -58,6 +58,9 @@ SAMPLERS: dict[str, SamplerName] = {
 }
 """Samplers by name."""
 
+PAPER_SAMPLERS = ("wgan", "search", "substitution", "random")
+"""Samplers that make the paper's request: its generator first, the others to compare it with."""
+
 DEFAULT = "search"
 """Sampler where none is named."""
 

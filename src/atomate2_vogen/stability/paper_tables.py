@@ -196,10 +196,10 @@ def _offset_note(offsets: Mapping[str, float]) -> list[str]:
     """By how much the two hulls differ: the judge's error for known phases, for the most part."""
     if not offsets:
         return []
-    told = ", ".join(f"{formula} {as_printed(offset):+.3f}" for formula, offset in offsets.items())
+    listed = ", ".join(f"{name} {as_printed(offset):+.3f}" for name, offset in offsets.items())
     return [
         (
-            f"The judge's hull lies above MP's (eV/atom): {told}. So do the known phases by the "
+            f"The judge's hull lies above MP's (eV/atom): {listed}. So do the known phases by the "
             "judge's energies; heights above the judge's own hull are those to compare."
         )
     ]
@@ -471,13 +471,13 @@ def _opinion(document: ConsensusDoc | None) -> str | None:
     """Energies above their own hulls of the further models, and the verdict."""
     if document is None:
         return None
-    told = [
+    heights = [
         f"{one.model.engine} "
         + (one.state.value if one.energy_above_hull is None else f"{one.energy_above_hull:+.3f}")
         for one in document.opinions[1:]
     ]
     verdict = "not asked" if document.verdict is None else document.verdict.value
-    return f"{', '.join(told)}: {verdict}"
+    return f"{', '.join(heights)}: {verdict}"
 
 
 def _gap(channel: SpinChannel | None) -> TableCell:

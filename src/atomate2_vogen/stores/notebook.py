@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from atomate2_vogen.chemistry import VANADIUM, OxideSystem
-from atomate2_vogen.data.systems import oxide_system
+from atomate2_vogen.data.systems import load_system
 from atomate2_vogen.errors import VogenError
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def _picture(structure: Structure, row: Any) -> str:
     from atomate2_vogen.plotting.figures import small_png
 
     try:
-        system = _system(row.chemsys)
+        system = load_system(row.chemsys)
         drawn = small_png(
             lambda axes: draw_polyhedra(axes, structure, system), width=1.3, height=1.1
         )
@@ -85,11 +84,3 @@ def _picture(structure: Structure, row: Any) -> str:
     content = base64.b64encode(drawn).decode()
     label = escape(row.candidate_id, quote=True)
     return f'<img src="data:image/png;base64,{content}" alt="{label} as polyhedra"/>'
-
-
-def _system(chemsys: str) -> OxideSystem:
-    """The oxide of a chemical system."""
-    if chemsys == VANADIUM.chemsys:
-        return VANADIUM
-    metal = next(symbol for symbol in chemsys.split("-") if symbol != VANADIUM.anion)
-    return oxide_system(metal)
