@@ -24,10 +24,15 @@ from atomate2_vogen.plotting.figures import (
     panel_title,
     say_empty,
 )
-from atomate2_vogen.plotting.panels import CLASSES, PAPER_CLASS_STYLE, swarm
+from atomate2_vogen.plotting.panels import (
+    CLASSES,
+    PAPER_CLASS_STYLE,
+    draw_limits,
+    hull_points,
+    swarm,
+)
 from atomate2_vogen.plotting.polyhedra import draw_polyhedra
 from atomate2_vogen.schemas import PaperClass, ReferenceDoc, StabilityDoc
-from atomate2_vogen.stability.judging import METASTABLE_LIMIT, NEAR_HULL_LIMIT, STABLE_LIMIT
 from atomate2_vogen.stability.materials_project import MaterialsProjectHull, is_on_scale
 from atomate2_vogen.stability.phases import ReferenceHull, anion_fraction
 
@@ -114,15 +119,7 @@ def _draw_hulls(
 ) -> None:
     """Both hulls around the formula."""
     centre = anion_fraction(Composition(formula), hull.system)
-    line = np.array(
-        [
-            (
-                anion_fraction(one.structure.composition, hull.system),
-                hull.position(one.structure.composition, one.energy_per_atom).formation_energy,
-            )
-            for one in hull.vertices
-        ]
-    )
+    line = hull_points(hull, hull.vertices)
     axes.plot(
         *line.T, color="black", linewidth=1.1, marker="s", markersize=3.5, label="judge's hull"
     )
@@ -174,14 +171,7 @@ def _draw_ranking(
     heights = np.array([d.energy_above_hull for d in documents], dtype=float)
     bottom = min(-0.06, float(heights.min(initial=0.0)) - 0.03)
     axes.set_ylim(bottom, float(np.clip(1.1 * heights.max(initial=0.0), 0.55, HIGHEST)))
-    for limit in (0.0, NEAR_HULL_LIMIT, STABLE_LIMIT, METASTABLE_LIMIT):
-        axes.axhline(
-            limit,
-            color="black" if limit == 0 else "0.6",
-            linewidth=1.0 if limit == 0 else 0.7,
-            linestyle="-" if limit == 0 else (0, (4, 3)),
-            zorder=0,
-        )
+    draw_limits(axes)
     if not documents:
         say_empty(axes)
         axes.set_xticks([])

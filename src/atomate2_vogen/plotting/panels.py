@@ -47,6 +47,28 @@ _REFERENCE: dict[str, Any] = {
 }
 
 
+def hull_points(hull: ReferenceHull, references: Sequence[ReferenceDoc]) -> np.ndarray:
+    """Anion fraction and formation energy (eV/atom) of reference phases, shape (n, 2)."""
+    rows = []
+    for reference in references:
+        composition = reference.structure.composition
+        position = hull.position(composition, reference.energy_per_atom)
+        rows.append((anion_fraction(composition, hull.system), position.formation_energy))
+    return np.array(rows)
+
+
+def draw_limits(axes: Axes) -> None:
+    """Draw lines at the hull and at the energies above it that classes are defined by."""
+    for limit in (0.0, NEAR_HULL_LIMIT, STABLE_LIMIT, METASTABLE_LIMIT):
+        axes.axhline(
+            limit,
+            color="black" if limit == 0 else "0.6",
+            linewidth=1.0 if limit == 0 else 0.7,
+            linestyle="-" if limit == 0 else (0, (4, 3)),
+            zorder=0,
+        )
+
+
 def draw_hull(axes: Axes, hull: ReferenceHull) -> None:
     """Draw the hull, its reference phases, and the names of those on it.
 
@@ -57,14 +79,8 @@ def draw_hull(axes: Axes, hull: ReferenceHull) -> None:
     hull
         The hull.
     """
-
-    def point(reference: ReferenceDoc) -> tuple[float, float]:
-        composition = reference.structure.composition
-        position = hull.position(composition, reference.energy_per_atom)
-        return anion_fraction(composition, hull.system), position.formation_energy
-
-    points = np.array([point(reference) for reference in hull.references])
-    line = np.array([point(reference) for reference in hull.vertices])
+    points = hull_points(hull, hull.references)
+    line = hull_points(hull, hull.vertices)
     axes.plot(line[:, 0], line[:, 1], color="black", linewidth=1.0, zorder=1)
     axes.scatter(points[:, 0], points[:, 1], s=13, zorder=6, label="reference phase", **_REFERENCE)
     axes.axhline(0, color="0.75", linewidth=0.7, zorder=0)
@@ -174,14 +190,7 @@ def draw_distances(
     by_formula = ranked_by_formula(stability, system)
     width = (size / 22.0) ** 0.5
     axes.set_ylabel("Energy above hull (eV/atom)")
-    for limit in (0.0, NEAR_HULL_LIMIT, STABLE_LIMIT, METASTABLE_LIMIT):
-        axes.axhline(
-            limit,
-            color="black" if limit == 0 else "0.6",
-            linewidth=1.0 if limit == 0 else 0.7,
-            linestyle="-" if limit == 0 else (0, (4, 3)),
-            zorder=0,
-        )
+    draw_limits(axes)
     if not by_formula:
         axes.set(ylim=(-0.05, 1.0))
         say_empty(axes)
