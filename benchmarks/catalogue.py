@@ -263,8 +263,8 @@ def draw(entries: Sequence[Entry], path: Path) -> None:
         "along the shortest axis; polyhedra of O around V."
     )
     rows = (len(entries) + 4) // 5
-    with drawing(path, caption, width=7.0, height=0.6 + 1.55 * rows) as figure:
-        panels = figure.subplots(rows, 5, squeeze=False).ravel()
+    with drawing(path, caption, width=7.0, height=0.6 + 1.55 * rows) as page:
+        panels = page.figure.subplots(rows, 5, squeeze=False).ravel()
         for axes in panels:
             axes.set_axis_off()
         for axes, entry in zip(panels, entries, strict=False):

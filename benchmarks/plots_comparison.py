@@ -8,9 +8,7 @@ The paper shows, of its 451 crystals, the distribution of formation energies by 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymatgen.util.string import latexify
@@ -28,8 +26,8 @@ from atomate2_vogen.plotting.documents import (
 )
 from atomate2_vogen.plotting.figures import (
     SERIES,
+    Files,
     drawing,
-    legend_above,
     legend_entries,
     say_empty,
 )
@@ -42,10 +40,13 @@ from atomate2_vogen.plotting.panels import (
 from atomate2_vogen.schemas import ReferenceDoc, StabilityDoc
 from atomate2_vogen.stability.phases import ReferenceHull
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def plot_formation_comparison(
-    judged: BySampler, path: str | PathLike[str], system: OxideSystem = VANADIUM
-) -> Path:
+    judged: BySampler, path: Files, system: OxideSystem = VANADIUM
+) -> Figure:
     """Draw formation energies after relaxation, formulas by samplers (paper, Fig. 6).
 
     Parameters
@@ -53,14 +54,14 @@ def plot_formation_comparison(
     judged
         Judgements by sampler; only ranked ones are drawn.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix.
     system
         The oxide.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        As it is written.
 
     Raises
     ------
@@ -80,8 +81,8 @@ def plot_formation_comparison(
     )
     rows = max(1, len(on_hull))
     width, height = 0.6 + 2.5 * len(judged), 0.9 + 1.5 * rows
-    with drawing(path, caption, width=width, height=height) as figure:
-        grid = figure.subplots(rows, len(judged), sharex=True, sharey="row", squeeze=False)
+    with drawing(path, caption, width=width, height=height) as page:
+        grid = page.figure.subplots(rows, len(judged), sharex=True, sharey="row", squeeze=False)
         for column, (name, by_formula) in enumerate(groups.items()):
             if not by_formula:
                 # ticks stay: the axes are shared with samplers that have something to show
@@ -106,15 +107,15 @@ def plot_formation_comparison(
             axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
         for axes in grid[-1]:
             axes.set_xlabel("Formation energy (eV/atom)")
-    return Path(path)
+    return page.figure
 
 
 def plot_hull_comparison(
     judged: BySampler,
     references: Sequence[ReferenceDoc],
-    path: str | PathLike[str],
+    path: Files,
     system: OxideSystem = VANADIUM,
-) -> Path:
+) -> Figure:
     """Draw candidates on the hull, a column for each sampler (paper, Figs. 7-9).
 
     Above, formation energy over anion fraction; below, energy above hull by formula, where
@@ -127,14 +128,14 @@ def plot_hull_comparison(
     references
         The phases that they were judged against.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix.
     system
         The oxide.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        As it is written.
 
     Raises
     ------
@@ -147,8 +148,8 @@ def plot_hull_comparison(
     """
     hull = ReferenceHull(references, system)
     caption = f"{count_ranked(judged, one_scheme_of_all(judged, hull.scheme))} {CLASSES}"
-    with drawing(path, caption, width=0.6 + 3.3 * len(judged), height=6.6) as figure:
-        grid = figure.subplots(2, len(judged), squeeze=False, height_ratios=(1.0, 1.1))
+    with drawing(path, caption, width=0.6 + 3.3 * len(judged), height=6.6) as page:
+        grid = page.figure.subplots(2, len(judged), squeeze=False, height_ratios=(1.0, 1.1))
         for column, (name, documents) in enumerate(judged.items()):
             above, below = grid[:, column]
             draw_hull(above, hull)
@@ -165,8 +166,8 @@ def plot_hull_comparison(
         entries: dict[str, Any] = {}
         for label, handle in legend_entries(grid[0]).items():
             entries.setdefault(label.split(" (")[0], handle)
-        legend_above(figure, entries, columns=4 if len(judged) > 1 else 2)
-    return Path(path)
+        page.legend(entries, columns=4 if len(judged) > 1 else 2)
+    return page.figure
 
 
 def _edges(above: np.ndarray, width: float) -> np.ndarray:

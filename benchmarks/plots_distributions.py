@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +21,8 @@ from atomate2_vogen.plotting.documents import (
 )
 from atomate2_vogen.plotting.figures import (
     SERIES,
+    Files,
     drawing,
-    legend_above,
     legend_entries,
     panel_title,
 )
@@ -32,6 +30,7 @@ from atomate2_vogen.stability.judging import METASTABLE_LIMIT, NEAR_HULL_LIMIT, 
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _CUTS = (NEAR_HULL_LIMIT, STABLE_LIMIT, METASTABLE_LIMIT)
 
@@ -39,10 +38,10 @@ _CUTS = (NEAR_HULL_LIMIT, STABLE_LIMIT, METASTABLE_LIMIT)
 def plot_above_hull(
     judged: BySampler,
     requested: Mapping[str, Mapping[str, int]],
-    path: str | PathLike[str],
+    path: Files,
     published: Mapping[str, Mapping[float, float]] | None = None,
     system: OxideSystem = VANADIUM,
-) -> Path:
+) -> Figure:
     """Draw which share of the crystals asked for lies within an energy above hull.
 
     Panel by panel for each formula and for all: solid after relaxation (ranked crystals),
@@ -56,7 +55,7 @@ def plot_above_hull(
     requested
         Crystals asked for, by sampler and formula.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix.
     published
         Points to compare with: share by eV/atom above hull, by formula or ``all``.
     system
@@ -64,8 +63,8 @@ def plot_above_hull(
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        As it is written.
 
     Raises
     ------
@@ -81,8 +80,8 @@ def plot_above_hull(
     panels = [*formulas, None] if len(formulas) > 1 else list(formulas)
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    with drawing(path, caption, width=3.6 * columns, height=0.9 + 2.6 * rows) as figure:
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    with drawing(path, caption, width=3.6 * columns, height=0.9 + 2.6 * rows) as page:
+        grid = page.figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, formula in zip(grid, panels, strict=False):
             for (name, documents), colour in zip(judged.items(), SERIES, strict=False):
                 counts = requested[name]
@@ -112,13 +111,13 @@ def plot_above_hull(
             axes.set_ylabel("Share of those asked for")
         for axes in grid[len(panels) - columns : len(panels)]:
             axes.set_xlabel("Energy above hull (eV/atom)")
-        legend_above(figure, legend_entries(grid[:1]))
-    return Path(path)
+        page.legend(legend_entries(grid[:1]))
+    return page.figure
 
 
 def plot_cells(
-    cells: Mapping[str, Sequence[tuple[Structure, Structure | None]]], path: str | PathLike[str]
-) -> Path:
+    cells: Mapping[str, Sequence[tuple[Structure, Structure | None]]], path: Files
+) -> Figure:
     """Draw edges and angles of the Niggli cells, and the volume per atom.
 
     Parameters
@@ -126,12 +125,12 @@ def plot_cells(
     cells
         Crystals as generated and as relaxed, by sampler.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        As it is written.
 
     Raises
     ------
@@ -155,9 +154,9 @@ def plot_cells(
         f"Niggli cells of {counts}. Solid: after relaxation; dotted: as generated. What lies "
         "beyond a panel is counted in its last bin."
     )
-    with drawing(path, caption, width=9.6, height=3.2) as figure:
+    with drawing(path, caption, width=9.6, height=3.2) as page:
         for index, (axes, (label, (low, high), width)) in enumerate(
-            zip(figure.subplots(1, 3), panels, strict=True)
+            zip(page.figure.subplots(1, 3), panels, strict=True)
         ):
             bins = np.arange(low, high + width / 2, width)
             for (name, colour), (kind, style) in (
@@ -181,8 +180,8 @@ def plot_cells(
             axes.set(xlabel=label, xlim=(low, high))
             panel_title(axes, "abc"[index])
             axes.set_ylabel("Share" if index == 0 else "")
-        legend_above(figure, legend_entries(figure.axes))
-    return Path(path)
+        page.legend(legend_entries(page.figure.axes))
+    return page.figure
 
 
 def _cells(structures: Sequence[Structure]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

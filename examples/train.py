@@ -41,7 +41,8 @@ def main(folder: str = "train_store", preset: str = "quick") -> None:
     for name, value in training.metrics.items():
         print(f"{name:34} {value:10.3f}")
     print(f"{len(made.candidates)} crystals from {made.attempts} attempts")
-    print(plot_training(training, f"{folder}/learning_curves.png"))
+    plot_training(training, f"{folder}/learning_curves.png")
+    print(f"{folder}/learning_curves.png")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ PAGES = (
     "docs/tutorials/own_data.md",
     "docs/reference/command_line.md",
     "docs/how_to/report.md",
+    "docs/how_to/figures.md",
     "docs/how_to/stores_and_queries.md",
     "docs/how_to/closed_loop.md",
     "docs/how_to/second_opinion.md",

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.plotting.figures import (
     SERIES,
+    Files,
     drawing,
-    legend_above,
     legend_entries,
     panel_title,
 )
 from discovery.counting import THRESHOLDS, cumulative
 from discovery.table import Arms, Run
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 POINTS = 400
 COLOURS = (*SERIES, "#4D4D4D")
 """Of the arms, in order."""
 
 
-def plot_discovery(arms: Arms, path: str | PathLike[str], *, final: bool = False) -> Path:
+def plot_discovery(arms: Arms, path: Files, *, final: bool = False) -> Figure:
     """Draw the mean over seeds of each arm, with the range of the seeds as a band.
 
     Parameters
@@ -32,14 +34,14 @@ def plot_discovery(arms: Arms, path: str | PathLike[str], *, final: bool = False
     arms
         Runs by arm, at most as many arms as there are colours.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix.
     final
         Whether last outcomes are counted, as refined where there is a refinement.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        As it is written.
 
     Raises
     ------
@@ -57,8 +59,8 @@ def plot_discovery(arms: Arms, path: str | PathLike[str], *, final: bool = False
         + ("Lines: mean over seeds; bands: their range. " if seeds > 1 else "One seed. ")
         + ("Dashed: training of the shipped networks added, on one core." if trained else "")
     )
-    with drawing(path, caption, width=6.9, height=5.6) as figure:
-        grid = figure.subplots(2, 2, sharex=True)
+    with drawing(path, caption, width=6.9, height=5.6) as page:
+        grid = page.figure.subplots(2, 2, sharex=True)
         for letter, axes, threshold in zip("abcd", grid.flat, THRESHOLDS, strict=True):
             title = "on or below the hull" if threshold == 0 else f"within {threshold:g} eV/atom"
             panel_title(axes, f"{letter}  {title}")
@@ -86,8 +88,8 @@ def plot_discovery(arms: Arms, path: str | PathLike[str], *, final: bool = False
             axes.set_ylabel("New crystals")
         for axes in grid[-1]:
             axes.set_xlabel("CPU-hours")
-        legend_above(figure, legend_entries(grid.flat), columns=4)
-    return Path(path)
+        page.legend(legend_entries(grid.flat), columns=4)
+    return page.figure
 
 
 def _curves(runs: Sequence[Run], threshold: float, *, final: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -56,8 +56,7 @@ def main(*, raw: Path, out: Path, at_hours: float | None) -> None:
         if has_refinements(arms):
             kinds.append(("discovery_refined", True))
         for name, final in kinds:
-            for suffix in ("png", "pdf"):
-                plot_discovery(arms, out / f"{name}.{suffix}", final=final)
+            plot_discovery(arms, [out / f"{name}.png", out / f"{name}.pdf"], final=final)
     except VogenError as error:
         raise click.ClickException(str(error)) from error
     click.echo(text)

@@ -34,7 +34,8 @@ def judged():
 
 
 def test_formation_energies_by_formula_and_sampler(judged, tmp_path, figures):
-    path = plot_formation_comparison(judged, tmp_path / "f.png")
+    path = tmp_path / "f.png"
+    plot_formation_comparison(judged, path)
     assert path.read_bytes()[:4] == b"\x89PNG"
     (figure,) = figures
     grid = np.array(figure.axes).reshape(3, 3)

@@ -31,7 +31,8 @@ def of_vo2():
 
 def test_crystals_and_hulls_are_those_of_the_documents(tmp_path, figures):
     docs = of_vo2()
-    path = plot_formula([*docs, *documents()[12:24]], REFERENCES, "VO2", tmp_path / "vo2.png")
+    path = tmp_path / "vo2.png"
+    plot_formula([*docs, *documents()[12:24]], REFERENCES, "VO2", path)
     assert path.read_bytes()[:4] == b"\x89PNG"
     left, middle, right = figures[0].axes
     ranked = [d for d in docs if d.state == "ranked"]

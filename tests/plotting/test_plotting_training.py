@@ -41,7 +41,8 @@ def document():
 
 
 def test_panels_show_the_history(document, tmp_path, figures):
-    path = plots_training.plot_training(document, tmp_path / "curves.png")
+    path = tmp_path / "curves.png"
+    plots_training.plot_training(document, path)
     assert path.read_bytes()[:4] == b"\x89PNG"
     (figure,) = figures
     assert "abc" in caption(figure)
@@ -91,7 +92,8 @@ def test_each_generator_has_an_axis_of_its_own(tmp_path, figures):
     steady = np.linspace(2.0, 1.0, 50)
     wild = 1000 * steady + rng.normal(0, 0.5, 50)
     both = [generator("GAN", wild.tolist()), generator("WGAN", steady.tolist())]
-    path = plots_training.plot_generator_losses(both, tmp_path / "losses.png")
+    path = tmp_path / "losses.png"
+    plots_training.plot_generator_losses(both, path)
     assert path.read_bytes()[:4] == b"\x89PNG"
     (figure,) = figures
     first, second = figure.axes

@@ -22,7 +22,8 @@ def arrows(axes):
 
 
 def test_boxes_and_arrows(tmp_path, figures):
-    path = plot_workflow(STEPS, tmp_path / "flow.svg", "what it is")
+    path = tmp_path / "flow.svg"
+    plot_workflow(STEPS, path, "what it is")
     assert path.read_text().startswith("<?xml")
     (axes,) = figures[0].axes
     boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]

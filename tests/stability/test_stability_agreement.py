@@ -70,4 +70,6 @@ def test_parity_is_drawn_with_and_without_crystals(tmp_path):
     documents = [document(*row) for row in HEIGHTS]
     other = document("find 9", 0.04, {"a": 0.02}, formula="V2O5", dft_id="9")
     for number, found in enumerate(([*documents, other], documents[:1], [])):
-        assert plot_parity(found, tmp_path / f"{number}.png").stat().st_size > 5000
+        path = tmp_path / f"{number}.png"
+        plot_parity(found, path)
+        assert path.stat().st_size > 5000

@@ -7,8 +7,6 @@ right and spin down to the left, and colours show the valence shells.
 
 from __future__ import annotations
 
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +21,9 @@ from atomate2_vogen.plotting.figures import (
     PURPLE,
     SKY,
     VERMILION,
+    Files,
+    Panels,
     drawing,
-    legend_above,
     legend_entries,
     panel_title,
 )
@@ -38,6 +37,7 @@ from atomate2_vogen.schemas import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 WINDOW = (-6.0, 6.0)
 """eV around the Fermi level that is shown."""
@@ -52,9 +52,11 @@ _BOTH: dict[str, Any] = {"color": BLUE, "linestyle": "-", "label": "both spins"}
 
 def plot_electronic(
     document: ElectronicDoc,
-    path: str | PathLike[str],
+    path: Files | None = None,
     window: tuple[float, float] = WINDOW,
-) -> Path:
+    *,
+    ax: Panels | None = None,
+) -> Figure:
     """Draw bands along lines of high symmetry, and the density of states to their right.
 
     Energies are measured from the Fermi level. Edges of a channel with a gap are marked where
@@ -65,14 +67,16 @@ def plot_electronic(
     document
         Completed, with its bands and density of states loaded (``load=True``).
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix; by default none.
     window
         Lowest and highest energy shown, eV.
+    ax
+        Axes to draw into, two: bands and density of states; by default a new figure with a caption is made.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        Also when it is written.
 
     Raises
     ------
@@ -89,8 +93,8 @@ def plot_electronic(
     electrons = document.electrons
     dos = document.density_of_states
     dos = None if dos is None else loaded(dos, "density of states")
-    with drawing(path, _caption(document, electrons), width=6.4, height=4.4) as figure:
-        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.0, DENSITY_WIDTH))
+    with drawing(path, _caption(document, electrons), width=6.4, height=4.4, ax=ax) as page:
+        left, right = page.panels(2, sharey=True, width_ratios=(1.0, DENSITY_WIDTH))
         for spin, values in sorted(bands.bands.items(), key=lambda item: -int(item[0])):
             style = _STYLE[int(spin)] if electrons.is_spin_polarised else _BOTH
             draw_path(left, bands, np.asarray(values) - electrons.fermi_level, linewidth=1, **style)
@@ -108,8 +112,8 @@ def plot_electronic(
             panel_title(axes, letter)
         left.set_ylabel("Energy above the Fermi level (eV)")
         left.set_ylim(*window)
-        legend_above(figure, legend_entries([left, right]))
-    return Path(path)
+        page.legend(legend_entries([left, right]))
+    return page.figure
 
 
 def _draw_dos(

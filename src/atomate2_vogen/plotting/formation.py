@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,18 +17,28 @@ from atomate2_vogen.plotting.documents import (
     one_scheme,
     ranked_by_formula,
 )
-from atomate2_vogen.plotting.figures import SKY, VERMILION, drawing, say_empty
+from atomate2_vogen.plotting.figures import (
+    SKY,
+    VERMILION,
+    Files,
+    Panels,
+    drawing,
+    say_empty,
+)
 from atomate2_vogen.schemas import StabilityDoc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def plot_formation_energies(
     stability: Sequence[StabilityDoc],
-    path: str | PathLike[str],
+    path: Files | None = None,
     system: OxideSystem = VANADIUM,
-) -> Path:
+    *,
+    ax: Panels | None = None,
+) -> Figure:
     """Draw the distribution of formation energies by formula, as in the paper's Fig. 6.
 
     One row per formula: histogram with bins of one width, counted from the hull; every crystal
@@ -41,14 +49,16 @@ def plot_formation_energies(
     stability
         Judged candidates of one scheme; only ranked ones are drawn.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix; by default none.
     system
         The oxide.
+    ax
+        Axes to draw into, one per formula; by default a new figure with a caption is made.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        Also when it is written.
 
     Raises
     ------
@@ -76,27 +86,31 @@ def plot_formation_energies(
     ...     paper_class="stable",
     ...     field_class="above hull",
     ... )
-    >>> plot_formation_energies([document], "formation.png").name
-    'formation.png'
+    >>> figure = plot_formation_energies([document], ["formation.png", "formation.pdf"])
+    >>> len(figure.axes)
+    1
     """
     caption = count_states(stability, one_scheme(stability))
     by_formula = ranked_by_formula(stability, system)
     number = max(1, len(by_formula))
-    with drawing(path, caption, width=5.2, height=1.2 + 1.35 * number) as figure:
-        rows = figure.subplots(number, 1, sharex=True, squeeze=False)[:, 0]
+    with drawing(path, caption, width=5.2, height=1.2 + 1.35 * number, ax=ax) as page:
+        rows = page.panels(number, 1, sharex=True)
         if by_formula:
             _draw_histograms(rows, by_formula)
         else:
             say_empty(rows[0])
             rows[0].set(xticks=[], yticks=[])
         rows[-1].set_xlabel("Formation energy after relaxation (eV/atom)")
-        figure.supylabel("Crystals", fontsize=9)
-    return Path(path)
+        for axes in rows:
+            axes.set_ylabel("Crystals")
+    return page.figure
 
 
 def _draw_histograms(
-    rows: Sequence[Axes] | np.ndarray, by_formula: Mapping[str, Sequence[StabilityDoc]]
+    rows: Sequence[Axes], by_formula: Mapping[str, Sequence[StabilityDoc]]
 ) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     on_hull = energies_of_hull(by_formula)
     everything = np.concatenate([heights(docs) for docs in by_formula.values()])
     low, high = min(0.0, float(everything.min())), float(everything.max())
@@ -137,4 +151,4 @@ def _draw_histograms(
             fontsize=8.5,
         )
         axes.margins(y=0.12)
-        axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +16,9 @@ from atomate2_vogen.plotting.figures import (
     BLUE,
     PURPLE,
     VERMILION,
+    Files,
+    Panels,
     drawing,
-    legend_above,
     legend_entries,
     panel_title,
     say_empty,
@@ -38,6 +37,7 @@ from atomate2_vogen.stability.phases import ReferenceHull, anion_fraction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 AROUND = 0.14
 """Anion fractions to both sides of the formula that are shown."""
@@ -50,9 +50,11 @@ def plot_formula(
     stability: Sequence[StabilityDoc],
     references: Sequence[ReferenceDoc],
     formula: str,
-    path: str | PathLike[str],
+    path: Files | None = None,
     system: OxideSystem = VANADIUM,
-) -> Path:
+    *,
+    ax: Panels | None = None,
+) -> Figure:
     """Draw the crystals of one formula against the judge's hull and that of the Materials Project.
 
     Panel a: formation energies, with both hulls, each by its own elements. Panel b: energy above
@@ -69,14 +71,16 @@ def plot_formula(
     formula
         Reduced formula.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix; by default none.
     system
         The oxide.
+    ax
+        Axes to draw into, three; by default a new figure with a caption is made.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        Also when it is written.
 
     Raises
     ------
@@ -89,8 +93,9 @@ def plot_formula(
     --------
     >>> from atomate2_vogen import load_references
     >>> from atomate2_vogen.plotting import plot_formula
-    >>> plot_formula([], load_references("CHGNet-0.3.0"), "VO2", "vo2.png").name
-    'vo2.png'
+    >>> figure = plot_formula([], load_references("CHGNet-0.3.0"), "VO2", "vo2.pdf")
+    >>> len(figure.axes)
+    3
     """
     hull = ReferenceHull(references, system)
     ours = [document for document in stability if document.formula == formula]
@@ -102,16 +107,16 @@ def plot_formula(
     caption = f"{latexify(formula)}. {count_states(ours, scheme)} {CLASSES}"
     caption += "" if published is None else f" {published.vintage}."
     documents = sorted(ranked(ours), key=lambda document: document.energy_above_hull or 0.0)
-    with drawing(path, caption, width=7.2, height=3.9) as figure:
-        left, middle, right = figure.subplots(1, 3, width_ratios=(1.0, 1.0, 0.85))
+    with drawing(path, caption, width=7.2, height=3.9, ax=ax) as page:
+        left, middle, right = page.panels(3, width_ratios=(1.0, 1.0, 0.85))
         _draw_hulls(left, hull, published, formula)
         _draw_energies(left, documents, formula, system)
         _draw_ranking(middle, documents, published)
         _draw_lowest(right, documents, system)
         panel_title(left, "a")
         panel_title(middle, "b")
-        legend_above(figure, legend_entries([left]), columns=3)
-    return Path(path)
+        page.legend(legend_entries([left]), columns=3)
+    return page.figure
 
 
 def _draw_hulls(

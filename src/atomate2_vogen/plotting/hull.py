@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atomate2_vogen.chemistry import VANADIUM, OxideSystem
 from atomate2_vogen.plotting.documents import count_states, one_scheme
-from atomate2_vogen.plotting.figures import drawing, legend_above, legend_entries, panel_title
+from atomate2_vogen.plotting.figures import (
+    Files,
+    Panels,
+    drawing,
+    legend_entries,
+    panel_title,
+)
 from atomate2_vogen.plotting.panels import (
     CLASSES,
     draw_candidates,
@@ -18,13 +23,18 @@ from atomate2_vogen.plotting.panels import (
 from atomate2_vogen.schemas import ReferenceDoc, StabilityDoc
 from atomate2_vogen.stability.phases import ReferenceHull
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def plot_hull(
     stability: Sequence[StabilityDoc],
     references: Sequence[ReferenceDoc],
-    path: str | PathLike[str],
+    path: Files | None = None,
     system: OxideSystem = VANADIUM,
-) -> Path:
+    *,
+    ax: Panels | None = None,
+) -> Figure:
     """Draw candidates on the reference hull, as in the paper's Figs. 7-9.
 
     Panel a: formation energy over anion fraction, with the hull and the names of its phases.
@@ -38,14 +48,16 @@ def plot_hull(
     references
         Reference phases of the hull.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix; by default none.
     system
         The oxide.
+    ax
+        Axes to draw into, two; by default a new figure with a caption is made.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        Also when it is written.
 
     Raises
     ------
@@ -58,18 +70,19 @@ def plot_hull(
     --------
     >>> from atomate2_vogen import load_references
     >>> from atomate2_vogen.plotting import plot_hull
-    >>> plot_hull([], load_references("CHGNet-0.3.0"), "hull.png").name
-    'hull.png'
+    >>> figure = plot_hull([], load_references("CHGNet-0.3.0"), "hull.png")
+    >>> figure.axes[0].get_ylabel()
+    'Formation energy (eV/atom)'
     """
     hull = ReferenceHull(references, system)
     scheme = one_scheme(stability, hull.scheme)
     caption = f"{count_states(stability, scheme)} {CLASSES}"
-    with drawing(path, caption, width=7.2, height=4.0) as figure:
-        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
+    with drawing(path, caption, width=7.2, height=4.0, ax=ax) as page:
+        left, right = page.panels(2, width_ratios=(1.25, 1.0))
         draw_hull(left, hull)
         draw_candidates(left, stability, system)
         draw_distances(right, stability, system)
         panel_title(left, "a")
         panel_title(right, "b")
-        legend_above(figure, legend_entries([left]))
-    return Path(path)
+        page.legend(legend_entries([left]))
+    return page.figure

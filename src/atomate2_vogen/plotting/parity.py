@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pymatgen.util.string import latexify
 
-from atomate2_vogen.plotting.figures import SERIES, drawing, legend_above, legend_entries
+from atomate2_vogen.plotting.figures import (
+    SERIES,
+    Files,
+    Panels,
+    drawing,
+    legend_entries,
+)
 from atomate2_vogen.schemas import DftDoc, ModelAgreement
 from atomate2_vogen.stability.agreement import compared_heights, model_agreements
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 """Of formulas, in order."""
@@ -18,7 +26,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 MEV = 1000
 
 
-def plot_parity(documents: Sequence[DftDoc], path: str | PathLike[str]) -> Path:
+def plot_parity(
+    documents: Sequence[DftDoc], path: Files | None = None, *, ax: Panels | None = None
+) -> Figure:
     """Draw energies above the lowest known phase: each energy model against DFT.
 
     One panel per model, on shared axes; one colour and marker per formula, filled for finds and
@@ -29,12 +39,14 @@ def plot_parity(documents: Sequence[DftDoc], path: str | PathLike[str]) -> Path:
     documents
         Known phases and finds of one DFT scheme.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix; by default none.
+    ax
+        Axes to draw into, one per energy model; by default a new figure with a caption is made.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        Also when it is written.
 
     Examples
     --------
@@ -53,8 +65,8 @@ def plot_parity(documents: Sequence[DftDoc], path: str | PathLike[str]) -> Path:
     ...     above_known_phase=0.03,
     ...     by_models=[ModelHeight(engine="diep", above_known_phase=0.02)],
     ... )
-    >>> plot_parity([document], "parity.png").name
-    'parity.png'
+    >>> plot_parity([document], "parity.png").axes[0].get_xlabel()
+    'DFT (meV/atom)'
     """
     heights = compared_heights(documents)
     by_id = {one.dft_id: one for one in documents}
@@ -68,10 +80,9 @@ def plot_parity(documents: Sequence[DftDoc], path: str | PathLike[str]) -> Path:
     )
     agreements = {one.engine: one for one in model_agreements(documents)}
     width = 1.2 + 2.4 * max(1, len(heights))
-    with drawing(path, caption, width=width, height=3.2 if len(heights) > 1 else 4.2) as figure:
-        panels = figure.subplots(1, max(1, len(heights)), sharex=True, sharey=True, squeeze=False)[
-            0
-        ]
+    height = 3.2 if len(heights) > 1 else 4.2
+    with drawing(path, caption, width=width, height=height, ax=ax) as page:
+        panels = page.panels(max(1, len(heights)), sharex=True, sharey=True)
         for axes, (engine, found) in zip(panels, heights.items(), strict=False):
             for name, (model, dft) in found.items():
                 one = by_id[name]
@@ -107,8 +118,8 @@ def plot_parity(documents: Sequence[DftDoc], path: str | PathLike[str]) -> Path:
         panels[0].set_ylabel("Energy model (meV/atom)")
         for axes in panels:
             axes.set_xlabel("DFT (meV/atom)")
-        legend_above(figure, legend_entries(panels))
-    return Path(path)
+        page.legend(legend_entries(panels))
+    return page.figure
 
 
 def _title(agreement: ModelAgreement) -> str:

@@ -7,8 +7,6 @@ frequencies are drawn below zero, on grey.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +18,9 @@ from atomate2_vogen.plotting.figures import (
     BLUE,
     SERIES,
     VERMILION,
+    Files,
+    Panels,
     drawing,
-    legend_above,
     legend_entries,
     panel_title,
 )
@@ -29,9 +28,12 @@ from atomate2_vogen.schemas import PhononDoc, PhononSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-def plot_phonons(document: PhononDoc, path: str | PathLike[str]) -> Path:
+def plot_phonons(
+    document: PhononDoc, path: Files | None = None, *, ax: Panels | None = None
+) -> Figure:
     """Draw the dispersion, and the density of states to its right.
 
     Parameters
@@ -39,12 +41,14 @@ def plot_phonons(document: PhononDoc, path: str | PathLike[str]) -> Path:
     document
         Completed, with dispersion and density of states loaded (``load=True``).
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix; by default none.
+    ax
+        Axes to draw into, two: dispersion and density of states; by default a new figure with a caption is made.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        Also when it is written.
 
     Raises
     ------
@@ -79,16 +83,17 @@ def plot_phonons(document: PhononDoc, path: str | PathLike[str]) -> Path:
     ...     phonon_bands=bands.as_dict(),
     ...     phonon_dos=phonon_dos(phonon, mesh_length=20.0).as_dict(),
     ... )
-    >>> plot_phonons(document, "phonons.png").name
-    'phonons.png'
+    >>> figure = plot_phonons(document, "phonons.pdf")
+    >>> figure.axes[0].get_ylabel()
+    'Frequency (THz), imaginary below 0'
     """
     from pymatgen.phonon.plotter import PhononBSPlotter
 
     phonons = _completed(document)
     bands = loaded(document.phonon_bands, "phonon dispersion")
     dos = loaded(document.phonon_dos, "phonon density of states")
-    with drawing(path, _caption(document, phonons), width=6.4, height=4.2) as figure:
-        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.0, DENSITY_WIDTH))
+    with drawing(path, _caption(document, phonons), width=6.4, height=4.2, ax=ax) as page:
+        left, right = page.panels(2, sharey=True, width_ratios=(1.0, DENSITY_WIDTH))
         draw_path(left, bands, np.asarray(bands.bands), color=BLUE, linewidth=0.9)
         path_axis(left, PhononBSPlotter(bands).get_ticks())
         _mark_lowest(left, bands, phonons)
@@ -100,10 +105,12 @@ def plot_phonons(document: PhononDoc, path: str | PathLike[str]) -> Path:
         _frequency_axis([left, right], [phonons])
         panel_title(left, "a")
         panel_title(right, "b")
-    return Path(path)
+    return page.figure
 
 
-def plot_phonon_series(documents: Sequence[PhononDoc], path: str | PathLike[str]) -> Path:
+def plot_phonon_series(
+    documents: Sequence[PhononDoc], path: Files | None = None, *, ax: Panels | None = None
+) -> Figure:
     """Draw the dispersions of one crystal in several supercells over each other.
 
     Parameters
@@ -111,12 +118,14 @@ def plot_phonon_series(documents: Sequence[PhononDoc], path: str | PathLike[str]
     documents
         Of one candidate and scheme; failed ones are named in the caption.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix; by default none.
+    ax
+        Axes to draw into, one; by default a new figure with a caption is made.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        Also when it is written.
 
     Raises
     ------
@@ -154,8 +163,9 @@ def plot_phonon_series(documents: Sequence[PhononDoc], path: str | PathLike[str]
     ...         phonons=summarise_phonons(phonon, bands, mesh_length=20.0),
     ...         phonon_bands=bands.as_dict(),
     ...     )
-    >>> plot_phonon_series([document(2), document(3)], "series.png").name
-    'series.png'
+    >>> figure = plot_phonon_series([document(2), document(3)], "series.pdf")
+    >>> len(figure.axes)
+    1
     """
     from pymatgen.phonon.plotter import PhononBSPlotter
 
@@ -173,8 +183,8 @@ def plot_phonon_series(documents: Sequence[PhononDoc], path: str | PathLike[str]
         for d in done
     )
     caption += f". Failed: {', '.join(failed)}." if failed else "."
-    with drawing(path, caption, width=5.6, height=4.2) as figure:
-        axes = figure.subplots()
+    with drawing(path, caption, width=5.6, height=4.2, ax=ax) as page:
+        (axes,) = page.panels(1)
         for i, document in enumerate(done):
             bands = loaded(document.phonon_bands, "phonon dispersion")
             draw_path(
@@ -189,8 +199,8 @@ def plot_phonon_series(documents: Sequence[PhononDoc], path: str | PathLike[str]
             if i == 0:
                 path_axis(axes, PhononBSPlotter(bands).get_ticks())
         _frequency_axis([axes], [_completed(document) for document in done])
-        legend_above(figure, legend_entries([axes]))
-    return Path(path)
+        page.legend(legend_entries([axes]))
+    return page.figure
 
 
 def _completed(document: PhononDoc) -> PhononSummary:

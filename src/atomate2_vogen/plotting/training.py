@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atomate2_vogen.errors import InputError
@@ -13,6 +11,8 @@ from atomate2_vogen.plotting.figures import (
     GREEN,
     ORANGE,
     VERMILION,
+    Files,
+    Panels,
     drawing,
     panel_title,
 )
@@ -20,6 +20,7 @@ from atomate2_vogen.schemas import GanDoc, TrainingDoc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _VAE = (
     ("reconstruction", "reconstruction, training", BLUE, "-"),
@@ -64,8 +65,12 @@ _MONITORED = {
 
 
 def plot_training(
-    document: TrainingDoc, path: str | PathLike[str], networks: Sequence[str] | None = None
-) -> Path:
+    document: TrainingDoc,
+    path: Files | None = None,
+    networks: Sequence[str] | None = None,
+    *,
+    ax: Panels | None = None,
+) -> Figure:
     """Draw the learning curves of networks in a training document.
 
     Parameters
@@ -73,15 +78,17 @@ def plot_training(
     document
         Of any stage.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix; by default none.
     networks
         Keys of its history, such as ``lattice`` and ``sites`` for the paper's Fig. 4; by default
         all.
+    ax
+        Axes to draw into, one per network; by default a new figure with a caption is made.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        Also when it is written.
 
     Raises
     ------
@@ -105,8 +112,8 @@ def plot_training(
     ...     peak_memory=1.0,
     ...     artefact=Artefact(filename="x", sha256="y", content=""),
     ... )
-    >>> plot_training(document, "curves.png").name
-    'curves.png'
+    >>> plot_training(document, "curves.png").axes[0].get_xlabel()
+    'Epoch'
     """
     wanted = _PANELS if networks is None else networks
     known = [name for name in wanted if name in _PANELS and document.history.get(name)]
@@ -119,18 +126,18 @@ def plot_training(
         f"{document.dataset_id}; {document.backend}. Weights kept are those of the epoch with "
         "the least validation error (dotted line); the WGAN's are the last."
     )
-    with drawing(path, caption, width=3.6 * columns, height=0.5 + 2.5 * rows) as figure:
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    with drawing(path, caption, width=3.6 * columns, height=0.5 + 2.5 * rows, ax=ax) as page:
+        panels = page.panels(len(known), columns)
         for letter, name, axes in zip("abcde", known, panels, strict=False):
             _draw(axes, name, document.history[name], _steps(document, name))
             _mark_best(axes, name, document)
             panel_title(axes, f"{letter}   {_PANELS[name][0]}")
-        for axes in panels[len(known) :]:
-            axes.set_visible(False)
-    return Path(path)
+    return page.figure
 
 
-def plot_generator_losses(generators: Sequence[GanDoc], path: str | PathLike[str]) -> Path:
+def plot_generator_losses(
+    generators: Sequence[GanDoc], path: Files | None = None, *, ax: Panels | None = None
+) -> Figure:
     """Draw the loss of each generator in a separate panel, as of GAN and WGAN in the paper's Fig. 5.
 
     Losses of two kinds have no common scale. Each panel says how many of the generator's latents
@@ -141,12 +148,14 @@ def plot_generator_losses(generators: Sequence[GanDoc], path: str | PathLike[str
     generators
         Trained generators, each a panel, in this order.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix; by default none.
+    ax
+        Axes to draw into, one per generator; by default a new figure with a caption is made.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        Also when it is written.
 
     Raises
     ------
@@ -168,8 +177,8 @@ def plot_generator_losses(generators: Sequence[GanDoc], path: str | PathLike[str
     ...     decoded={},
     ...     wall_time=1.0,
     ... )
-    >>> plot_generator_losses([document], "losses.png").name
-    'losses.png'
+    >>> plot_generator_losses([document], "losses.png").axes[0].get_ylabel()
+    "Generator's loss"
     """
     if not generators:
         raise InputError("no generator to draw")
@@ -184,8 +193,8 @@ def plot_generator_losses(generators: Sequence[GanDoc], path: str | PathLike[str
         f"{models}; autoencoders of model {first.autoencoders}, preset {first.preset}, seed "
         f"{first.seed}. Means over {first.steps // len(first.history['loss'])} steps each."
     )
-    with drawing(path, caption, width=7.0, height=3.2) as figure:
-        panels = figure.subplots(1, len(generators), squeeze=False)[0]
+    with drawing(path, caption, width=7.0, height=3.2, ax=ax) as page:
+        panels = page.panels(len(generators))
         for axes, generator, letter in zip(panels, generators, "abcdef", strict=False):
             values = generator.history["loss"]
             width = generator.steps / len(values)
@@ -196,7 +205,7 @@ def plot_generator_losses(generators: Sequence[GanDoc], path: str | PathLike[str
             axes.set_ylabel("Generator's loss")
             axes.margins(x=0.01, y=0.08)
             panel_title(axes, f"{letter}   {generator.kind}{_decoded(generator)}")
-    return Path(path)
+    return page.figure
 
 
 def _decoded(generator: GanDoc) -> str:

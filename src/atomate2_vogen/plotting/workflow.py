@@ -5,12 +5,19 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atomate2_vogen.errors import InputError
-from atomate2_vogen.plotting.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, drawing
+from atomate2_vogen.plotting.figures import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    Files,
+    Panels,
+    drawing,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +64,13 @@ class Step:
     inputs: tuple[str, ...] = ()
 
 
-def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str = "") -> Path:
+def plot_workflow(
+    steps: Sequence[Step],
+    path: Files | None = None,
+    caption: str = "",
+    *,
+    ax: Panels | None = None,
+) -> Figure:
     """Draw the steps of a flow as boxes and their dependencies as arrows.
 
     Parameters
@@ -65,14 +78,16 @@ def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str
     steps
         Of a flow, such as `flows.steps_of` gives them; inputs that are no step are left out.
     path
-        Picture to write: PNG, PDF or SVG by its suffix.
+        File to write, or several of them: PNG, PDF or SVG by the suffix; by default none.
     caption
         Text below the diagram.
+    ax
+        Axes to draw into, one; by default a new figure with a caption is made.
 
     Returns
     -------
-    Path
-        The file written.
+    matplotlib.figure.Figure
+        Also when it is written.
 
     Raises
     ------
@@ -83,8 +98,8 @@ def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str
     --------
     >>> from atomate2_vogen.plotting import Step, plot_workflow
     >>> steps = [Step("sample", "sampling", 3), Step("relax", "forcefield", 0, ("sample",))]
-    >>> plot_workflow(steps, "workflow.png").name
-    'workflow.png'
+    >>> plot_workflow(steps, "workflow.png").axes[0].texts[0].get_text()
+    'sample\\n3 jobs'
     """
     import networkx as nx
 
@@ -94,8 +109,8 @@ def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str
     columns = max(len(row) for row in rows)
     width = columns * (BOX_WIDTH + BOX_GAP) - BOX_GAP + 0.1
     height = len(rows) * (BOX_HEIGHT + BOX_GAP) - BOX_GAP + 0.1
-    with drawing(path, caption, width=max(width, 4.5), height=height + 1.0) as figure:
-        axes = figure.subplots()
+    with drawing(path, caption, width=max(width, 4.5), height=height + 1.0, ax=ax) as page:
+        (axes,) = page.panels(1)
         places = {
             name: (
                 (x + (columns - len(row)) / 2) * (BOX_WIDTH + BOX_GAP),
@@ -113,8 +128,8 @@ def plot_workflow(steps: Sequence[Step], path: str | PathLike[str], caption: str
         axes.set_ylim(BOX_HEIGHT - height + 0.05, BOX_HEIGHT + 0.05)
         axes.set_aspect("equal")
         axes.set_axis_off()
-        _draw_legend(figure, steps)
-    return Path(path)
+        page.legend(_legend(steps), columns=5)
+    return page.figure
 
 
 def _graph(steps: Sequence[Step]) -> Any:
@@ -170,7 +185,8 @@ def _draw_arrow(axes: Axes, begin: tuple[float, float], end: tuple[float, float]
     )
 
 
-def _draw_legend(figure: Figure, steps: Sequence[Step]) -> None:
+def _legend(steps: Sequence[Step]) -> dict[str, Any]:
+    """Coloured boxes by what they stand for."""
     from matplotlib.patches import Patch
 
     named = {
@@ -180,17 +196,12 @@ def _draw_legend(figure: Figure, steps: Sequence[Step]) -> None:
         "dft": "DFT",
         "analysis": "analysis",
     }
-    used = dict.fromkeys(step.category for step in steps)
-    figure.legend(
-        handles=[
-            Patch(facecolor=_pale(COLOURS[c]), edgecolor="black", label=named[c])
-            for c in named
-            if c in used
-        ],
-        loc="outside upper center",
-        ncols=5,
-        frameon=False,
-    )
+    used = {step.category for step in steps}
+    return {
+        name: Patch(facecolor=_pale(COLOURS[category]), edgecolor="black")
+        for category, name in named.items()
+        if category in used
+    }
 
 
 def _pale(colour: str) -> str:

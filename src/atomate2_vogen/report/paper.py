@@ -122,14 +122,13 @@ def draw_paper(
     drawn: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
 
-    def draw(name: str, plot: Callable[[Path], Any], missing: str | None = None) -> None:
+    def draw(name: str, plot: Callable[[list[Path]], Any], missing: str | None = None) -> None:
         if missing is not None:
             left_out[name] = missing
             return
         files = [f"{name}.{suffix}" for suffix in FILE_KINDS]
         try:
-            for file in files:
-                plot(target / file)
+            plot([target / file for file in files])
         except VogenError as error:
             left_out[name] = reason(error)
         else:
@@ -137,19 +136,19 @@ def draw_paper(
 
     draw(
         "fig_02_03_workflow",
-        lambda path: plot_workflow(steps, path, "Steps of the flow, drawn from its jobs."),
+        lambda paths: plot_workflow(steps, paths, "Steps of the flow, drawn from its jobs."),
         None if steps else "no steps were given",
     )
     draw(
         "fig_04_autoencoders",
-        lambda path: plot_training(
-            load_shipped_training(preset, system), path, networks=("lattice", "sites")
+        lambda paths: plot_training(
+            load_shipped_training(preset, system), paths, networks=("lattice", "sites")
         ),
     )
     generators = parts.generators()
     draw(
         "fig_05_generators",
-        lambda path: plot_generator_losses(generators, path),
+        lambda paths: plot_generator_losses(generators, paths),
         None if generators else "no generator was trained (stage gan)",
     )
     judged = parts.discovery(document.samplers[0]) if document.samplers else None
@@ -157,7 +156,7 @@ def draw_paper(
     unjudged = None if stability else "no crystal was relaxed (stage relax)"
     draw(
         "fig_06_formation_energies",
-        lambda path: plot_formation_energies(stability, path, system),
+        lambda paths: plot_formation_energies(stability, paths, system),
         unjudged,
     )
     formulas = list(Published.values().request)  # in the order of the paper's figures
@@ -165,8 +164,8 @@ def draw_paper(
         asked = formula in document.requested
         draw(
             f"fig_{number:02d}_{formula}",
-            lambda path, formula=formula: plot_formula(  # type: ignore[misc]
-                stability, references, formula, path, system
+            lambda paths, formula=formula: plot_formula(  # type: ignore[misc]
+                stability, references, formula, paths, system
             ),
             unjudged if asked else f"no {formula} was asked for",
         )
@@ -175,13 +174,13 @@ def draw_paper(
         found = [one for one in phonons if one.formula == formula and one.phonons is not None]
         draw(
             f"fig_{number}_phonons_{formula}",
-            lambda path, found=found: plot_phonons(_largest(found), path),  # type: ignore[misc]
+            lambda paths, found=found: plot_phonons(_largest(found), paths),  # type: ignore[misc]
             None if found else f"no phonons of new {formula} (stage phonons)",
         )
     series = _series(phonons)
     draw(
         "fig_s1_s2_supercells",
-        lambda path: plot_phonon_series(series, path),
+        lambda paths: plot_phonon_series(series, paths),
         None if len(series) > 1 else "no crystal was calculated in several supercells",
     )
     electronic = parts.electronic()
@@ -191,7 +190,7 @@ def draw_paper(
         best += [one.electronic_id for one in bands[:1]]
         draw(
             f"fig_{number}_electronic_{formula}",
-            lambda path, bands=bands: plot_electronic(bands[0], path),  # type: ignore[misc]
+            lambda paths, bands=bands: plot_electronic(bands[0], paths),  # type: ignore[misc]
             None if bands else f"no bands of new {formula} (stage electronic)",
         )
     halves = [
@@ -203,7 +202,7 @@ def draw_paper(
     halves.sort(key=lambda one: one.electronic_id in best)
     draw(
         "fig_half_metal",
-        lambda path: plot_electronic(halves[0], path),
+        lambda paths: plot_electronic(halves[0], paths),
         None if halves else "no half metal or half semiconductor among the crystals calculated",
     )
     return PaperFigures(drawn, left_out)
