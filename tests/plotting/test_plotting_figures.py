@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from atomate2_vogen import plotting
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.plotting import figures as frame
+from atomate2_vogen.plotting.formation import plot_formation_energies
 from atomate2_vogen.plotting.hull import plot_hull
 
 
@@ -146,6 +147,14 @@ def test_panels_left_over_in_a_grid_are_not_seen():
     with frame.drawing(None, "", width=4, height=4) as page:
         assert len(page.panels(3, 2)) == 3
     assert [axes.get_visible() for axes in page.figure.axes] == [True, True, True, False]
+
+
+def test_separate_panels_of_the_caller_get_one_scale():
+    """As the rows of our own figure, which share their axis."""
+    panels = [Figure().subplots() for _ in range(3)]
+    plot_formation_energies(documents(), ax=panels)
+    ours = plot_formation_energies(documents()).axes
+    assert [a.get_xlim() for a in panels] == [a.get_xlim() for a in ours]
 
 
 def test_every_plotting_function_returns_its_figure_and_takes_panels():

@@ -108,7 +108,7 @@ class Page:
         return list(grid[:number])
 
     def legend(self, entries: Mapping[str, Any], columns: int = 4) -> None:
-        """Draw one legend for all panels: above them, or in the first panel of the caller.
+        """Draw one legend for all panels: above them, or below the first panel of the caller.
 
         Parameters
         ----------
@@ -118,7 +118,14 @@ class Page:
             Of the legend above.
         """
         if self.given is not None:
-            self.given[0].legend(list(entries.values()), list(entries), frameon=False)
+            self.given[0].legend(
+                list(entries.values()),
+                list(entries),
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.17),  # under the name of the axis
+                ncols=2,
+                frameon=False,
+            )
             return
         self.figure.legend(
             list(entries.values()),

@@ -116,9 +116,9 @@ def _draw_histograms(
     low, high = min(0.0, float(everything.min())), float(everything.max())
     edges = edges_of(low, high, max(0.05, round((high - low) / 40, 2)))
     left, right = min(on_hull.values()) + edges[0], max(on_hull.values()) + edges[-1]
-    # room for the word beside the lowest hull
-    rows[0].set_xlim(left - 0.1 * (right - left), right + 0.02 * (right - left))
     for axes, (formula, documents) in zip(rows, by_formula.items(), strict=True):
+        # room for the word beside the lowest hull
+        axes.set_xlim(left - 0.1 * (right - left), right + 0.02 * (right - left))
         energies = formation_energies(documents)
         draw_bars(axes, documents, edges, on_hull[formula], colour=SKY, line=0.4)
         axes.plot(
