@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 from drawn_figures import caption
 from judged_documents import REFERENCES, SCHEME, document, documents, offsets
+from pymatgen.util.string import latexify
 
+from atomate2_vogen.chemistry import VANADIUM
 from atomate2_vogen.errors import SchemeMismatchError
 from atomate2_vogen.plotting.hull import plot_hull
+from atomate2_vogen.plotting.panels import hull_points
 from atomate2_vogen.schemas import PaperClass
+from atomate2_vogen.stability.judging import METASTABLE_LIMIT
+from atomate2_vogen.stability.phases import ReferenceHull
 
 
 def test_hull_draws_every_ranked_candidate_and_reference(tmp_path, figures):
@@ -16,7 +21,7 @@ def test_hull_draws_every_ranked_candidate_and_reference(tmp_path, figures):
     path = tmp_path / "new" / "hull.png"
     plot_hull(docs, REFERENCES, path)
     assert path.read_bytes()[:4] == b"\x89PNG"
-    left, right = figures[0].axes
+    left, zoom, right = figures[0].axes
     ranked = [d for d in docs if d.state == "ranked"]
     assert len(offsets(left)) == len(ranked) + len(REFERENCES)
     drawn = np.sort(offsets(left)[:, 1])
@@ -24,7 +29,8 @@ def test_hull_draws_every_ranked_candidate_and_reference(tmp_path, figures):
         [d.formation_energy_per_atom for d in ranked] + [r.energy_per_atom for r in REFERENCES]
     )
     assert drawn == pytest.approx(expected, abs=1e-9)
-    # in panel b the one far above the frame is counted instead
+    assert len(offsets(zoom)) == len(offsets(left))  # what lies outside its frame is cut off
+    # in panel c the one far above the frame is counted instead
     heights = np.sort(offsets(right)[:, 1])
     assert heights == pytest.approx(np.sort([d.energy_above_hull for d in ranked])[:-1])
     assert any("1 above" in t.get_text() for t in right.texts)
@@ -35,6 +41,26 @@ def test_hull_draws_every_ranked_candidate_and_reference(tmp_path, figures):
     assert f"Energy model: {SCHEME}. 37 of 38 candidates ranked (1 collapsed)" in caption(
         figures[0]
     )
+
+
+def test_zoom_shows_and_names_every_compound_on_the_hull():
+    """Above each there is room for crystals of every class; the whole has the names of elements."""
+    whole, zoom, _ = plot_hull(documents(), REFERENCES).axes
+    hull = ReferenceHull(REFERENCES, VANADIUM)
+    compounds = [one for one in hull.vertices if len(one.structure.composition) > 1]
+    names = {latexify(one.formula) for one in compounds}
+    assert {text.get_text() for text in zoom.texts} == names
+    assert {text.get_text() for text in whole.texts} == {"V", "O$_{2}$"}
+    (left, right), (bottom, top) = zoom.get_xlim(), zoom.get_ylim()
+    for x, y in hull_points(hull, compounds):
+        assert left < x < right
+        assert bottom < y < top - METASTABLE_LIMIT + 1e-9
+
+
+def test_zoom_of_elements_alone_is_the_whole():
+    elements = [one for one in REFERENCES if len(one.structure.composition) == 1]
+    whole, zoom, _ = plot_hull([], elements).axes
+    assert zoom.get_xlim() == whole.get_xlim()
 
 
 def test_picture_is_deterministic_and_does_not_depend_on_order(tmp_path):
@@ -53,7 +79,7 @@ def test_size_is_that_of_print(tmp_path):
 
 def test_nothing_ranked_is_said(tmp_path, figures):
     plot_hull([document("VO2", 0.1, 0, state="failed")], REFERENCES, tmp_path / "hull.png")
-    texts = [text.get_text() for text in figures[0].axes[1].texts]
+    texts = [text.get_text() for text in figures[0].axes[2].texts]
     assert "no ranked candidate" in texts
 
 

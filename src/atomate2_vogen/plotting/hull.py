@@ -17,6 +17,7 @@ from atomate2_vogen.plotting.figures import (
 from atomate2_vogen.plotting.panels import (
     CLASSES,
     draw_candidates,
+    draw_compounds,
     draw_distances,
     draw_hull,
 )
@@ -37,9 +38,9 @@ def plot_hull(
 ) -> Figure:
     """Draw candidates on the reference hull, as in the paper's Figs. 7-9.
 
-    Panel a: formation energy over anion fraction, with the hull and the names of its phases.
-    Panel b: energy above hull by formula, where crystals of one composition can be distinguished
-    apart; what lies above the frame is counted at its upper edge.
+    Panel a: formation energy over anion fraction, with the hull. Panel b: the same between the
+    compounds on the hull, with their names. Panel c: energy above hull by formula, where crystals
+    of one composition can be told apart; what lies above the frame is counted at its upper edge.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def plot_hull(
     system
         The oxide.
     ax
-        Axes to draw into, two; by default a new figure with a caption is made.
+        Axes to draw into, three; by default a new figure with a caption is made.
 
     Returns
     -------
@@ -78,11 +79,16 @@ def plot_hull(
     scheme = one_scheme(stability, hull.scheme)
     caption = f"{count_states(stability, scheme)} {CLASSES}"
     with drawing(path, caption, width=7.2, height=4.0, ax=ax) as page:
-        left, right = page.panels(2, width_ratios=(1.25, 1.0))
-        draw_hull(left, hull)
-        draw_candidates(left, stability, system)
-        draw_distances(right, stability, system)
-        panel_title(left, "a")
-        panel_title(right, "b")
-        page.legend(legend_entries([left]))
+        whole, zoom, heights = page.panels(3, width_ratios=(0.8, 1.0, 1.0))
+        draw_hull(whole, hull, names=False)
+        draw_candidates(whole, stability, system)
+        draw_candidates(zoom, stability, system)
+        draw_compounds(zoom, hull)  # the frame is set last
+        draw_distances(heights, stability, system, size=14.0)
+        (x0, x1), (y0, y1) = zoom.get_xlim(), zoom.get_ylim()
+        whole.set_ylim(bottom=min(whole.get_ylim()[0], 1.02 * y0))
+        whole.indicate_inset((x0, y0, x1 - x0, y1 - y0), edgecolor="0.4", alpha=1.0)
+        for axes, letter in ((whole, "a"), (zoom, "b"), (heights, "c")):
+            panel_title(axes, letter)
+        page.legend(legend_entries([whole]))
     return page.figure

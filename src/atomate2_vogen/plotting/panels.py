@@ -47,6 +47,10 @@ _REFERENCE: dict[str, Any] = {
 }
 
 
+COMPOUND_MARGIN = 0.04
+"""Anion fractions beyond the first and the last compound that the zoom shows."""
+
+
 def hull_points(hull: ReferenceHull, references: Sequence[ReferenceDoc]) -> np.ndarray:
     """Anion fraction and formation energy (eV/atom) of reference phases, shape (n, 2)."""
     rows = []
@@ -69,7 +73,7 @@ def draw_limits(axes: Axes) -> None:
         )
 
 
-def draw_hull(axes: Axes, hull: ReferenceHull) -> None:
+def draw_hull(axes: Axes, hull: ReferenceHull, *, names: bool = True) -> None:
     """Draw the hull, its reference phases, and the names of those on it.
 
     Parameters
@@ -78,6 +82,8 @@ def draw_hull(axes: Axes, hull: ReferenceHull) -> None:
         Empty panel: formation energy over anion fraction.
     hull
         The hull.
+    names
+        Whether compounds are named; the elements always are.
     """
     points = hull_points(hull, hull.references)
     line = hull_points(hull, hull.vertices)
@@ -86,19 +92,8 @@ def draw_hull(axes: Axes, hull: ReferenceHull) -> None:
     axes.axhline(0, color="0.75", linewidth=0.7, zorder=0)
 
     lowest = float(line[:, 1].min()) or -1.0
-    inner = [i for i, (x, _) in enumerate(line) if 0 < x < 1]
-    slots = spread(line[inner, 0], gap=0.062)
-    for slot, i in zip(slots, inner, strict=True):
-        axes.annotate(
-            latexify(hull.vertices[i].formula),
-            xy=line[i],
-            xytext=(slot, lowest * 1.12),
-            ha="center",
-            va="top",
-            rotation=90,
-            fontsize=7.5,
-            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "relpos": (0.5, 1.0)},
-        )
+    if names:
+        _name_compounds(axes, hull, line, gap=0.062, level=lowest * 1.12)
     for i, side, shift in ((0, "left", 7), (len(line) - 1, "right", -7)):
         axes.annotate(
             latexify(hull.vertices[i].formula),
@@ -110,10 +105,58 @@ def draw_hull(axes: Axes, hull: ReferenceHull) -> None:
         )
     axes.set(
         xlim=(-0.03, 1.03),
-        ylim=(lowest * 1.36, max(0.2, -0.12 * lowest)),
+        ylim=(lowest * (1.36 if names else 1.08), max(0.2, -0.12 * lowest)),
         xlabel=f"Atomic fraction of {hull.system.anion}, x",
         ylabel="Formation energy (eV/atom)",
     )
+
+
+def draw_compounds(axes: Axes, hull: ReferenceHull) -> None:
+    """Draw the hull between its first and its last compound, with their names.
+
+    The frame reaches as far above the hull as a crystal may lie that still has a class.
+
+    Parameters
+    ----------
+    axes
+        Panel: formation energy over anion fraction.
+    hull
+        The hull; of elements alone the whole is drawn.
+    """
+    points, line = hull_points(hull, hull.references), hull_points(hull, hull.vertices)
+    inner = line[(line[:, 0] > 0) & (line[:, 0] < 1)]
+    if len(inner) == 0:
+        draw_hull(axes, hull)
+        return
+    axes.plot(line[:, 0], line[:, 1], color="black", linewidth=1.0, zorder=1)
+    axes.scatter(points[:, 0], points[:, 1], s=13, zorder=6, **_REFERENCE)
+    left, right = inner[:, 0].min() - COMPOUND_MARGIN, inner[:, 0].max() + COMPOUND_MARGIN
+    low, high = inner[:, 1].min(), inner[:, 1].max() + METASTABLE_LIMIT
+    level = low - 0.1 * (high - low)
+    _name_compounds(axes, hull, line, gap=0.075 * (right - left), level=level)
+    axes.set(
+        xlim=(left, right),
+        ylim=(low - 0.36 * (high - low), high),
+        xlabel=f"Atomic fraction of {hull.system.anion}, x",
+    )
+
+
+def _name_compounds(
+    axes: Axes, hull: ReferenceHull, line: np.ndarray, *, gap: float, level: float
+) -> None:
+    """Write names of compounds on the hull below it, side by side, each with a line to its point."""
+    inner = [i for i, (x, _) in enumerate(line) if 0 < x < 1]
+    for slot, i in zip(spread(line[inner, 0], gap=gap), inner, strict=True):
+        axes.annotate(
+            latexify(hull.vertices[i].formula),
+            xy=line[i],
+            xytext=(slot, level),
+            ha="center",
+            va="top",
+            rotation=90,
+            fontsize=7.5,
+            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "relpos": (0.5, 1.0)},
+        )
 
 
 def spread(positions: np.ndarray, gap: float) -> np.ndarray:
