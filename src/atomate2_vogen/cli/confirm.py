@@ -10,6 +10,7 @@ import click
 from rich.markup import escape
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.grouped import OUTPUT, GroupedCommand
 from atomate2_vogen.engines.loading import CONFIRMING
 from atomate2_vogen.errors import InputError
 
@@ -22,7 +23,19 @@ if TYPE_CHECKING:
     from atomate2_vogen.schemas import StabilityDoc
 
 
-@click.command(short_help="Ask further energy models about the finds of a folder.")
+GROUPS = {
+    "Finds": ("threshold", "top", "also_known"),
+    "Energy models": ("engines",),
+    "DFT": ("dft", "dft_top", "dft_max_atoms", "dft_geometries", "dft_cost"),
+    "Output": OUTPUT,
+}
+
+
+@click.command(
+    cls=GroupedCommand,
+    groups=GROUPS,
+    short_help="Ask further energy models about the finds of a folder.",
+)
 @click.argument("folder", type=options.UserPath())
 @click.option(
     "--engines",

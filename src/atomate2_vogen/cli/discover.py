@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.grouped import GroupedCommand
 from atomate2_vogen.cli.sampling_options import SamplingOptions, sampling_options
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
 
 
-@click.command(short_help="Generate crystals, relax them, and place them on the convex hull.")
+@click.command(
+    cls=GroupedCommand,
+    short_help="Generate crystals, relax them, and place them on the convex hull.",
+)
 @options.system_option
 @options.counts_option
 @options.sampler_options

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.grouped import GroupedCommand
 from atomate2_vogen.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from atomate2_vogen.structures.reading.structures import ReadStructure
 
 
-@click.command(short_help="Relax your own crystals and place them on the convex hull.")
+@click.command(
+    cls=GroupedCommand, short_help="Relax your own crystals and place them on the convex hull."
+)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.system_option
 @options.engine_option

@@ -10,13 +10,27 @@ from typing import TYPE_CHECKING
 import click
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.grouped import ADVANCED, CRYSTALS, ENERGY_MODEL, OUTPUT, GroupedCommand
 from atomate2_vogen.cli.sampling_options import SamplingOptions, loop_sampling_options
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
 
 
-@click.command(short_help="Search in rounds that learn from what they found.")
+GROUPS = {
+    "Crystals": CRYSTALS,
+    "Rounds": ("rounds", "cpu_hours", "finds", "threshold", "learn"),
+    "Energy model": ENERGY_MODEL,
+    "Output": OUTPUT,
+    "Advanced": ADVANCED,
+}
+
+
+@click.command(
+    cls=GroupedCommand,
+    groups=GROUPS,
+    short_help="Search in rounds that learn from what they found.",
+)
 @options.system_option
 @options.counts_option
 @click.option(

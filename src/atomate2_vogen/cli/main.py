@@ -15,6 +15,7 @@ from atomate2_vogen.cli.confirm import confirm
 from atomate2_vogen.cli.discover import discover
 from atomate2_vogen.cli.doctor import doctor
 from atomate2_vogen.cli.evaluate import evaluate
+from atomate2_vogen.cli.grouped import GroupedCommands
 from atomate2_vogen.cli.known import known
 from atomate2_vogen.cli.loop import loop
 from atomate2_vogen.cli.paper import paper
@@ -33,7 +34,7 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
-class VogenGroup(click.Group):
+class VogenGroup(GroupedCommands):
     """Commands whose expected errors end in one line on stderr and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -52,8 +53,19 @@ class VogenGroup(click.Group):
             ctx.exit(EXIT_INTERRUPTED)
 
 
+VERBS: dict[str, tuple[click.Command, ...]] = {
+    "Generate and judge": (discover, loop, evaluate, confirm, sample, paper),
+    "Look at results": (query, report),
+    "Databases and clusters": (submit, build, recover),
+    "Networks": (train, reconstruct),
+    "Set up": (doctor, known, completion),
+}
+"""Commands in the order of the help."""
+
+
 @click.group(
     cls=VogenGroup,
+    verbs=VERBS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="atomate2-vogen", prog_name="vogen")
@@ -65,28 +77,6 @@ def cli() -> None:
 
     Exit codes: 0 success; 1 failure; 2 bad input; 130 stopped with Ctrl-C.
     """
-
-
-VERBS = (
-    discover,
-    loop,
-    sample,
-    evaluate,
-    confirm,
-    known,
-    paper,
-    reconstruct,
-    train,
-    build,
-    query,
-    report,
-    submit,
-    recover,
-    doctor,
-    completion,
-)
-for verb in VERBS:
-    cli.add_command(verb)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import click
 from rich.markup import escape
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.grouped import GroupedCommand
 from atomate2_vogen.cli.progress import ELECTRONIC, PHONONS, RELAXATION, SAMPLING, TRAINED
 from atomate2_vogen.engines.loading import CONFIRMING
 from atomate2_vogen.errors import InputError
@@ -99,7 +100,7 @@ class PaperOptions:
         return {"version": __version__, **vars(self)}
 
 
-@click.command(short_help="Make the paper's tables and figures anew.")
+@click.command(cls=GroupedCommand, short_help="Make the paper's tables and figures anew.")
 @click.option(
     "--share",
     type=float,

@@ -11,6 +11,7 @@ import click
 from rich.markup import escape
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.grouped import GroupedCommand
 from atomate2_vogen.errors import InputError, OutputFolderError
 
 if TYPE_CHECKING:
@@ -46,7 +47,38 @@ class RangeType(click.ParamType):
         return ends[0], ends[1]
 
 
-@click.command(short_help="Find crystals in a store.")
+GROUPS = {
+    "Energy and stability": (
+        "max_hull",
+        "min_hull",
+        "paper_class",
+        "field_class",
+        "confirmed",
+        "scheme",
+        "state",
+    ),
+    "Crystal": (
+        "formula",
+        "space_group",
+        "dimensionality",
+        "unique",
+        "novel",
+        "sampler",
+        "model_id",
+    ),
+    "Electrons and phonons": (
+        "half_metal",
+        "character",
+        "gap",
+        "stable_phonons",
+        "phonons",
+    ),
+    "Order": ("sort", "limit"),
+    "Output": ("csv_file", "cifs", "conventional", "as_json"),
+}
+
+
+@click.command(cls=GroupedCommand, groups=GROUPS, short_help="Find crystals in a store.")
 @options.where_argument
 @click.option(
     "--formula",

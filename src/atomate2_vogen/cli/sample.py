@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.grouped import GroupedCommand
 from atomate2_vogen.cli.sampling_options import SamplingOptions, sampling_options
 
 if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
 
 
-@click.command(short_help="Generate crystals as CIF files, without relaxing them.")
+@click.command(
+    cls=GroupedCommand, short_help="Generate crystals as CIF files, without relaxing them."
+)
 @options.system_option
 @options.counts_option
 @options.sampler_options

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atomate2_vogen.cli import options
+from atomate2_vogen.cli.grouped import GENERATION, GroupedCommand
 from atomate2_vogen.cli.sampling_options import SamplingOptions, sampling_options
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.samplers.loading import SAMPLERS
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     from atomate2_vogen.stores import VogenStores
 
 
-@click.command(short_help="Submit the flow of vogen discover to FireWorks.")
+GROUPS = {"FireWorks": ("launchpad", "where", "dry_run"), **GENERATION}
+
+
+@click.command(
+    cls=GroupedCommand, groups=GROUPS, short_help="Submit the flow of vogen discover to FireWorks."
+)
 @options.system_option
 @options.counts_option
 @options.sampler_options
