@@ -77,7 +77,7 @@ def test_every_plotting_function_writes_by_the_frame():
     """One place writes pictures, so that one rule holds for all."""
     folder = Path(frame.__file__).parents[1]
     writers = [p.name for p in folder.rglob("*.py") if ".savefig(" in p.read_text()]
-    assert writers == ["figures.py"]
+    assert writers == ["pictures.py"]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.schemas import StabilityDoc
 
 
-GROUPS = {
+CONFIRM_GROUPS = {
     "Finds": ("threshold", "top", "also_known"),
     "Energy models": ("engines",),
     "DFT": ("dft", "dft_top", "dft_max_atoms", "dft_geometries", "dft_cost"),
@@ -33,7 +33,7 @@ GROUPS = {
 
 @click.command(
     cls=GroupedCommand,
-    groups=GROUPS,
+    groups=CONFIRM_GROUPS,
     short_help="Ask further energy models about the finds of a folder.",
 )
 @click.argument("folder", type=options.UserPath())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from atomate2_vogen.chemistry import OxideSystem
 
 
-GROUPS = {
+LOOP_GROUPS = {
     "Crystals": CRYSTALS,
     "Rounds": ("rounds", "cpu_hours", "finds", "threshold", "learn"),
     "Energy model": ENERGY_MODEL,
@@ -28,7 +28,7 @@ GROUPS = {
 
 @click.command(
     cls=GroupedCommand,
-    groups=GROUPS,
+    groups=LOOP_GROUPS,
     short_help="Search in rounds that learn from what they found.",
 )
 @options.system_option

@@ -47,7 +47,7 @@ class RangeType(click.ParamType):
         return ends[0], ends[1]
 
 
-GROUPS = {
+QUERY_GROUPS = {
     "Energy and stability": (
         "max_hull",
         "min_hull",
@@ -78,7 +78,7 @@ GROUPS = {
 }
 
 
-@click.command(cls=GroupedCommand, groups=GROUPS, short_help="Find crystals in a store.")
+@click.command(cls=GroupedCommand, groups=QUERY_GROUPS, short_help="Find crystals in a store.")
 @options.where_argument
 @click.option(
     "--formula",

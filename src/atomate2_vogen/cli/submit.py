@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from atomate2_vogen.stores import VogenStores
 
 
-GROUPS = {"FireWorks": ("launchpad", "where", "dry_run"), **GENERATION}
+SUBMIT_GROUPS = {"FireWorks": ("launchpad", "where", "dry_run"), **GENERATION}
 
 
 @click.command(
-    cls=GroupedCommand, groups=GROUPS, short_help="Submit the flow of vogen discover to FireWorks."
+    cls=GroupedCommand,
+    groups=SUBMIT_GROUPS,
+    short_help="Submit the flow of vogen discover to FireWorks.",
 )
 @options.system_option
 @options.counts_option

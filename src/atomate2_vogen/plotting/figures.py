@@ -7,7 +7,6 @@ figure is drawn.
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import numpy as np
 
 from atomate2_vogen.errors import InputError
 from atomate2_vogen.files import write_atomically
+from atomate2_vogen.plotting.pictures import DPI, FORMATS, SCREEN_DPI, picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,20 +30,8 @@ Files: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
 Panels: TypeAlias = "Axes | Sequence[Axes] | np.ndarray"
 """Axes to draw into, one per panel, row by row."""
 
-DPI = 300
-"""Pixels per inch of files."""
-SCREEN_DPI = 100
-"""Pixels per inch on a screen."""
-
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
-
-FORMATS: dict[str, tuple[str, ...]] = {
-    ".png": ("Software",),
-    ".pdf": ("CreationDate", "Creator", "Producer"),
-    ".svg": ("Creator", "Date"),
-}
-"""Suffixes of pictures, and what is left out of each so that the same figure is the same file."""
 
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 """Colours of what is compared, in order."""
@@ -213,24 +201,6 @@ def _targets(path: Files | None) -> list[Path]:
                 f"{target}: pictures are written as {', '.join(FORMATS)}; end the name so"
             )
     return targets
-
-
-def picture(figure: Figure, suffix: str, dpi: int) -> bytes:
-    """Content of a file that shows a figure; the same figure is the same file.
-
-    Parameters
-    ----------
-    figure
-        The figure.
-    suffix
-        One of `FORMATS`.
-    dpi
-        Pixels per inch.
-    """
-    drawn = io.BytesIO()
-    metadata = dict.fromkeys(FORMATS[suffix])
-    figure.savefig(drawn, dpi=dpi, format=suffix[1:], metadata=metadata)
-    return drawn.getvalue()
 
 
 def small_png(draw: Callable[[Axes], None], *, width: float, height: float) -> bytes:

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from atomate2_vogen.plotting.figures import SCREEN_DPI, picture
+from atomate2_vogen.plotting.pictures import SCREEN_DPI, picture
 
 
 class NotebookFigure(Figure):
