@@ -6,7 +6,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from atomate2_vogen.cli.grouped import GENERATION, OTHERS, GroupedCommand
+from atomate2_vogen.cli.grouped import (
+    GENERATION,
+    OTHERS,
+    GroupedCommand,
+    GroupedCommands,
+)
 from atomate2_vogen.cli.main import VERBS, cli
 
 GROUPED = {name: verb for name, verb in cli.commands.items() if isinstance(verb, GroupedCommand)}
@@ -61,6 +66,14 @@ def test_an_option_without_a_group_is_not_lost():
     text = verb.get_help(click.Context(verb))
     assert "--odd" in sections(text)[OTHERS]
     assert "place" not in sections(text)[OTHERS].lower()
+
+
+def test_a_command_added_later_is_not_lost():
+    group = GroupedCommands("x", verbs={"Look": [cli.commands["query"]]})
+    group.add_command(click.Command("odd", help="What is odd."))
+    found = sections(group.get_help(click.Context(group)))
+    assert found["Other commands"].split() == ["odd", "What", "is", "odd."]
+    assert found["Look"].split()[0] == "query"
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])

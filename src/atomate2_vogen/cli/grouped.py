@@ -53,6 +53,7 @@ GENERATION: Groups = {
 """Of commands that generate or relax crystals."""
 
 OTHERS = "Other options"
+OTHER_COMMANDS = "Other commands"
 
 
 class GroupedCommand(click.Command):
@@ -93,15 +94,18 @@ class GroupedCommands(click.Group):
     Parameters
     ----------
     verbs
-        Commands by heading.
+        Commands by heading; those added later come under a heading of their own.
     """
 
     def __init__(
-        self, *args: Any, verbs: Mapping[str, Sequence[click.Command]], **kwargs: Any
+        self,
+        *args: Any,
+        verbs: Mapping[str, Sequence[click.Command]] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.verbs = verbs
-        for commands in verbs.values():
+        self.verbs = verbs or {}
+        for commands in self.verbs.values():
             for command in commands:
                 self.add_command(command)
 
@@ -109,7 +113,10 @@ class GroupedCommands(click.Group):
         """Write the commands, one line each."""
         widest = max(map(len, self.commands))
         limit = formatter.width - 6 - widest
-        for heading, commands in self.verbs.items():
+        grouped = {command.name for commands in self.verbs.values() for command in commands}
+        others = [command for name, command in self.commands.items() if name not in grouped]
+        sections = {**self.verbs, **({OTHER_COMMANDS: others} if others else {})}
+        for heading, commands in sections.items():
             with formatter.section(heading):
                 # the same second column under every heading
                 formatter.write_dl(
