@@ -264,10 +264,9 @@ def draw(entries: Sequence[Entry], path: Path) -> None:
     )
     rows = (len(entries) + 4) // 5
     with drawing(path, caption, width=7.0, height=0.6 + 1.55 * rows) as page:
-        panels = page.figure.subplots(rows, 5, squeeze=False).ravel()
-        for axes in panels:
+        panels = page.panels(len(entries), 5)
+        for axes, entry in zip(panels, entries, strict=True):
             axes.set_axis_off()
-        for axes, entry in zip(panels, entries, strict=False):
             draw_polyhedra(axes, entry.consensus.structure)
             symbol = latexify_spacegroup(entry.stability.space_group_symbol or "")
             height = f"{1000 * entry.height:.0f}".replace("-", "−")

@@ -61,7 +61,7 @@ def plot_formation_comparison(
     Returns
     -------
     matplotlib.figure.Figure
-        As it is written.
+        The figure.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def plot_hull_comparison(
     Returns
     -------
     matplotlib.figure.Figure
-        As it is written.
+        The figure.
 
     Raises
     ------

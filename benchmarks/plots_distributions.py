@@ -64,7 +64,7 @@ def plot_above_hull(
     Returns
     -------
     matplotlib.figure.Figure
-        As it is written.
+        The figure.
 
     Raises
     ------
@@ -81,8 +81,8 @@ def plot_above_hull(
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     with drawing(path, caption, width=3.6 * columns, height=0.9 + 2.6 * rows) as page:
-        grid = page.figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, formula in zip(grid, panels, strict=False):
+        grid = page.panels(len(panels), columns)
+        for axes, formula in zip(grid, panels, strict=True):
             for (name, documents), colour in zip(judged.items(), SERIES, strict=False):
                 counts = requested[name]
                 wanted = sum(counts.values()) if formula is None else counts.get(formula, 0)
@@ -105,8 +105,6 @@ def plot_above_hull(
             )
             axes.minorticks_off()
             panel_title(axes, latexify(formula) if formula else "all")
-        for axes in grid[len(panels) :]:
-            axes.set_visible(False)
         for axes in grid[::columns]:
             axes.set_ylabel("Share of those asked for")
         for axes in grid[len(panels) - columns : len(panels)]:
@@ -130,7 +128,7 @@ def plot_cells(
     Returns
     -------
     matplotlib.figure.Figure
-        As it is written.
+        The figure.
 
     Raises
     ------
@@ -156,7 +154,7 @@ def plot_cells(
     )
     with drawing(path, caption, width=9.6, height=3.2) as page:
         for index, (axes, (label, (low, high), width)) in enumerate(
-            zip(page.figure.subplots(1, 3), panels, strict=True)
+            zip(page.panels(3), panels, strict=True)
         ):
             bins = np.arange(low, high + width / 2, width)
             for (name, colour), (kind, style) in (

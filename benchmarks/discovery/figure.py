@@ -41,7 +41,7 @@ def plot_discovery(arms: Arms, path: Files, *, final: bool = False) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        As it is written.
+        The figure.
 
     Raises
     ------

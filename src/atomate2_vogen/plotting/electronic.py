@@ -76,7 +76,7 @@ def plot_electronic(
     Returns
     -------
     matplotlib.figure.Figure
-        Also when it is written.
+        The figure.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def plot_formation_energies(
     Returns
     -------
     matplotlib.figure.Figure
-        Also when it is written.
+        The figure.
 
     Raises
     ------

@@ -80,7 +80,7 @@ def plot_formula(
     Returns
     -------
     matplotlib.figure.Figure
-        Also when it is written.
+        The figure.
 
     Raises
     ------

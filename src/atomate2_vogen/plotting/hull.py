@@ -39,8 +39,8 @@ def plot_hull(
     """Draw candidates on the reference hull, as in the paper's Figs. 7-9.
 
     Panel a: formation energy over anion fraction, with the hull. Panel b: the same between the
-    compounds on the hull, with their names. Panel c: energy above hull by formula, where crystals
-    of one composition can be told apart; what lies above the frame is counted at its upper edge.
+    compounds on the hull, with their names. Panel c: energy above hull by formula, crystals of
+    one formula side by side; the number of those above the axis limit stands at the top.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def plot_hull(
     Returns
     -------
     matplotlib.figure.Figure
-        Also when it is written.
+        The figure.
 
     Raises
     ------

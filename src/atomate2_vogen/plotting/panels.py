@@ -85,10 +85,7 @@ def draw_hull(axes: Axes, hull: ReferenceHull, *, names: bool = True) -> None:
     names
         Whether compounds are named; the elements always are.
     """
-    points = hull_points(hull, hull.references)
-    line = hull_points(hull, hull.vertices)
-    axes.plot(line[:, 0], line[:, 1], color="black", linewidth=1.0, zorder=1)
-    axes.scatter(points[:, 0], points[:, 1], s=13, zorder=6, label="reference phase", **_REFERENCE)
+    line = _draw_phases(axes, hull)
     axes.axhline(0, color="0.75", linewidth=0.7, zorder=0)
 
     lowest = float(line[:, 1].min()) or -1.0
@@ -123,13 +120,11 @@ def draw_compounds(axes: Axes, hull: ReferenceHull) -> None:
     hull
         The hull; of elements alone the whole is drawn.
     """
-    points, line = hull_points(hull, hull.references), hull_points(hull, hull.vertices)
-    inner = line[(line[:, 0] > 0) & (line[:, 0] < 1)]
-    if len(inner) == 0:
+    if all(len(reference.structure.composition) == 1 for reference in hull.vertices):
         draw_hull(axes, hull)
         return
-    axes.plot(line[:, 0], line[:, 1], color="black", linewidth=1.0, zorder=1)
-    axes.scatter(points[:, 0], points[:, 1], s=13, zorder=6, **_REFERENCE)
+    line = _draw_phases(axes, hull)
+    inner = line[(line[:, 0] > 0) & (line[:, 0] < 1)]
     left, right = inner[:, 0].min() - COMPOUND_MARGIN, inner[:, 0].max() + COMPOUND_MARGIN
     low, high = inner[:, 1].min(), inner[:, 1].max() + METASTABLE_LIMIT
     level = low - 0.1 * (high - low)
@@ -139,6 +134,14 @@ def draw_compounds(axes: Axes, hull: ReferenceHull) -> None:
         ylim=(low - 0.36 * (high - low), high),
         xlabel=f"Atomic fraction of {hull.system.anion}, x",
     )
+
+
+def _draw_phases(axes: Axes, hull: ReferenceHull) -> np.ndarray:
+    """Draw the hull and its reference phases; points of the hull, shape (n, 2)."""
+    points, line = hull_points(hull, hull.references), hull_points(hull, hull.vertices)
+    axes.plot(line[:, 0], line[:, 1], color="black", linewidth=1.0, zorder=1)
+    axes.scatter(points[:, 0], points[:, 1], s=13, zorder=6, label="reference phase", **_REFERENCE)
+    return line
 
 
 def _name_compounds(

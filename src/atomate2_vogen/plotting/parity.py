@@ -46,7 +46,7 @@ def plot_parity(
     Returns
     -------
     matplotlib.figure.Figure
-        Also when it is written.
+        The figure.
 
     Examples
     --------

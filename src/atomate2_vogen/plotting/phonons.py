@@ -48,7 +48,7 @@ def plot_phonons(
     Returns
     -------
     matplotlib.figure.Figure
-        Also when it is written.
+        The figure.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def plot_phonon_series(
     Returns
     -------
     matplotlib.figure.Figure
-        Also when it is written.
+        The figure.
 
     Raises
     ------

@@ -88,7 +88,7 @@ def plot_training(
     Returns
     -------
     matplotlib.figure.Figure
-        Also when it is written.
+        The figure.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def plot_generator_losses(
     Returns
     -------
     matplotlib.figure.Figure
-        Also when it is written.
+        The figure.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def plot_workflow(
     Returns
     -------
     matplotlib.figure.Figure
-        Also when it is written.
+        The figure.
 
     Raises
     ------
